@@ -1,0 +1,327 @@
+"""One convolution, described: the only place where options become shapes and sizes."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .axis import PADDING_MODES, Axis
+
+Pairs: TypeAlias = tuple[tuple[int, int], ...]
+Format: TypeAlias = Literal["csr", "dense"]
+
+PADDING_WORDS = ("valid", "same", "same_lower")
+FORMATS: tuple[Format, ...] = ("csr", "dense")
+
+
+@dataclass(frozen=True, init=False)
+class Geometry:
+    r"""Everything about a convolution except its numbers.
+
+    Along each spatial axis, output position ``o`` and kernel tap ``a`` read the input element
+
+    .. math:: j = s\,o + d\,a - p
+
+    with stride ``s``, dilation ``d`` and low padding ``p``, and there are
+    ``(n + low + high - d*(k - 1) - 1) // s + 1`` output positions.
+
+    Parameters
+    ----------
+    weight_shape : tuple of int
+        ``(out_channels, in_channels // groups, *kernel_size)``.
+    input_shape : tuple of int
+        ``(in_channels, *spatial)``, without batch axes. Any number N >= 1 of spatial axes.
+    stride, dilation : int or tuple of N int, default 1
+        At least 1.
+    padding : int, tuple of N int, tuple of N ``(low, high)`` pairs, or str, default 0
+        ``"valid"`` is 0. ``"same"`` gives ``ceil(n / stride)`` outputs, with an odd extra element
+        at the high end (PyTorch, ONNX ``SAME_UPPER``); ``"same_lower"`` puts it at the low end.
+    groups : int, default 1
+        Divides both channel counts; output channels of a group read only its input channels.
+    padding_mode : {"zeros", "circular", "reflect", "replicate", "symmetric"}
+        What is read outside the input, as :func:`numpy.pad` continues it: nothing, the input
+        repeated, mirrored without or with its edge repeated, or the edge itself.
+    flip : bool, default False
+        Reverse the kernel along every spatial axis: the convolution of signal processing.
+
+    Attributes
+    ----------
+    stride, dilation : tuple of int
+    padding : tuple of (int, int)
+        All three in full, one entry per spatial axis.
+    output_shape : tuple of int
+        ``(out_channels, *spatial)``.
+    matrix_shape : tuple of int
+        ``(prod(output_shape), prod(input_shape))``.
+    nnz : int
+        Numbers that the sparse matrix stores.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    AlexNet's first layer as it was run on 227 x 227 pixels: the number of rows and columns of its
+    matrix, and the share of entries that it stores.
+
+    >>> layer = Geometry((96, 3, 11, 11), (3, 227, 227), stride=4)
+    >>> layer.output_shape
+    (96, 55, 55)
+    >>> layer.matrix_shape
+    (290400, 154587)
+    >>> layer.nnz == 96 * 55 * 55 * 3 * 11 * 11
+    True
+    >>> print(f"{layer.nbytes('float32', 'dense') / layer.nbytes('float32', 'csr'):.0f}")
+    213
+
+    The output size agrees with :func:`numpy.convolve`:
+
+    >>> import numpy as np
+    >>> Geometry((1, 1, 3), (1, 7), padding=2).output_shape[1] == len(np.convolve([1] * 7, [1] * 3))
+    True
+    """
+
+    weight_shape: tuple[int, ...]
+    input_shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: Pairs
+    dilation: tuple[int, ...]
+    groups: int
+    padding_mode: str
+    flip: bool
+
+    def __init__(
+        self,
+        weight_shape: Sequence[int],
+        input_shape: Sequence[int],
+        *,
+        stride: int | Sequence[int] = 1,
+        padding: int | str | Sequence[int] | Sequence[tuple[int, int]] = 0,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        padding_mode: str = "zeros",
+        flip: bool = False,
+    ) -> None:
+        weight = _shape("weight_shape", weight_shape)
+        inputs = _shape("input_shape", input_shape)
+        if len(weight) != len(inputs) + 1:
+            raise ValueError(
+                f"weight_shape (={weight}) must have one axis more than input_shape (={inputs}): "
+                "(out_channels, in_channels // groups, *kernel) against (in_channels, *spatial)"
+            )
+        ndim = len(inputs) - 1
+        groups = _integer("groups", groups, minimum=1)
+        _check_channels(weight, inputs, groups)
+        if not isinstance(padding_mode, str) or padding_mode not in PADDING_MODES:
+            raise ValueError(
+                f"padding_mode (={padding_mode!r}) must be one of {', '.join(PADDING_MODES)}"
+            )
+        if not isinstance(flip, (bool, np.bool_)):
+            raise ValueError(f"flip (={flip!r}) must be True or False")
+        strides = _per_axis("stride", stride, ndim, minimum=1)
+        dilations = _per_axis("dilation", dilation, ndim, minimum=1)
+        extents = tuple(d * (k - 1) + 1 for k, d in zip(weight[2:], dilations, strict=True))
+        pads = _parse_padding(padding, inputs[1:], extents, strides)
+        for axis, (n, (low, high), extent) in enumerate(
+            zip(inputs[1:], pads, extents, strict=True)
+        ):
+            if extent > n + low + high:
+                raise ValueError(
+                    f"the kernel of weight_shape (={weight}) reaches over {extent} elements of "
+                    f"spatial axis {axis} with dilation (={dilations[axis]}), but input_shape "
+                    f"(={inputs}) with padding (={(low, high)}) has only {n + low + high}"
+                )
+        values = (weight, inputs, strides, pads, dilations, groups, padding_mode, bool(flip))
+        for field, value in zip(fields(self), values, strict=True):
+            object.__setattr__(self, field.name, value)
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes."""
+        return len(self.input_shape) - 1
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the input, all groups together."""
+        return self.input_shape[0]
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output, all groups together."""
+        return self.weight_shape[0]
+
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """Taps along each spatial axis."""
+        return self.weight_shape[2:]
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """Spatial axes of the input."""
+        return self.input_shape[1:]
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """The spatial axes, each with all that decides its indices."""
+        each = zip(
+            self.spatial_shape, self.kernel_size, self.stride, self.padding, self.dilation,
+            strict=True,
+        )  # fmt: skip
+        return tuple(
+            Axis(n, k, s, d, low, high, self.padding_mode, self.flip)
+            for n, k, s, (low, high), d in each
+        )
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """``(out_channels, *spatial)`` of the output."""
+        return self.out_channels, *(axis.outputs for axis in self.axes)
+
+    @property
+    def matrix_shape(self) -> tuple[int, int]:
+        """Rows and columns of the matrix: output and input elements."""
+        return math.prod(self.output_shape), math.prod(self.input_shape)
+
+    @property
+    def nnz(self) -> int:
+        """Numbers that the sparse matrix stores: pairs of an output and an input it reads."""
+        per_channel_pair = math.prod(sum(run.stored for run in axis.runs) for axis in self.axes)
+        return self.out_channels * self.weight_shape[1] * per_channel_pair
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keywords that make this geometry again from its two shapes."""
+        return {f.name: getattr(self, f.name) for f in fields(self)[2:]}
+
+    def nbytes(self, dtype: DTypeLike = np.float64, format: Format = "csr") -> int:
+        """Bytes that the matrix takes, known before it is built.
+
+        Parameters
+        ----------
+        dtype : data type of the weight
+        format : {"csr", "dense"}
+
+        Examples
+        --------
+        >>> layer = Geometry((64, 64, 3, 3), (64, 56, 56), padding=1)
+        >>> f"{layer.nbytes('float32') / 1e6:.0f} MB, {layer.nbytes('float32', 'dense') / 1e9:.0f} GB"
+        '904 MB, 161 GB'
+        """
+        return matrix_nbytes(*self.matrix_shape, self.nnz, dtype, format)
+
+
+def index_dtype(rows: int, columns: int, nnz: int) -> np.dtype[Any]:
+    """Width of the sparse indices: int32 while every index and count fits, else int64."""
+    fits = max(rows, columns, nnz) <= np.iinfo(np.int32).max
+    return np.dtype(np.int32 if fits else np.int64)
+
+
+def matrix_nbytes(rows: int, columns: int, nnz: int, dtype: DTypeLike, format: Format) -> int:
+    """Bytes of the arrays that make up a matrix."""
+    check_format(format)
+    itemsize = np.dtype(dtype).itemsize
+    if format == "dense":
+        return rows * columns * itemsize
+    index = index_dtype(rows, columns, nnz).itemsize
+    return nnz * (itemsize + index) + (rows + 1) * index
+
+
+def check_format(format: str) -> None:
+    """Refuse a matrix format that the library does not make."""
+    if format not in FORMATS:
+        raise ValueError(f"format (={format!r}) must be one of {', '.join(FORMATS)}")
+
+
+def _integer(name: str, value: object, minimum: int) -> int:
+    rule = f"{name} (={value!r}) must be an integer of at least {minimum}"
+    if isinstance(value, (bool, np.bool_)):
+        raise ValueError(rule)
+    try:
+        number = operator.index(cast(Any, value))
+    except TypeError:
+        raise ValueError(rule) from None
+    if number < minimum:
+        raise ValueError(rule)
+    return number
+
+
+def _shape(name: str, value: object) -> tuple[int, ...]:
+    if isinstance(value, str) or not isinstance(value, (Sequence, np.ndarray)) or len(value) < 2:
+        raise ValueError(f"{name} (={value!r}) must hold channels and at least one spatial axis")
+    return tuple(_integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value))
+
+
+def _per_axis(name: str, value: object, ndim: int, minimum: int) -> tuple[int, ...]:
+    """An int for all axes, or one per axis."""
+    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
+        if len(value) != ndim:
+            raise ValueError(
+                f"{name} (={value!r}) must be one integer, or one for each of {ndim} spatial axes"
+            )
+        return tuple(_integer(f"{name}[{i}]", n, minimum) for i, n in enumerate(value))
+    return (_integer(name, value, minimum),) * ndim
+
+
+def kernel_shape(value: object, ndim: int) -> tuple[int, ...]:
+    """``kernel_size`` in full: an int for all axes, or one per axis."""
+    return _per_axis("kernel_size", value, ndim, minimum=1)
+
+
+def _check_channels(weight: tuple[int, ...], inputs: tuple[int, ...], groups: int) -> None:
+    for name, count in (("in_channels", inputs[0]), ("out_channels", weight[0])):
+        if count % groups:
+            raise ValueError(
+                f"{name} (={count}) must be divisible by groups (={groups}): "
+                f"weight_shape (={weight}), input_shape (={inputs})"
+            )
+    if weight[1] * groups != inputs[0]:
+        raise ValueError(
+            f"weight_shape[1] (={weight[1]}) must be in_channels // groups "
+            f"(={inputs[0]} // {groups}): weight_shape (={weight}), input_shape (={inputs})"
+        )
+
+
+def _parse_padding(
+    padding: object, sizes: tuple[int, ...], extents: tuple[int, ...], strides: tuple[int, ...]
+) -> Pairs:
+    """Every form of ``padding`` as one (low, high) pair per axis."""
+    if isinstance(padding, str):
+        if padding not in PADDING_WORDS:
+            raise ValueError(
+                f"padding (={padding!r}) must be an integer, one integer or (low, high) pair for "
+                f"each spatial axis, or one of {', '.join(PADDING_WORDS)}"
+            )
+        if padding == "valid":
+            return ((0, 0),) * len(sizes)
+        pairs = []
+        for n, extent, s in zip(sizes, extents, strides, strict=True):
+            total = max((math.ceil(n / s) - 1) * s + extent - n, 0)
+            small, large = total // 2, total - total // 2
+            pairs.append((small, large) if padding == "same" else (large, small))
+        return tuple(pairs)
+    if not isinstance(padding, (Sequence, np.ndarray)):
+        return ((_integer("padding", padding, minimum=0),) * 2,) * len(sizes)
+    if len(padding) != len(sizes):
+        raise ValueError(
+            f"padding (={padding!r}) must have one integer or one (low, high) pair for each of "
+            f"{len(sizes)} spatial axes"
+        )
+    return tuple(_pair(f"padding[{i}]", entry) for i, entry in enumerate(padding))
+
+
+def _pair(name: str, entry: object) -> tuple[int, int]:
+    if isinstance(entry, (Sequence, np.ndarray)) and not isinstance(entry, str):
+        if len(entry) != 2:
+            raise ValueError(f"{name} (={entry!r}) must be an integer or a (low, high) pair")
+        return _integer(f"{name}[0]", entry[0], 0), _integer(f"{name}[1]", entry[1], 0)
+    both = _integer(name, entry, minimum=0)
+    return both, both
