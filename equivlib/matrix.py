@@ -130,6 +130,59 @@ def conv_matrix(
     return matrix
 
 
+def tap_matrix(
+    tap: Sequence[int], weight_shape: Sequence[int], input_shape: Sequence[int], **options: Any
+) -> Any:
+    r"""The matrix :math:`E_t` of one tap: where the weight ``weight[tap]`` stands in W.
+
+    .. math:: W = \sum_t w_t E_t
+
+    Parameters
+    ----------
+    tap : tuple of int
+        Index into the weight: ``(out_channel, in_channel, *position)``.
+    weight_shape, input_shape, **options
+        As in :class:`~equivlib.Geometry`.
+
+    Returns
+    -------
+    scipy.sparse.csr_array
+        1 where the weight stands, 2 or more where mirrored padding adds it up, nothing elsewhere.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    The second of two taps over three elements::
+
+        .  1  .
+        .  .  1
+
+    >>> tap_matrix((0, 0, 1), (1, 1, 2), (1, 3)).toarray()
+    array([[0, 1, 0],
+           [0, 0, 1]])
+
+    All taps, each times its weight, add up to the matrix:
+
+    >>> import numpy as np
+    >>> weight = np.array([[[3, 5]]])
+    >>> total = sum(weight[t] * tap_matrix(t, (1, 1, 2), (1, 3)) for t in np.ndindex(1, 1, 2))
+    >>> bool((total.toarray() == conv_matrix(weight, (1, 3)).toarray()).all())
+    True
+    """
+    shape = tuple(weight_shape)
+    if len(tap) != len(shape) or not all(0 <= t < n for t, n in zip(tap, shape, strict=True)):
+        raise ValueError(f"tap (={tap!r}) must be an index into weight_shape (={shape})")
+    one_hot = np.zeros(shape, dtype=np.int64)
+    one_hot[tuple(tap)] = 1
+    matrix = conv_matrix(one_hot, input_shape, **options)
+    matrix.eliminate_zeros()
+    return matrix
+
+
 def conv_operator(
     weight: ArrayLike, input_shape: Sequence[int], **options: Any
 ) -> LinearOperator:

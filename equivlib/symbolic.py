@@ -1,0 +1,184 @@
+"""Symbols instead of numbers: small cases to look at, and the proof for every size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+from sympy import IndexedBase, KroneckerDelta, Piecewise, Sum, Symbol, summation
+
+KERNEL = IndexedBase("k")
+INPUT = IndexedBase("x")
+
+
+def symbol_array(name: str, shape: Sequence[int]) -> Any:
+    """An array of symbols to put into :func:`~equivlib.conv` or :func:`~equivlib.conv_matrix`.
+
+    Parameters
+    ----------
+    name : str
+        Each symbol is the name with its index along every axis longer than 1.
+    shape : tuple of int
+
+    Returns
+    -------
+    ndarray of sympy.Symbol
+
+    Examples
+    --------
+    A kernel of two taps over three elements::
+
+        k0 k1  .
+         . k0 k1
+
+    >>> from equivlib import conv_matrix
+    >>> conv_matrix(symbol_array("k", (1, 1, 2)), (1, 3), format="dense")
+    Matrix([
+    [k0, k1,  0],
+    [ 0, k0, k1]])
+
+    Putting numbers into the symbols gives the matrix of the numbers:
+
+    >>> kernel = symbol_array("k", (1, 1, 2))
+    >>> numbers = dict(zip(kernel.flat, [3, 5]))
+    >>> symbolic = conv_matrix(kernel, (1, 3), format="dense").subs(numbers)
+    >>> bool((np.array(symbolic, dtype=int) == conv_matrix([[[3, 5]]], (1, 3)).toarray()).all())
+    True
+    """
+    array = np.empty(shape, dtype=object)
+    for index in np.ndindex(*shape):
+        told = [str(i) for i, n in zip(index, shape, strict=True) if n > 1]
+        comma = "," if any(n > 10 for n in shape) else ""
+        array[index] = Symbol(name + comma.join(told))
+    return array
+
+
+@dataclass(frozen=True)
+class AxisSymbols:
+    """One axis of any size: the symbols of the entry formula.
+
+    Attributes
+    ----------
+    size, taps, stride, dilation : Symbol
+        n, m, s, d: positive integers.
+    low : Symbol
+        p, the padding at the low end: an integer of at least 0.
+    output, input, tap : Symbol
+        i, j, a: integers.
+    """
+
+    size: Symbol
+    taps: Symbol
+    stride: Symbol
+    dilation: Symbol
+    low: Symbol
+    output: Symbol
+    input: Symbol
+    tap: Symbol
+
+    @property
+    def place(self) -> Any:
+        """The input element that output i and tap a read: ``s*i + d*a - p``."""
+        return self.stride * self.output + self.dilation * self.tap - self.low
+
+
+def axis_symbols(number: int | None = None) -> AxisSymbols:
+    """The symbols of one axis, numbered if there are several.
+
+    Examples
+    --------
+    >>> axis_symbols().place
+    a*d + i*s - p
+    >>> axis_symbols(2).place
+    a2*d2 + i2*s2 - p2
+    """
+    tail = "" if number is None else str(number)
+    positive = [Symbol(letter + tail, integer=True, positive=True) for letter in "nmsd"]
+    low = Symbol("p" + tail, integer=True, nonnegative=True)
+    return AxisSymbols(*positive, low, *(Symbol(letter + tail, integer=True) for letter in "ija"))
+
+
+def entry(*axes: AxisSymbols) -> Any:
+    r"""The entry formula of the matrix, for every size.
+
+    .. math:: W[i, j] = \sum_a k[a] \prod_{\text{axes}} \delta(j, \, s\,i + d\,a - p)
+
+    Examples
+    --------
+    With sizes put in, it is an entry of the matrix that the library builds:
+
+    >>> from equivlib import conv_matrix
+    >>> axis = axis_symbols()
+    >>> sizes = {axis.taps: 2, axis.stride: 2, axis.dilation: 1, axis.low: 1}
+    >>> def formula(i, j):
+    ...     value = entry(axis).subs({**sizes, axis.output: i, axis.input: j}).doit()
+    ...     return value.subs({KERNEL[0]: 5, KERNEL[1]: 7})
+    >>> built = conv_matrix([[[5, 7]]], (1, 4), stride=2, padding=1, format="dense")
+    >>> all(formula(i, j) == built[i, j] for i in range(3) for j in range(4))
+    True
+    """
+    return Sum(_term(axes), *_tap_limits(axes))
+
+
+def matrix_times_input(*axes: AxisSymbols) -> Any:
+    r"""One entry of ``W @ x``, the sum over the columns carried out for every size.
+
+    The Kronecker delta picks one column if it is there, so that zero padding comes out by itself
+    as the second case. Exchanging the two finite sums, over columns and over taps, changes nothing.
+
+    Examples
+    --------
+    >>> matrix_times_input(axis_symbols()).function
+    Piecewise((k[a]*x[a*d + i*s - p], (a*d + i*s - p >= 0) & (n >= a*d + i*s - p + 1)), (0, True))
+    """
+    term = _term(axes) * INPUT[tuple(axis.input for axis in axes)]
+    for axis in axes:
+        term = summation(term, (axis.input, 0, axis.size - 1))
+    return Sum(term, *_tap_limits(axes))
+
+
+def convolution(*axes: AxisSymbols) -> Any:
+    r"""One output of the convolution by its definition, zeros around the input.
+
+    .. math:: y[i] = \sum_a k[a] \; \bar x[s\,i + d\,a - p]
+
+    Examples
+    --------
+    >>> convolution(axis_symbols()).limits
+    ((a, 0, m - 1),)
+    """
+    places = tuple(axis.place for axis in axes)
+    inside = [sympy.And(axis.place >= 0, axis.place <= axis.size - 1) for axis in axes]
+    shown = Piecewise((INPUT[places], sympy.And(*inside)), (0, True))
+    return Sum(KERNEL[tuple(axis.tap for axis in axes)] * shown, *_tap_limits(axes))
+
+
+def difference(*axes: AxisSymbols) -> Any:
+    """What a tap adds to ``W @ x`` less what it adds to the convolution: 0 for every size.
+
+    Examples
+    --------
+    >>> difference(axis_symbols())
+    0
+    >>> difference(axis_symbols(1), axis_symbols(2))
+    0
+    """
+    ours, defined = matrix_times_input(*axes), convolution(*axes)
+    if ours.limits != defined.limits:
+        raise ValueError(f"the sums run over different taps: {ours.limits}, {defined.limits}")
+    return sympy.simplify(sympy.piecewise_fold(ours.function - defined.function))
+
+
+def _term(axes: Sequence[AxisSymbols]) -> Any:
+    if not axes:
+        raise ValueError("axes (=()) must name at least one axis")
+    deltas = math.prod((KroneckerDelta(axis.input, axis.place) for axis in axes))
+    return KERNEL[tuple(axis.tap for axis in axes)] * deltas
+
+
+def _tap_limits(axes: Sequence[AxisSymbols]) -> list[tuple[Any, int, Any]]:
+    return [(axis.tap, 0, axis.taps - 1) for axis in axes]
