@@ -229,7 +229,9 @@ def images(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "image
         line, column = divmod(number, across)
         left = 0.1 + column * (side + 0.1)
         bottom = total - (line + 1) * (side * tallest + 0.36)
-        drawn = figure.add_axes((left / WIDTH, bottom / total, side / WIDTH, side * tallest / total))
+        drawn = figure.add_axes(
+            (left / WIDTH, bottom / total, side / WIDTH, side * tallest / total)
+        )
         drawn.imshow(plane, cmap="gray", interpolation="nearest")
         drawn.set_xticks([])
         drawn.set_yticks([])

@@ -120,4 +120,3 @@ def backward(y: Array, weight: Array, geometry: Geometry) -> Array:
     columns_to_rows = weight.reshape(groups, geometry.out_channels // groups, -1).swapaxes(1, 2)
     columns = columns_to_rows @ y.reshape(len(y), groups, geometry.out_channels // groups, places)
     return image_of(columns, geometry)
-

@@ -111,8 +111,8 @@ class Geometry:
         padding_mode: str = "zeros",
         flip: bool = False,
     ) -> None:
-        weight = _shape("weight_shape", weight_shape)
-        inputs = _shape("input_shape", input_shape)
+        weight = checked_shape("weight_shape", weight_shape)
+        inputs = checked_shape("input_shape", input_shape)
         if len(weight) != len(inputs) + 1:
             raise ValueError(
                 f"weight_shape (={weight}) must have one axis more than input_shape (={inputs}): "
@@ -213,7 +213,8 @@ class Geometry:
         Examples
         --------
         >>> layer = Geometry((64, 64, 3, 3), (64, 56, 56), padding=1)
-        >>> f"{layer.nbytes('float32') / 1e6:.0f} MB, {layer.nbytes('float32', 'dense') / 1e9:.0f} GB"
+        >>> sparse, dense = layer.nbytes("float32"), layer.nbytes("float32", "dense")
+        >>> f"{sparse / 1e6:.0f} MB, {dense / 1e9:.0f} GB"
         '904 MB, 161 GB'
         """
         return matrix_nbytes(*self.matrix_shape, self.nnz, dtype, format)
@@ -254,10 +255,14 @@ def _integer(name: str, value: object, minimum: int) -> int:
     return number
 
 
-def _shape(name: str, value: object) -> tuple[int, ...]:
+def checked_shape(name: str, value: object) -> tuple[int, ...]:
+    """A shape of channels and spatial axes as a tuple, or the error that names it."""
     if isinstance(value, str) or not isinstance(value, (Sequence, np.ndarray)) or len(value) < 2:
         raise ValueError(f"{name} (={value!r}) must hold channels and at least one spatial axis")
-    return tuple(_integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value))
+    try:
+        return tuple(_integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value))
+    except ValueError as error:
+        raise ValueError(f"{error}: {name} (={tuple(value)})") from None
 
 
 def _per_axis(name: str, value: object, ndim: int, minimum: int) -> tuple[int, ...]:
@@ -273,6 +278,8 @@ def _per_axis(name: str, value: object, ndim: int, minimum: int) -> tuple[int, .
 
 def kernel_shape(value: object, ndim: int) -> tuple[int, ...]:
     """``kernel_size`` in full: an int for all axes, or one per axis."""
+    if ndim < 1:
+        raise ValueError(f"kernel_size (={value!r}) must have at least one spatial axis")
     return _per_axis("kernel_size", value, ndim, minimum=1)
 
 
@@ -304,7 +311,7 @@ def _parse_padding(
             return ((0, 0),) * len(sizes)
         pairs = []
         for n, extent, s in zip(sizes, extents, strides, strict=True):
-            total = max((math.ceil(n / s) - 1) * s + extent - n, 0)
+            total = max((-(-n // s) - 1) * s + extent - n, 0)
             small, large = total // 2, total - total // 2
             pairs.append((small, large) if padding == "same" else (large, small))
         return tuple(pairs)

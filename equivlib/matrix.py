@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, product
@@ -109,7 +110,7 @@ def conv_matrix(
     True
     """
     weight = as_array("weight", weight)
-    geometry = Geometry(weight.shape, tuple(input_shape), **options)
+    geometry = Geometry(weight.shape, input_shape, **options)
     check_format(format)
     sympy = _sympy_of(weight)
     if format == "csr" and sympy is None and weight.dtype.char in "Oe":
@@ -183,9 +184,7 @@ def tap_matrix(
     return matrix
 
 
-def conv_operator(
-    weight: ArrayLike, input_shape: Sequence[int], **options: Any
-) -> LinearOperator:
+def conv_operator(weight: ArrayLike, input_shape: Sequence[int], **options: Any) -> LinearOperator:
     r"""The map of :func:`conv_matrix` as a linear operator: applied, never built.
 
     Parameters
@@ -225,7 +224,7 @@ def conv_operator(
     from scipy.sparse.linalg import LinearOperator  # here: it would double the time of the import
 
     weight = as_array("weight", weight)
-    geometry = Geometry(weight.shape, tuple(input_shape), **options)
+    geometry = Geometry(weight.shape, input_shape, **options)
 
     def matmat(x: Array) -> Array:
         dtype = np.result_type(weight, x)
@@ -262,9 +261,10 @@ def _row_range(rows: object, count: int) -> tuple[int, int]:
 
 
 def _check_size(
-    shape: tuple[int, int], nnz: int, weight: Array, format: Format, max_bytes: object
+    shape: tuple[int, int], nnz: int, weight: Array, format: Format, max_bytes: Any
 ) -> None:
-    if not isinstance(max_bytes, (int, float, np.number)) or not max_bytes > 0:
+    number = isinstance(max_bytes, numbers.Real) and not isinstance(max_bytes, bool)
+    if not number or not max_bytes > 0:
         raise ValueError(f"max_bytes (={max_bytes!r}) must be a positive number of bytes")
     size = {name: matrix_nbytes(*shape, nnz, weight.dtype, name) for name in FORMATS}
     if size[format] > max_bytes:
@@ -458,7 +458,7 @@ def _dense(geometry: Geometry, weight: Array, start: int, stop: int) -> Array:
 
 
 def _sympy_of(weight: Array) -> ModuleType | None:
-    """sympy, if the weight holds its expressions: then it has been imported by whoever made them."""
+    """sympy, if the weight holds its expressions: whoever made them has imported it."""
     sympy = sys.modules.get("sympy")
     if sympy is None or weight.dtype != object:
         return None

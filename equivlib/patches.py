@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .axis import PADDING
-from .geometry import Geometry, kernel_shape
+from .geometry import Geometry, checked_shape, kernel_shape
 
 Array = NDArray[Any]
 
@@ -125,7 +125,7 @@ def col2im(
     True
     """
     array = as_array("columns", columns)
-    geometry = _patch_geometry(tuple(input_shape), kernel_size, options)
+    geometry = _patch_geometry(checked_shape("input_shape", input_shape), kernel_size, options)
     expected = (geometry.in_channels * math.prod(geometry.kernel_size), positions(geometry))
     if array.shape[-2:] != expected:
         raise ValueError(
@@ -137,13 +137,13 @@ def col2im(
     return image.reshape(*batch, *geometry.input_shape)
 
 
-def columns_of(x: Array, geometry: Geometry, out: Array | None = None) -> Array:
+def columns_of(x: Array, geometry: Geometry) -> Array:
     """``im2col`` of a checked batch ``(batch, *input_shape)``."""
     padded = _pad(x, geometry)
     shape = (*x.shape[:2], *geometry.kernel_size, *geometry.output_shape[1:])
-    columns = np.empty(shape, dtype=x.dtype) if out is None else out.reshape(shape)
+    columns = np.empty(shape, dtype=x.dtype)
     for tap, places in _taps(geometry):
-        columns[:, :, *tap] = padded[:, :, *places]
+        columns[tap] = padded[places]
     rows = geometry.in_channels * math.prod(geometry.kernel_size)
     return columns.reshape(len(x), rows, positions(geometry))
 
@@ -155,15 +155,17 @@ def image_of(columns: Array, geometry: Geometry) -> Array:
     )
     padded = np.zeros((*columns.shape[:2], *_padded_shape(geometry)), dtype=columns.dtype)
     for tap, places in _taps(geometry):
-        padded[:, :, *places] += columns[:, :, *tap]
+        padded[places] += columns[tap]
     return _fold_padding(padded, geometry)
 
 
-def _taps(geometry: Geometry) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
-    """Each tap with the places of the padded input that it meets."""
+def _taps(geometry: Geometry) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """For each tap, its index into the columns and the places of the padded input it meets."""
     slices = [axis.tap_slices() for axis in geometry.axes]
+    all_channels = (slice(None), slice(None))
     for tap in product(*(range(k) for k in geometry.kernel_size)):
-        yield tap, tuple(along[a] for along, a in zip(slices, tap, strict=True))
+        places = (along[a] for along, a in zip(slices, tap, strict=True))
+        yield (*all_channels, *tap), (*all_channels, *places)
 
 
 def _padded_shape(geometry: Geometry) -> tuple[int, ...]:

@@ -97,9 +97,12 @@ def axis_symbols(number: int | None = None) -> AxisSymbols:
     a2*d2 + i2*s2 - p2
     """
     tail = "" if number is None else str(number)
-    positive = [Symbol(letter + tail, integer=True, positive=True) for letter in "nmsd"]
+    size, taps, stride, dilation = (
+        Symbol(letter + tail, integer=True, positive=True) for letter in "nmsd"
+    )
     low = Symbol("p" + tail, integer=True, nonnegative=True)
-    return AxisSymbols(*positive, low, *(Symbol(letter + tail, integer=True) for letter in "ija"))
+    output, input, tap = (Symbol(letter + tail, integer=True) for letter in "ija")
+    return AxisSymbols(size, taps, stride, dilation, low, output, input, tap)
 
 
 def entry(*axes: AxisSymbols) -> Any:
@@ -176,7 +179,7 @@ def difference(*axes: AxisSymbols) -> Any:
 def _term(axes: Sequence[AxisSymbols]) -> Any:
     if not axes:
         raise ValueError("axes (=()) must name at least one axis")
-    deltas = math.prod((KroneckerDelta(axis.input, axis.place) for axis in axes))
+    deltas = math.prod(KroneckerDelta(axis.input, axis.place) for axis in axes)
     return KERNEL[tuple(axis.tap for axis in axes)] * deltas
 
 

@@ -1,4 +1,4 @@
-"""Check a built book: every page of the table of contents is there, whole, and asks no other host."""
+"""Check a built book: every page of its contents is there, whole, and asks no other host."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ def faults(html: Path, name: str) -> list[str]:
 
 def _text_faults(article: BeautifulSoup) -> list[str]:
     found = []
-    if article.select(".output.traceback, .cell_output .error") or "Traceback (most" in article.text:
+    if (
+        article.select(".output.traceback, .cell_output .error")
+        or "Traceback (most" in article.text
+    ):
         found.append("shows a traceback")
     for code in article.select(".cell_input, .tex2jax_ignore"):
         code.extract()
@@ -75,7 +78,15 @@ def _foreign(soup: BeautifulSoup) -> list[str]:
         for attribute in ("src", "srcset", "data", "poster")
         for tag in soup.find_all(attrs={attribute: True})
     ]
-    loaded = {"stylesheet", "icon", "preload", "prefetch", "modulepreload", "preconnect", "manifest"}
+    loaded = {
+        "stylesheet",
+        "icon",
+        "preload",
+        "prefetch",
+        "modulepreload",
+        "preconnect",
+        "manifest",
+    }
     sources += [
         tag["href"] for tag in soup.find_all("link", href=True) if loaded & set(tag.get("rel", []))
     ]

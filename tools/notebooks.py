@@ -106,7 +106,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--execute", action="store_true", help="run, normalise and write")
-    what.add_argument("--normalise", action="store_true", help="normalise and write, without running")
+    what.add_argument(
+        "--normalise", action="store_true", help="normalise and write, without running"
+    )
     what.add_argument("--check", action="store_true", help="only say what is not in normal form")
     parser.add_argument("paths", nargs="*", type=Path, help="default: all chapters")
     arguments = parser.parse_args()

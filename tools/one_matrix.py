@@ -1,4 +1,4 @@
-"""Sphinx extension of the book: buttons that open the repository which built it."""
+"""Sphinx extension of the book: what the theme and its extensions leave to be mended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,27 @@ def use_built_repository(app: Any, config: Any) -> None:
         config.html_theme_options["repository_branch"] = branch
 
 
+def once_and_without_thebe(app: Any, page: str, template: str, context: Any, doctree: Any) -> None:
+    """Load each script once, and none of Thebe's.
+
+    Extensions that Jupyter Book starts add some scripts twice, which fails in the browser: a
+    constant declared twice, MathJax started twice. Thebe is off but loaded all the same, and
+    would ask another host.
+    """
+    scripts: dict[tuple[str, str], Any] = {}
+    for script in context["script_files"]:
+        attributes = getattr(script, "attributes", {})
+        name = str(getattr(script, "filename", script) or "").split("?")[0]
+        key = (name, attributes.get("body") or "")
+        if "thebe" in name or "THEBE" in key[1]:
+            continue
+        if key not in scripts or "defer" in attributes:  # of two alike, the one that blocks less
+            scripts[key] = script
+    context["script_files"] = list(scripts.values())
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Register with Sphinx, before the theme reads its options."""
+    """Register with Sphinx: options before the theme reads them, scripts after all have added."""
     app.connect("config-inited", use_built_repository, priority=100)
+    app.connect("html-page-context", once_and_without_thebe, priority=990)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
