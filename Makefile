@@ -3,6 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+LOCKED := .venv/locked-$(VERSION)
 STAMP := .venv/ready-$(VERSION)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -67,10 +68,14 @@ dist: $(STAMP) ## the wheel and the source archive, in dist/
 clean: ## remove what make has made
 	rm -rf .venv .venv-newest _build dist
 
-$(STAMP): requirements.txt pyproject.toml
+# The package again whenever its metadata change; the locked packages only when the lock does.
+$(STAMP): $(LOCKED) pyproject.toml
+	$(BIN)/pip install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(LOCKED): requirements.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "PYTHON=$(PYTHON) is Python %d.%d: use 3.11, 3.12 or 3.13, as in make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --require-hashes -r requirements.txt
-	$(BIN)/pip install --no-deps --no-build-isolation -e .
 	$(BIN)/python -c 'import matplotlib.font_manager' # makes its font cache now, not inside a notebook
 	@touch $@

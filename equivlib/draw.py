@@ -32,7 +32,7 @@ TAP_COLOURS = (
 )  # fmt: skip
 INK, GRID, PAPER, EMPTY = "#1b1b1b", "#9a9a9a", "#fdfdfb", "#f1f1ee"
 
-WIDTH = 5.2  # inches; at 390 px a label of 8 points is still 8 px high
+WIDTH = 4.2  # inches: a label of 8 points is 9 px high on a screen of 390 px
 DPI = 200
 
 
@@ -62,7 +62,7 @@ class Drawing:
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        width = round(self.figure.get_figwidth() * 100)
+        width = round(self.figure.get_figwidth() * 130)
         return (
             {"image/png": self.png(), "text/plain": self.alt},
             {"image/png": {"width": width, "alt": self.alt}},
@@ -116,7 +116,7 @@ def layer(
 
     gap = (WIDTH / unit - sum(widths)) / 4
     lefts = np.cumsum([gap, *(w + gap for w in widths[:2])])
-    size = min(9.5, unit * 26)
+    size = min(9.5, unit * 31)
     drawn = place(lefts[0], 0, image)
     _title(drawn, "input x")
     for j, value in enumerate(image.flat):
@@ -134,7 +134,7 @@ def layer(
         _cell(drawn, divmod(o, result.shape[1]), _number(value), colour, size, bold=o == output)
     drawn = place((WIDTH / unit - columns) / 2, heights[0] + 0.3 / unit, np.empty((rows, columns)))
     _title(drawn, f"the same as one matrix W, {rows} × {columns}")
-    _matrix_cells(drawn, geometry, labels, min(8.0, unit * 24))
+    _matrix_cells(drawn, geometry, labels, min(8.5, unit * 30))
     _mark_row(drawn, output, columns)
     used = ", ".join(f"{label} on x[{j}]" for j, label in sorted(read_by.items()))
     alt = (
@@ -193,7 +193,7 @@ def matrices(
             shape = geometry.matrix_shape
             drawn = figure.add_axes((*box, shape[1] * unit / WIDTH, rows * unit / total))
             _title(_grid(drawn, shape), title)
-            _matrix_cells(drawn, geometry, _tap_labels(geometry, names), min(8.0, unit * 24))
+            _matrix_cells(drawn, geometry, _tap_labels(geometry, names), min(8.5, unit * 30))
             told.append(f"{title}: {_rows_in_words(geometry, names)}")
         top += height * unit + 0.08
     alt = "Matrices of the same kernel, row by row, a dot for an empty entry. " + " ".join(told)
