@@ -125,8 +125,10 @@ class Axis:
         read = self.reads(start, start + 1)[0]
         taps = np.argsort(read, kind="stable")
         taps = taps[read[taps] != PADDING]
-        elements, begins = np.unique(read[taps], return_index=True)
-        return Run(start, stop, elements, taps, begins)
+        met = read[taps]
+        new = np.ones(len(met), dtype=bool)
+        new[1:] = met[1:] != met[:-1]
+        return Run(start, stop, met[new], taps, np.flatnonzero(new))
 
     def runs_within(self, start: int, stop: int) -> list[Run]:
         """The runs of the output positions ``start`` to ``stop`` alone."""

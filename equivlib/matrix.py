@@ -339,12 +339,14 @@ def _count(geometry: Geometry, start: int, stop: int) -> int:
     return total
 
 
-def _row_lengths(geometry: Geometry, box: Box) -> Index:
-    """Stored numbers of each row of the box."""
+def _row_ends(geometry: Geometry, box: Box, start: int, into: Index) -> None:
+    """Where each row of the box ends, if its numbers begin at ``start``: its part of ``indptr``."""
     lengths = np.array([geometry.weight_shape[1]])
     for axis, part in zip(geometry.axes, box[2:], strict=True):
         lengths = np.outer(lengths, axis.counts()[part.start : part.stop]).ravel()
-    return np.tile(lengths, len(box[0]) * len(box[1]))
+    one_channel = np.cumsum(lengths)  # and every other channel has rows of the same lengths
+    starts = start + one_channel[-1] * np.arange(len(into) // len(lengths))
+    np.add(starts[:, None], one_channel, out=into.reshape(-1, len(lengths)), casting="same_kind")
 
 
 def _csr_arrays(
@@ -359,14 +361,12 @@ def _csr_arrays(
     weight = weight.reshape(geometry.groups, -1, *weight.shape[1:])
     row = 0
     for box in _boxes(_split_output(geometry), start, stop):
-        lengths = _row_lengths(geometry, box)
-        ends = indptr[row + 1 : row + 1 + len(lengths)]
-        np.cumsum(lengths, out=ends)
-        ends += indptr[row]
-        part = slice(indptr[row], ends[-1])
+        after = row + math.prod(len(part) for part in box)
+        _row_ends(geometry, box, int(indptr[row]), indptr[row + 1 : after + 1])
+        part = slice(indptr[row], indptr[after])
         if part.start < part.stop:
             _fill_box(geometry, box, weight, data[part], indices[part])
-        row += len(lengths)
+        row = after
     return data, indices, indptr
 
 
@@ -381,7 +381,7 @@ def _fill_box(geometry: Geometry, box: Box, weight: Array, data: Array, indices:
             continue  # these positions read padding alone
         values = _tap_values(weight, region)
         once = (1,) * geometry.ndim  # the same numbers at every position
-        _view(data, region)[...] = values.reshape(*values.shape[:2], *once, *values.shape[2:])
+        _view(data, region)[...] = values.reshape(*values.shape[:2], *once, -1)
         # Every output channel of every group reads alike: find out once, then copy.
         _write_columns(geometry, groups.start, region, _view(indices[0, 0], region))
     indices[0, 1:] = indices[0, 0]
@@ -404,7 +404,7 @@ def _regions(runs: list[list[Run]]) -> Iterator[Region]:
 
 
 def _view(rows: Array, region: Region) -> Array:
-    """The stored places of a region: axes (..., *positions, in_channels, *elements read).
+    """The stored places of a region: axes (..., *positions, numbers of a row).
 
     Rows are stored one after the other, so axis by axis the region is one stretch of the last
     axis, and within that stretch every position has the same length.
@@ -413,8 +413,7 @@ def _view(rows: Array, region: Region) -> Array:
         unit = rows.shape[-1] // total
         stretch = rows[..., offset * unit : (offset + run.stored) * unit]
         rows = stretch.reshape(*rows.shape[:-1], run.stop - run.start, len(run.elements) * unit)
-    read = [len(run.elements) for run, _, _ in region]
-    return rows.reshape(*rows.shape[:-1], rows.shape[-1] // math.prod(read), *read)
+    return rows
 
 
 def _tap_values(weight: Array, region: Region) -> Array:
@@ -443,7 +442,7 @@ def _write_columns(geometry: Geometry, group: int, region: Region, into: Index) 
         moved = geometry.stride[number] * np.arange(run.stop - run.start, dtype=dtype)
         at_position = at_position + (moved * step).reshape(-1, *after)
         among_read = among_read + (run.elements.astype(dtype) * step).reshape(-1, *after)
-    np.add(at_position.reshape(*at_position.shape, *(1,) * (ndim + 1)), among_read, out=into)
+    np.add(at_position[..., None], among_read.ravel(), out=into)
 
 
 def _dense(geometry: Geometry, weight: Array, start: int, stop: int) -> Array:

@@ -457,3 +457,14 @@ class TestOperator:
         # The solver stops at a residual of about 1e-12 |A| |x|, with |A| <= 6: an error in x of
         # at most 3e-12 |x|. The bound leaves a factor of 30.
         np.testing.assert_allclose(found, x, rtol=0, atol=1e-10 * np.linalg.norm(x))
+
+
+def test_building_holds_little_more_memory_than_the_result():
+    weight = np.ones((8, 16, 3, 3), dtype=np.float32)
+    conv_matrix(weight[:1], (16, 28, 28), padding=1)  # whatever is loaded once
+    tracemalloc.start()
+    matrix = conv_matrix(weight, (16, 28, 28), padding=1)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    size = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+    assert most <= 1.1 * size

@@ -1,0 +1,138 @@
+"""Print every measured ratio, each against a peer or the memory floor timed in the same run."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy
+
+import equivlib
+
+from . import cases
+
+ROUNDS = 7
+BATCH = 16
+#: Kronecker sums and coordinate lists of case B take 3 to 4 GB and many seconds: once is enough.
+SLOW_ROUNDS = 1
+
+
+def seconds(rounds: int, *actions: Callable[[], Any]) -> list[float]:
+    """Median time of each action, the actions in turn, so that all see the same machine."""
+    times: list[list[float]] = [[] for _ in actions]
+    for _ in range(rounds):
+        for own, action in zip(times, actions, strict=True):
+            start = time.perf_counter()
+            result = action()
+            own.append(time.perf_counter() - start)
+            del result
+    return [statistics.median(own) for own in times]
+
+
+def row(what: str, time_in_seconds: float, ratio: float, against: str) -> None:
+    """Print one line of the table."""
+    print(f"| {what} | {time_in_seconds * 1e3:.3g} ms | {ratio:.2f} × | {against} |", flush=True)
+
+
+def build(layer: cases.Case) -> None:
+    """Building the matrix against the floor and against the two usual ways."""
+    geometry = layer.geometry
+
+    def ours() -> Any:
+        return equivlib.conv_matrix(layer.weight, layer.input_shape, padding=1)
+
+    floor_time, time_ours = seconds(ROUNDS, lambda: cases.floor(geometry), ours)
+    row(f"{layer.name}: write as many bytes, the floor", floor_time, 1, "itself")
+    row(f"{layer.name}: conv_matrix", time_ours, time_ours / floor_time, "the floor")
+    slow = SLOW_ROUNDS if layer.name == "B" else ROUNDS
+    built = ours()
+    for name, peer in (
+        ("coordinates, then tocsr", cases.by_coordinates),
+        ("Kronecker sums", cases.by_kronecker),
+    ):
+        (peer_time,) = seconds(slow, lambda peer=peer: peer(layer))
+        row(f"{layer.name}: {name}", peer_time, peer_time / floor_time, "the floor")
+        if layer.name == "A" and abs(peer(layer) - built).max() != 0:
+            raise AssertionError(f"{name} builds another matrix")
+
+
+def peak(layer: cases.Case) -> None:
+    """Most memory that building holds at any time, against the size of the result."""
+    tracemalloc.start()
+    W = equivlib.conv_matrix(layer.weight, layer.input_shape, padding=1)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    size = W.data.nbytes + W.indices.nbytes + W.indptr.nbytes
+    what, against = (
+        f"{layer.name}: peak memory of conv_matrix",
+        f"the {size / 1e6:.0f} MB it returns",
+    )
+    print(f"| {what} | {most / 1e6:.0f} MB | {most / size:.3f} × | {against} |", flush=True)
+
+
+def apply(layer: cases.Case) -> None:
+    """Applying the layer in three ways, against PyTorch if it is installed."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((BATCH, *layer.input_shape), dtype=np.float32)
+    W = equivlib.conv_matrix(layer.weight, layer.input_shape, padding=1)
+    flat = np.ascontiguousarray(x.reshape(BATCH, -1).T)
+    for batch in (1, BATCH):
+        actions: dict[str, Callable[[], Any]] = {
+            "conv": lambda batch=batch: equivlib.conv(x[:batch], layer.weight, padding=1),
+            "W @ x": lambda batch=batch: W @ flat[:, :batch],
+        }
+        reference = torch_conv(x[:batch], layer.weight)
+        if reference is not None:
+            actions["torch conv2d"] = reference
+        times = dict(zip(actions, seconds(ROUNDS, *actions.values()), strict=True))
+        base = "torch conv2d" if reference is not None else "conv"
+        for name, taken in times.items():
+            row(f"{layer.name}, batch {batch}: {name}", taken, taken / times[base], base)
+
+
+def torch_conv(x: Any, weight: Any) -> Callable[[], Any] | None:
+    """PyTorch's convolution of the same numbers, if PyTorch is there."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    image, kernel = torch.from_numpy(x), torch.from_numpy(weight)
+
+    def action() -> Any:
+        with torch.no_grad():
+            return torch.nn.functional.conv2d(image, kernel, padding=1)
+
+    return action
+
+
+def import_time() -> None:
+    """Importing the library against importing what it needs."""
+
+    def run(code: str) -> Callable[[], Any]:
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+
+    base, ours = seconds(ROUNDS, run("import numpy, scipy.sparse"), run("import equivlib"))
+    row("import equivlib", ours, ours / base, "import numpy, scipy.sparse")
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"numpy {np.__version__}, scipy {scipy.__version__}, Python {platform.python_version()}")
+    print(f"medians of {ROUNDS} rounds in turn; float32, 3 × 3 kernels, padding 1\n")
+    print("| what | time | ratio | against |\n| --- | --- | --- | --- |")
+    for layer in cases.CASES:
+        build(layer)
+        peak(layer)
+        apply(layer)
+    import_time()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""What the tests of the book share: its files, its chapters, its built pages."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import check_pages  # noqa: E402
+
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
+def chapter(request):
+    """The path of each chapter in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def html():
+    """The folder of the built book."""
+    folder = ROOT / "_build" / "html"
+    if not (folder / "intro.html").is_file():
+        pytest.fail("the book is not built: make book builds it")
+    return folder
+
+
+@pytest.fixture(params=check_pages.pages())
+def page(request):
+    """The name of each page of the table of contents in turn."""
+    return request.param

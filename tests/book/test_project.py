@@ -1,0 +1,170 @@
+"""One declaration, one lock, one address: what make, CI and Binder have in common."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+
+import numpy as np
+import one_matrix
+import picture
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from conftest import CHAPTERS, ROOT
+from matplotlib.image import imread
+
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+
+
+def tracked_files():
+    """The project's own text files."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.suffix not in {".png", ".woff", ".js"} and path.is_file():
+            yield name, path.read_text(encoding="utf-8")
+
+
+def test_the_lock_pins_every_package_with_hashes():
+    pins = re.findall(r"^[A-Za-z0-9][^\s=]*==", LOCK, flags=re.M)
+    assert len(pins) > 100
+    for block in re.split(r"\n(?=[A-Za-z0-9])", LOCK)[1:]:
+        assert "--hash=sha256:" in block, block
+
+
+def test_the_lock_holds_what_the_declaration_asks_for():
+    extras = PROJECT["project"]["optional-dependencies"]
+    declared = PROJECT["project"]["dependencies"] + [
+        r for name, rs in extras.items() if name != "torch" for r in rs
+    ]
+    names = {re.match(r"[\w.-]+", r)[0].lower().replace("_", "-") for r in declared} - {"equivlib"}
+    pinned = {n.lower() for n in re.findall(r"^([\w.-]+)==", LOCK, flags=re.M)}
+    assert names <= {n.replace("_", "-") for n in pinned}
+
+
+def test_jupyter_book_stays_below_version_2():
+    assert re.search(r"^jupyter-book==1\.", LOCK, flags=re.M)
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))
+    ignored = [rule for u in updates["updates"] for rule in u.get("ignore", [])]
+    assert {"dependency-name": "jupyter-book", "versions": [">=2"]} in ignored
+
+
+def test_the_library_needs_numpy_and_scipy_alone():
+    names = {re.match(r"[\w-]+", r)[0] for r in PROJECT["project"]["dependencies"]}
+    assert names == {"numpy", "scipy"}
+
+
+def test_make_ci_and_binder_read_the_same_lock():
+    assert "--require-hashes -r requirements.txt" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8").split() == [
+        "-r",
+        "../requirements.txt",
+    ]
+    assert "LOCK: requirements.txt" in WORKFLOW
+
+
+def test_binder_runs_the_python_that_the_published_book_was_checked_with():
+    (published,) = re.findall(r"matrix\.python == '([\d.]+)'", WORKFLOW)
+    assert (ROOT / "binder" / "runtime.txt").read_text(
+        encoding="utf-8"
+    ).strip() == f"python-{published}"
+
+
+def test_every_action_is_pinned_by_hash_and_permissions_are_least():
+    uses = re.findall(r"uses: (\S+)", WORKFLOW)
+    assert uses
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", use) for use in uses)
+    workflow = yaml.safe_load(WORKFLOW)
+    assert workflow["permissions"] == {"contents": "read"}
+    granted = {n: j["permissions"] for n, j in workflow["jobs"].items() if "permissions" in j}
+    assert granted == {"deploy": {"pages": "write", "id-token": "write"}}
+    assert set(workflow["jobs"]["deploy"]["needs"]) >= {"book-and-tests", "lint", "library"}
+
+
+def test_the_address_of_the_repository_stands_in_one_place():
+    address = CONFIG["repository"]["url"].removeprefix("https://")
+    assert [name for name, text in tracked_files() if address in text] == ["_config.yml"]
+
+
+def test_no_file_names_this_machine_or_a_package_registry():
+    forbidden = re.compile(r"/home/\w|/Users/\w|/root/|files\.pythonhosted|pypi\.org/simple")
+    told = [name for name, text in tracked_files() if forbidden.search(text)]
+    assert told in ([], ["tests/book/test_project.py"])
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_every_launch_button_opens_a_file_of_the_tree(html, path):
+    repository = os.environ.get("BOOK_REPOSITORY") or CONFIG["repository"]["url"]
+    branch = os.environ.get("BOOK_BRANCH") or CONFIG["repository"]["branch"]
+    soup = BeautifulSoup((html / f"chapters/{path.stem}.html").read_text("utf-8"), "html.parser")
+    addresses = [a["href"] for a in soup.select(".dropdown-launch-buttons a[href]")]
+    owner_and_name = repository.removeprefix("https://github.com/")
+    expected = f"https://mybinder.org/v2/gh/{owner_and_name}/{branch}?urlpath=lab/tree/"
+    assert addresses
+    for address in addresses:
+        assert address.startswith(expected)
+        assert (ROOT / address.removeprefix(expected)).is_file()
+    downloads = [a["href"] for a in soup.select(".dropdown-download-buttons a[href]")]
+    assert any(d.endswith(f"{path.stem}.ipynb") for d in downloads)
+
+
+class Configuration:
+    def __init__(self):
+        self.html_theme_options = {"repository_url": "https://github.com/a/b"}
+
+
+def test_a_fork_publishes_buttons_that_open_the_fork(monkeypatch):
+    monkeypatch.setenv("BOOK_REPOSITORY", "https://github.com/somebody/fork")
+    monkeypatch.setenv("BOOK_BRANCH", "draft")
+    config = Configuration()
+    one_matrix.use_built_repository(None, config)
+    assert config.html_theme_options == {
+        "repository_url": "https://github.com/somebody/fork",
+        "repository_branch": "draft",
+    }
+
+
+def test_a_malformed_address_is_refused(monkeypatch):
+    monkeypatch.setenv("BOOK_REPOSITORY", "github.com/somebody")
+    with pytest.raises(ValueError, match="BOOK_REPOSITORY"):
+        one_matrix.use_built_repository(None, Configuration())
+
+
+def test_the_workflow_passes_its_own_repository_to_the_book():
+    assert "BOOK_REPOSITORY: ${{ github.server_url }}/${{ github.repository }}" in WORKFLOW
+
+
+def test_the_readme_begins_with_the_two_commands_and_one_picture():
+    first_screen = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:25]
+    assert any(line.startswith("make book") for line in first_screen[:6])
+    assert any(line.startswith("make test") for line in first_screen[:6])
+    assert sum("![" in line for line in first_screen) == 1
+
+
+def test_the_picture_is_what_the_library_draws_and_says(tmp_path):
+    drawn = tmp_path / "layer.png"
+    drawn.write_bytes(picture.picture().png())
+    assert np.abs(imread(drawn) - imread(picture.PATH)).max() < 0.02
+    for name in ("README.md", "intro.md"):
+        assert f"![{picture.picture().alt}](" in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_readme_runs():
+    (example,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), flags=re.S
+    )
+    subprocess.run([sys.executable, "-c", example], check=True)
+
+
+def test_every_target_of_the_makefile_is_explained():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.+)$", text, flags=re.M)[1].split()
+    for target in targets:
+        assert re.search(rf"^{target}:.*## ", text, flags=re.M), target
