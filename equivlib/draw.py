@@ -196,7 +196,11 @@ def matrices(
             _matrix_cells(drawn, geometry, _tap_labels(geometry, names), min(8.5, unit * 30))
             told.append(f"{title}: {_rows_in_words(geometry, names)}")
         top += height * unit + 0.08
-    alt = "Matrices of the same kernel, row by row, a dot for an empty entry. " + " ".join(told)
+    alt = (
+        "Matrices of the same kernel, row by row, a dot for an empty entry: "
+        + " ".join(told)[:-1]
+        + "."
+    )
     return Drawing(figure, alt)
 
 
@@ -282,7 +286,7 @@ def _rows_in_words(geometry: Geometry, names: str) -> str:
         " ".join("+".join(entries.get((row, column), ["."])) for column in range(columns))
         for row in range(rows)
     )
-    return " | ".join(lines) + "."
+    return " | ".join(lines) + ";"
 
 
 def _colour(labels: Sequence[str], label: str | None) -> str:

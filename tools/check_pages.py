@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What a page shows if a directive or a role was not understood.
-RAW = re.compile(r"^\s*(:{3,}|`{3,})\s*\{|\{(prf:ref|ref|eq|cite|term|numref|doc)[\w:]*\}`", re.M)
+RAW = re.compile(r"(:{3,}|`{3,})\s*\{\w|\{(prf:ref|ref|eq|cite|term|numref|doc)[\w:]*\}`", re.M)
 MANY_WORDS = 80  # fewer than this is an empty page
 
 
