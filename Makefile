@@ -31,7 +31,7 @@ library-test: $(STAMP) ## the library's tests and doctests
 	$(BIN)/python -m pytest tests/library equivlib
 
 notebooks-test: $(STAMP) ## run every chapter and compare each output with the stored one
-	$(BIN)/python -m pytest --nbval --nbval-current-env -p no:doctest -o filterwarnings= chapters
+	$(BIN)/python -m pytest --nbval --nbval-current-env -o filterwarnings= chapters
 
 book-test: book ## the book's structure, its pages, and what Binder installs
 	$(BIN)/python -m pytest tests/book
@@ -58,7 +58,7 @@ newest: ## all tests with the newest dependencies instead of the locked ones, in
 	.venv-newest/bin/pip install ".[book,test]"
 	.venv-newest/bin/python -c 'import matplotlib.font_manager'
 	.venv-newest/bin/python -m pytest tests/library equivlib
-	.venv-newest/bin/python -m pytest --nbval --nbval-current-env -p no:doctest -o filterwarnings= chapters
+	.venv-newest/bin/python -m pytest --nbval --nbval-current-env -o filterwarnings= chapters
 	.venv-newest/bin/jupyter-book build . --path-output .venv-newest/book -W -n --keep-going
 
 dist: $(STAMP) ## the wheel and the source archive, in dist/
