@@ -18,6 +18,9 @@ ERRORS = {
     ),
     "a dropped tap": ("axis.py", "taps = taps[read[taps] != PADDING]", "PADDING]", "PADDING][1:]"),
 }
+STRICT_NBVAL = (
+    "-m pytest --nbval --nbval-current-env -q -p no:cacheprovider -o filterwarnings=".split()
+)
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -29,22 +32,12 @@ def test_an_error_in_the_library_fails_every_chapter(tmp_path, error):
     planted = source.replace(line, line.replace(right, wrong))
     (tmp_path / "equivlib" / name).write_text(planted, encoding="utf-8")
     told = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "--nbval",
-            "--nbval-current-env",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-        ]
-        + ["-o", "filterwarnings=", *map(str, CHAPTERS)],
+        [sys.executable, *STRICT_NBVAL, *map(str, CHAPTERS)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
-    failed = {name for name in re.findall(r"FAILED (?:\S*/)?(\S+\.ipynb)", told.stdout)}
+    failed = set(re.findall(r"FAILED (?:\S*/)?(\S+\.ipynb)", told.stdout))
     assert failed == {path.name for path in CHAPTERS}, told.stdout
