@@ -18,9 +18,17 @@ ERRORS = {
     ),
     "a dropped tap": ("axis.py", "taps = taps[read[taps] != PADDING]", "PADDING]", "PADDING][1:]"),
 }
-STRICT_NBVAL = (
-    "-m pytest --nbval --nbval-current-env -q -p no:cacheprovider -o filterwarnings=".split()
-)
+STRICT_NBVAL = [
+    "-m",
+    "pytest",
+    "--nbval",
+    "--nbval-current-env",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-o",
+    "filterwarnings=",
+]
 
 
 @pytest.mark.parametrize("error", ERRORS)
