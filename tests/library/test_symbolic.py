@@ -1,0 +1,74 @@
+"""Symbols: small cases, and the proof for every size."""
+
+import numpy as np
+import pytest
+import reference
+import sympy
+from cases import CASES
+
+from equivlib import conv, conv_matrix, symbolic
+from equivlib.symbolic import axis_symbols, symbol_array
+
+SMALL = [case for case in CASES if np.prod(case.weight) * np.prod(case.input) < 300]
+
+
+def test_each_symbol_of_an_array_is_named_by_its_index():
+    assert symbol_array("k", (2, 1, 3)).ravel().tolist() == list(
+        sympy.symbols("k00 k01 k02 k10 k11 k12")
+    )
+
+
+def test_long_axes_get_names_that_cannot_be_confused():
+    names = [str(symbol) for symbol in symbol_array("k", (12, 12)).flat]
+    assert len(set(names)) == 144
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_matrix_is_the_convolution_for_every_size(count):
+    axes = [axis_symbols(number) for number in range(count)]
+    assert symbolic.difference(*axes) == 0
+
+
+def test_the_proof_notices_another_place():
+    """With a wrong sign of the padding the two sides differ."""
+    right = axis_symbols()
+    product = symbolic.matrix_times_input(right).function
+    wrong = symbolic.convolution(right).function.subs(right.low, -right.low)
+    assert sympy.simplify(sympy.piecewise_fold(product - wrong)) != 0
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "s", "d", "p"), [(5, 3, 1, 1, 0), (7, 3, 2, 2, 1), (4, 2, 3, 1, 2), (3, 5, 1, 1, 4)]
+)
+def test_the_entry_formula_gives_the_matrix_of_the_library(n, m, s, d, p):
+    axis = axis_symbols()
+    sizes = {axis.size: n, axis.taps: m, axis.stride: s, axis.dilation: d, axis.low: p}
+    kernel = symbol_array("k", (1, 1, m))
+    values = {symbolic.KERNEL[a]: kernel[0, 0, a] for a in range(m)}
+    built = conv_matrix(kernel, (1, n), stride=s, dilation=d, padding=p, format="dense")
+
+    def formula(i, j):
+        return (
+            symbolic.entry(axis).subs({**sizes, axis.output: i, axis.input: j}).doit().subs(values)
+        )
+
+    assert built == sympy.Matrix(*built.shape, formula)
+
+
+def test_a_proof_over_no_axes_is_refused():
+    with pytest.raises(ValueError, match="axes"):
+        symbolic.entry()
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.id)
+def test_symbols_go_through_the_same_functions(case):
+    """The convolution of symbols, the matrix of symbols times symbols, and the loops agree."""
+    weight = symbol_array("k", case.weight)
+    x = symbol_array("x", case.input)
+    by_function = conv(x, weight, **case.options).ravel()
+    matrix = conv_matrix(weight, case.input, **case.options)
+    by_matrix = matrix * sympy.Matrix(x.ravel().tolist())
+    by_loops = reference.conv(x, weight, **case.options).ravel()
+    for function, product, loops in zip(by_function, by_matrix, by_loops, strict=True):
+        assert sympy.expand(function - loops) == 0
+        assert sympy.expand(product - loops) == 0
