@@ -17,7 +17,7 @@ help: ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 book: $(STAMP) ## build the book into _build/html and check its pages
-	$(BIN)/jupyter-book build . -W -n --keep-going
+	$(BIN)/jupyter-book build . --all -W -n --keep-going
 	$(BIN)/python tools/check_pages.py _build/html
 	@echo "The book is ready: open file://$(CURDIR)/_build/html/index.html, or run make serve"
 
