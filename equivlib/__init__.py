@@ -1,24 +1,46 @@
 """The exact matrix of any convolution.
 
 A convolutional layer is a fully connected layer whose weight matrix repeats a few numbers at fixed
-places. ``equivlib`` builds that matrix, applies it without building it, and proves it.
+places. ``equivlib`` builds that matrix, applies it without building it, takes it apart again, and
+proves it.
 """
 
 from .axis import PADDING_MODES
-from .functional import conv
+from .converse import NotAConvolution, kernel_from_matrix, project
+from .functional import conv, conv_transpose
 from .geometry import Geometry
-from .matrix import MatrixTooLarge, conv_matrix, conv_operator, tap_matrix
+from .matrix import (
+    MatrixTooLarge,
+    conv_matrix,
+    conv_operator,
+    dense_to_conv,
+    dense_to_pointwise,
+    dot_test,
+    tap_matrix,
+)
 from .patches import col2im, im2col
+from .recognition import recognize
+from .spectrum import operator_norm, singular_values
 
 __all__ = [
     "PADDING_MODES",
     "Geometry",
     "MatrixTooLarge",
+    "NotAConvolution",
     "col2im",
     "conv",
     "conv_matrix",
     "conv_operator",
+    "conv_transpose",
+    "dense_to_conv",
+    "dense_to_pointwise",
+    "dot_test",
     "im2col",
+    "kernel_from_matrix",
+    "operator_norm",
+    "project",
+    "recognize",
+    "singular_values",
     "tap_matrix",
 ]
 

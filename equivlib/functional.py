@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .geometry import Geometry
+from .geometry import Geometry, checked_shape
 from .patches import Array, as_array, columns_of, image_of, positions
 
 #: Columns are made and used for a few samples at a time, so that they stay in the cache.
-TILE_BYTES = 4 * 2**20
+TILE_BYTES = 2 * 2**20
 
 
 def conv(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, **options: Any) -> Array:
@@ -71,12 +72,7 @@ def conv(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, **optio
     geometry, batch = batched_geometry(x, weight, options)
     dtype = np.result_type(x, weight)
     if bias is not None:
-        bias = as_array("bias", bias)
-        if bias.shape != (geometry.out_channels,):
-            raise ValueError(
-                f"bias (of shape {bias.shape}) must have shape (out_channels,) = "
-                f"({geometry.out_channels},)"
-            )
+        bias = _checked_bias(bias, geometry.out_channels)
         dtype = np.result_type(dtype, bias)
     samples = x.reshape(math.prod(batch), *geometry.input_shape).astype(dtype, copy=False)
     y = forward(samples, weight.astype(dtype, copy=False), geometry)
@@ -104,19 +100,133 @@ def forward(x: Array, weight: Array, geometry: Geometry) -> Array:
     groups, places = geometry.groups, positions(geometry)
     rows = weight.reshape(groups, geometry.out_channels // groups, -1)
     y = np.empty((len(x), *rows.shape[:2], places), dtype=weight.dtype)
-    sample_bytes = geometry.in_channels * math.prod(geometry.kernel_size) * places * x.itemsize
-    step = max(1, TILE_BYTES // sample_bytes)
+    step = _samples_at_once(geometry, x)
+    tile = np.empty((step, groups, rows.shape[2], places), dtype=x.dtype)
     for start in range(0, len(x), step):
-        columns = columns_of(x[start : start + step], geometry)
-        np.matmul(
-            rows, columns.reshape(-1, groups, rows.shape[2], places), out=y[start : start + step]
-        )
+        samples = x[start : start + step]
+        columns = tile[: len(samples)]
+        columns_of(samples, geometry, into=columns)
+        np.matmul(rows, columns, out=y[start : start + step])
     return y.reshape(len(x), *geometry.output_shape)
 
 
 def backward(y: Array, weight: Array, geometry: Geometry) -> Array:
     """``Wᵀ y`` for a checked batch ``(batch, *output_shape)``: no conjugation."""
     groups, places = geometry.groups, positions(geometry)
-    columns_to_rows = weight.reshape(groups, geometry.out_channels // groups, -1).swapaxes(1, 2)
-    columns = columns_to_rows @ y.reshape(len(y), groups, geometry.out_channels // groups, places)
-    return image_of(columns, geometry)
+    per_group = geometry.out_channels // groups
+    columns_to_rows = weight.reshape(groups, per_group, -1).swapaxes(1, 2)
+    x = np.empty((len(y), *geometry.input_shape), dtype=weight.dtype)
+    step = _samples_at_once(geometry, y)
+    for start in range(0, len(y), step):
+        samples = y[start : start + step].reshape(-1, groups, per_group, places)
+        x[start : start + step] = image_of(columns_to_rows @ samples, geometry)
+    return x
+
+
+def _samples_at_once(geometry: Geometry, batch: Array) -> int:
+    """How many samples have columns that fit a tile together, at least one."""
+    columns = geometry.in_channels * math.prod(geometry.kernel_size) * positions(geometry)
+    return max(1, min(len(batch), TILE_BYTES // (columns * batch.itemsize)))
+
+
+def conv_transpose(
+    y: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    output_padding: int | Sequence[int] = 0,
+    output_shape: int | Sequence[int] | None = None,
+    **options: Any,
+) -> Array:
+    r"""The transposed convolution: multiplication by the transpose of the matrix of ``conv``.
+
+    .. math:: x[c, j] = b[c] + \sum_{u, o, a} w[u, c, a] \; \delta(j, \, s\,o + d\,a - p) \; y[u, o]
+
+    It is not the inverse of :func:`conv`. Nothing is conjugated.
+
+    Parameters
+    ----------
+    y : array_like, shape ``(*batch, in_channels, *spatial)``
+    weight : array_like, shape ``(in_channels, out_channels // groups, *kernel)``
+        The same array as for the convolution whose transpose this is.
+    bias : array_like, shape ``(out_channels,)``, optional
+    output_padding : int or tuple of N int, default 0
+        Chooses among the sizes that the convolution takes to the size of ``y``: so many elements
+        more at the high end. Less than the stride or the dilation.
+    output_shape : tuple of N int, optional
+        Chooses the size itself.
+    **options
+        ``stride``, ``padding``, ``dilation``, ``groups``, ``padding_mode``, ``flip``: those of the
+        convolution, as in :class:`~equivlib.Geometry`. With ``padding="same"`` the output is
+        ``stride`` times as large as ``y``.
+
+    Returns
+    -------
+    ndarray, shape ``(*batch, out_channels, *spatial_out)``
+        As PyTorch and ONNX define it; along each axis ``stride * (spatial - 1) + dilation *
+        (kernel - 1) + 1 - low - high + output_padding`` elements.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    See Also
+    --------
+    conv_matrix : its transpose is the matrix of this map.
+
+    Examples
+    --------
+    Two numbers with stride 2, each writing the kernel once; where they overlap they add up::
+
+        y = [1 10]    weight = [1 2 3]    x = [1 2 3 . .] + [. . 10 20 30]
+
+    >>> conv_transpose([[1, 10]], [[[1, 2, 3]]], stride=2)
+    array([[ 1,  2, 13, 20, 30]])
+
+    With stride 1 it is numpy's full convolution:
+
+    >>> import numpy as np
+    >>> y, k = np.array([3, 1, 4]), np.array([1, 5])
+    >>> bool((conv_transpose(y[None], k[None, None])[0] == np.convolve(y, k)).all())
+    True
+    """
+    y, weight = as_array("y", y), as_array("weight", weight)
+    ndim, split = weight.ndim - 2, y.ndim - weight.ndim + 1
+    if ndim < 1 or split < 0:
+        raise ValueError(
+            f"y (of shape {y.shape}) must be (*batch, in_channels, *spatial) and weight (of shape "
+            f"{weight.shape}) (in_channels, out_channels // groups, *kernel), with as many "
+            "spatial as kernel axes and at least one"
+        )
+    batch, shape = y.shape[:split], checked_shape("y.shape", y.shape[split:])
+    geometry = Geometry.of_transpose(
+        weight.shape, shape[1:], output_padding=output_padding, output_shape=output_shape, **options
+    )
+    if shape[0] != geometry.out_channels:
+        raise ValueError(
+            f"y (of shape {y.shape}) must have in_channels = {geometry.out_channels} channels for "
+            f"weight (of shape {weight.shape})"
+        )
+    dtype = np.result_type(y, weight)
+    if bias is not None:
+        bias = _checked_bias(bias, geometry.in_channels)
+        dtype = np.result_type(dtype, bias)
+    samples = y.reshape(math.prod(batch), *shape).astype(dtype, copy=False)
+    # An output_padding of a stride or more leaves the last outputs of the convolution without a y.
+    missing = [(0, n - m) for n, m in zip(geometry.output_shape[1:], shape[1:], strict=True)]
+    if any(high for _, high in missing):
+        samples = np.pad(samples, [(0, 0), (0, 0), *missing])
+    x = backward(samples, weight.astype(dtype, copy=False), geometry)
+    if bias is not None:
+        x += bias.reshape(-1, *(1,) * geometry.ndim)
+    return x.reshape(*batch, *geometry.input_shape)
+
+
+def _checked_bias(bias: ArrayLike, channels: int) -> Array:
+    array = as_array("bias", bias)
+    if array.shape != (channels,):
+        raise ValueError(
+            f"bias (of shape {array.shape}) must have shape (out_channels,) = ({channels},)"
+        )
+    return array

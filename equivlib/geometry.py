@@ -144,6 +144,93 @@ class Geometry:
         for field, value in zip(fields(self), values, strict=True):
             object.__setattr__(self, field.name, value)
 
+    @classmethod
+    def of_transpose(
+        cls,
+        weight_shape: Sequence[int],
+        spatial: Sequence[int],
+        *,
+        output_padding: int | Sequence[int] = 0,
+        output_shape: int | Sequence[int] | None = None,
+        **options: Any,
+    ) -> Geometry:
+        r"""The convolution whose transpose takes ``spatial`` positions to a larger input.
+
+        Several input sizes of a strided convolution give one output size, so the transpose has
+        to be told which is meant: along each axis
+
+        .. math:: n = s\,(o - 1) + d\,(k - 1) + 1 - low - high + output\_padding .
+
+        Parameters
+        ----------
+        weight_shape : tuple of int
+            As for the convolution, so ``(in_channels, out_channels // groups, *kernel)`` seen from
+            its transpose.
+        spatial : tuple of N int
+            Positions that the transpose starts from: outputs of the convolution.
+        output_padding : int or tuple of N int, default 0
+            Less than the stride or the dilation of its axis.
+        output_shape : tuple of N int, optional
+            The size n itself. With ``padding="same"`` or ``"same_lower"``, n is otherwise
+            ``stride * spatial``.
+        **options
+            As for :class:`Geometry`.
+
+        Raises
+        ------
+        ValueError
+            Names the argument, its value and the rule it breaks.
+
+        Examples
+        --------
+        >>> Geometry.of_transpose((1, 1, 3), (4,), stride=2, output_padding=1).input_shape
+        (1, 10)
+        """
+        weight = checked_shape("weight_shape", weight_shape)
+        ndim = len(weight) - 2
+        stride = _per_axis("stride", options.get("stride", 1), ndim, minimum=1)
+        dilation = _per_axis("dilation", options.get("dilation", 1), ndim, minimum=1)
+        extra = _per_axis("output_padding", output_padding, ndim, minimum=0)
+        extents = tuple(d * (k - 1) + 1 for k, d in zip(weight[2:], dilation, strict=True))
+        padding = options.get("padding", 0)
+        if padding in ("same", "same_lower"):
+            least = tuple(s * o for s, o in zip(stride, spatial, strict=True))
+        else:
+            pairs = _parse_padding(padding, tuple(spatial), extents, stride)
+            least = tuple(
+                s * (o - 1) + extent - low - high
+                for s, o, extent, (low, high) in zip(stride, spatial, extents, pairs, strict=True)
+            )
+        if output_shape is None:
+            limits = [max(s, d) for s, d in zip(stride, dilation, strict=True)]
+            if any(e >= limit for e, limit in zip(extra, limits, strict=True)):
+                raise ValueError(
+                    f"output_padding (={output_padding!r}) must be less than stride (={stride}) "
+                    f"or dilation (={dilation}) along each axis"
+                )
+            sizes = tuple(n + e for n, e in zip(least, extra, strict=True))
+        else:
+            if any(extra):
+                raise ValueError(
+                    f"output_padding (={output_padding!r}) must be 0 when output_shape "
+                    f"(={output_shape!r}) is given: each determines the other"
+                )
+            sizes = _per_axis("output_shape", output_shape, ndim, minimum=1)
+        if any(n < 1 for n in sizes):
+            raise ValueError(
+                f"padding (={padding!r}) leaves nothing of the output: spatial sizes {sizes} for "
+                f"weight_shape (={weight}) and {tuple(spatial)} positions"
+            )
+        groups = _integer("groups", options.get("groups", 1), minimum=1)
+        geometry = cls(weight, (weight[1] * groups, *sizes), **options)
+        reached = geometry.output_shape[1:]
+        if output_shape is not None and reached != tuple(spatial):
+            raise ValueError(
+                f"output_shape (={output_shape!r}) must be a size that the convolution takes to "
+                f"{tuple(spatial)} positions; it takes it to {reached}"
+            )
+        return geometry
+
     @property
     def ndim(self) -> int:
         """Number of spatial axes."""

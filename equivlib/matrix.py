@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Iterator, Sequence
-from itertools import accumulate, product
+from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
 
-from .axis import Index, Run
+from .axis import Index
+from .csr import csr_arrays, stored_count
 from .functional import backward, forward
-from .geometry import FORMATS, Format, Geometry, check_format, index_dtype, matrix_nbytes
+from .geometry import FORMATS, Format, Geometry, check_format, checked_shape, matrix_nbytes
 from .patches import Array, as_array
 
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ MAX_BYTES = 4 * 2**30
 
 #: Stored numbers that are spread over a dense matrix at a time, to bound the scratch memory.
 DENSE_BLOCK = 2**20
-
-#: A box of output elements: one range for each of (groups, channels of a group, *spatial).
-Box: TypeAlias = tuple[range, ...]
-
-#: One run for each spatial axis, with its offset among the stored numbers of its axis and their
-#: total.
-Region: TypeAlias = tuple[tuple[Run, int, int], ...]
 
 
 class MatrixTooLarge(ValueError):
@@ -120,12 +113,12 @@ def conv_matrix(
         )
     start, stop = _row_range(rows, geometry.matrix_shape[0])
     shape = (stop - start, geometry.matrix_shape[1])
-    _check_size(shape, _count(geometry, start, stop), weight, format, max_bytes)
+    _check_size(shape, stored_count(geometry, start, stop), weight, format, max_bytes)
     if sympy is not None:
-        return _sympy_matrix(sympy, _csr_arrays(geometry, weight, start, stop), shape, format)
+        return _sympy_matrix(sympy, csr_arrays(geometry, weight, start, stop), shape, format)
     if format == "dense":
         return _dense(geometry, weight, start, stop)
-    matrix = scipy.sparse.csr_array(_csr_arrays(geometry, weight, start, stop), shape=shape)
+    matrix = scipy.sparse.csr_array(csr_arrays(geometry, weight, start, stop), shape=shape)
     matrix.has_sorted_indices = True  # known by construction; spares scipy a pass over it
     matrix.has_canonical_format = True
     return matrix
@@ -248,6 +241,150 @@ def conv_operator(weight: ArrayLike, input_shape: Sequence[int], **options: Any)
     )
 
 
+def dense_to_conv(matrix: ArrayLike, input_shape: Sequence[int]) -> Array:
+    r"""The kernel with which a convolution is the fully connected layer of ``matrix``.
+
+    Each row, reshaped to the input, is the kernel of one output channel. It is as large as the
+    input, so it has one position there; on a larger input it slides.
+
+    Parameters
+    ----------
+    matrix : array_like, shape ``(units, prod(input_shape))``
+    input_shape : tuple of int
+        ``(in_channels, *spatial)`` of the input that was flattened row-major.
+
+    Returns
+    -------
+    ndarray, shape ``(units, *input_shape)``
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    Two units on an image of 2 x 2, ``[a b c d]`` becoming ``a b`` over ``c d``:
+
+    >>> import numpy as np
+    >>> layer = np.arange(8).reshape(2, 4)
+    >>> weight = dense_to_conv(layer, (1, 2, 2))
+    >>> weight[1]
+    array([[[4, 5],
+            [6, 7]]])
+    >>> bool((conv_matrix(weight, (1, 2, 2)).toarray() == layer).all())
+    True
+    """
+    layer = _as_layer(matrix)
+    shape = checked_shape("input_shape", input_shape)
+    if layer.shape[1] != math.prod(shape):
+        raise ValueError(
+            f"matrix (of shape {layer.shape}) must have prod(input_shape) = {math.prod(shape)} "
+            f"columns for input_shape (={shape})"
+        )
+    return layer.reshape(len(layer), *shape)
+
+
+def dense_to_pointwise(matrix: ArrayLike) -> Array:
+    r"""The 1 x 1 kernel with which a convolution of one pixel is the fully connected layer.
+
+    Parameters
+    ----------
+    matrix : array_like, shape ``(units, features)``
+
+    Returns
+    -------
+    ndarray, shape ``(units, features, 1, 1)``
+        To be used on images of ``(features, height, width)``; on one pixel it is the layer.
+
+    Raises
+    ------
+    ValueError
+        If ``matrix`` has not two axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = np.arange(6).reshape(2, 3)
+    >>> weight = dense_to_pointwise(layer)
+    >>> weight.shape
+    (2, 3, 1, 1)
+    >>> bool((conv_matrix(weight, (3, 1, 1)).toarray() == layer).all())
+    True
+    """
+    return _as_layer(matrix)[:, :, None, None]
+
+
+def dot_test(operator: Any, *, seed: int = 0, rtol: float | None = None) -> None:
+    r"""Check that an operator and its adjoint belong together.
+
+    .. math:: \langle A x, y \rangle = \langle x, A^* y \rangle
+
+    for random complex x and y (real ones for a real operator). A wrong adjoint fails for almost
+    every x and y.
+
+    Parameters
+    ----------
+    operator : LinearOperator, ndarray or sparse array
+        Anything that :func:`scipy.sparse.linalg.aslinearoperator` takes.
+    seed : int, default 0
+        Of the random vectors.
+    rtol : float, optional
+        Allowed difference relative to ``|Ax| |y|``. By default ``2 n eps``, n the sum of rows and
+        columns: what rounding of the two products can do at most.
+
+    Raises
+    ------
+    AssertionError
+        With both sides, their difference, and what was allowed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> weight = np.array([[[1, 2j, -1]]])
+    >>> dot_test(conv_operator(weight, (1, 6), stride=2))
+
+    The matrix itself, as its own adjoint, fails unless it is symmetric:
+
+    >>> from scipy.sparse.linalg import LinearOperator
+    >>> W = np.array([[1.0, 2.0], [0.0, 1.0]])
+    >>> wrong = LinearOperator((2, 2), matvec=lambda x: W @ x, rmatvec=lambda y: W @ y)
+    >>> try:
+    ...     dot_test(wrong)
+    ... except AssertionError as error:
+    ...     print("but <x, A*y>" in str(error))
+    True
+    """
+    from scipy.sparse.linalg import aslinearoperator
+
+    A = aslinearoperator(operator)
+    rng = np.random.default_rng(seed)
+    is_complex = np.issubdtype(A.dtype, np.complexfloating)
+    x, y = (
+        rng.standard_normal(n) + (1j * rng.standard_normal(n) if is_complex else 0)
+        for n in (A.shape[1], A.shape[0])
+    )
+    image, back = A.matvec(x), A.rmatvec(y)
+    left, right = np.vdot(y, image), np.vdot(back, x)
+    precision = np.result_type(A.dtype, np.float32) if A.dtype.kind in "fc" else np.float64
+    rtol = 2 * sum(A.shape) * float(np.finfo(precision).eps) if rtol is None else rtol
+    allowed = rtol * max(
+        np.linalg.norm(image) * np.linalg.norm(y), np.linalg.norm(x) * np.linalg.norm(back)
+    )
+    if not abs(left - right) <= allowed:
+        raise AssertionError(
+            f"<Ax, y> = {left:.6f} but <x, A*y> = {right:.6f}: they differ by "
+            f"{abs(left - right):.3g}, and {allowed:.3g} is allowed"
+        )
+
+
+def _as_layer(matrix: ArrayLike) -> Array:
+    layer = as_array("matrix", matrix)
+    if layer.ndim != 2:
+        raise ValueError(f"matrix (of shape {layer.shape}) must have two axes, (units, features)")
+    return layer
+
+
 def _row_range(rows: object, count: int) -> tuple[int, int]:
     if rows is None:
         return 0, count
@@ -285,172 +422,12 @@ def _readable(size: int) -> str:
     return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
 
 
-def _split_output(geometry: Geometry) -> tuple[int, ...]:
-    """Output elements by group, channel within the group, and position."""
-    per_group = geometry.out_channels // geometry.groups
-    return geometry.groups, per_group, *geometry.output_shape[1:]
-
-
-def _boxes(shape: tuple[int, ...], start: int, stop: int) -> Iterator[Box]:
-    """Cut the elements ``start`` to ``stop`` of a row-major array into boxes, in order.
-
-    All of an array is one box. Otherwise there is at most a ragged first and last slice of the
-    first axis, cut in the same way, and a box of whole slices between.
-    """
-    if start >= stop:
-        return
-    if stop - start == math.prod(shape):
-        yield tuple(range(n) for n in shape)
-        return
-    inner = math.prod(shape[1:])
-    first, head = divmod(start, inner)
-    last, tail = divmod(stop, inner)
-    if first == last:
-        yield from _slice_boxes(shape, first, head, tail)
-        return
-    if head:
-        yield from _slice_boxes(shape, first, head, inner)
-        first += 1
-    if first < last:
-        yield (range(first, last), *(range(n) for n in shape[1:]))
-    if tail:
-        yield from _slice_boxes(shape, last, 0, tail)
-
-
-def _slice_boxes(shape: tuple[int, ...], at: int, start: int, stop: int) -> Iterator[Box]:
-    for box in _boxes(shape[1:], start, stop):
-        yield (range(at, at + 1), *box)
-
-
-def _runs_within(geometry: Geometry, box: Box) -> list[list[Run]]:
-    """The runs of each axis, cut to the box."""
-    return [
-        axis.runs_within(part.start, part.stop)
-        for axis, part in zip(geometry.axes, box[2:], strict=True)
-    ]
-
-
-def _count(geometry: Geometry, start: int, stop: int) -> int:
-    """Stored numbers of the rows ``start`` to ``stop``."""
-    total = 0
-    for box in _boxes(_split_output(geometry), start, stop):
-        along = (sum(run.stored for run in runs) for runs in _runs_within(geometry, box))
-        total += len(box[0]) * len(box[1]) * geometry.weight_shape[1] * math.prod(along)
-    return total
-
-
-def _row_ends(geometry: Geometry, box: Box, start: int, into: Index) -> None:
-    """Where each row of the box ends, if its numbers begin at ``start``: its part of ``indptr``."""
-    lengths = np.array([geometry.weight_shape[1]])
-    for axis, part in zip(geometry.axes, box[2:], strict=True):
-        lengths = np.outer(lengths, axis.counts()[part.start : part.stop]).ravel()
-    one_channel = np.cumsum(lengths)  # and every other channel has rows of the same lengths
-    starts = start + one_channel[-1] * np.arange(len(into) // len(lengths))
-    np.add(starts[:, None], one_channel, out=into.reshape(-1, len(lengths)), casting="same_kind")
-
-
-def _csr_arrays(
-    geometry: Geometry, weight: Array, start: int, stop: int
-) -> tuple[Array, Index, Index]:
-    """``(data, indices, indptr)``, written in place: nothing else of their size is ever made."""
-    nnz = _count(geometry, start, stop)
-    dtype = index_dtype(stop - start, geometry.matrix_shape[1], nnz)
-    data = np.empty(nnz, dtype=weight.dtype)
-    indices = np.empty(nnz, dtype=dtype)
-    indptr = np.zeros(stop - start + 1, dtype=dtype)
-    weight = weight.reshape(geometry.groups, -1, *weight.shape[1:])
-    row = 0
-    for box in _boxes(_split_output(geometry), start, stop):
-        after = row + math.prod(len(part) for part in box)
-        _row_ends(geometry, box, int(indptr[row]), indptr[row + 1 : after + 1])
-        part = slice(indptr[row], indptr[after])
-        if part.start < part.stop:
-            _fill_box(geometry, box, weight, data[part], indices[part])
-        row = after
-    return data, indices, indptr
-
-
-def _fill_box(geometry: Geometry, box: Box, weight: Array, data: Array, indices: Index) -> None:
-    """Write the numbers and the column indices of a box of rows."""
-    groups, channels = box[:2]
-    weight = weight[groups.start : groups.stop, channels.start : channels.stop]
-    data = data.reshape(len(groups), len(channels), -1)
-    indices = indices.reshape(data.shape)
-    for region in _regions(_runs_within(geometry, box)):
-        if not all(run.stored for run, _, _ in region):
-            continue  # these positions read padding alone
-        values = _tap_values(weight, region)
-        once = (1,) * geometry.ndim  # the same numbers at every position
-        _view(data, region)[...] = values.reshape(*values.shape[:2], *once, -1)
-        # Every output channel of every group reads alike: find out once, then copy.
-        _write_columns(geometry, groups.start, region, _view(indices[0, 0], region))
-    indices[0, 1:] = indices[0, 0]
-    offsets = _group_offset(geometry) * np.arange(1, len(groups), dtype=indices.dtype)
-    np.add(indices[0], offsets[:, None, None], out=indices[1:])
-
-
-def _group_offset(geometry: Geometry) -> int:
-    """Columns between the inputs of one group and those of the next."""
-    return geometry.weight_shape[1] * math.prod(geometry.spatial_shape)
-
-
-def _regions(runs: list[list[Run]]) -> Iterator[Region]:
-    """Products of one run per axis, each run with its offset in its axis and the axis' total."""
-    located = []
-    for along in runs:
-        ends = list(accumulate((run.stored for run in along), initial=0))
-        located.append([(run, at, ends[-1]) for run, at in zip(along, ends, strict=False)])
-    return product(*located)
-
-
-def _view(rows: Array, region: Region) -> Array:
-    """The stored places of a region: axes (..., *positions, numbers of a row).
-
-    Rows are stored one after the other, so axis by axis the region is one stretch of the last
-    axis, and within that stretch every position has the same length.
-    """
-    for run, offset, total in region:
-        unit = rows.shape[-1] // total
-        stretch = rows[..., offset * unit : (offset + run.stored) * unit]
-        rows = stretch.reshape(*rows.shape[:-1], run.stop - run.start, len(run.elements) * unit)
-    return rows
-
-
-def _tap_values(weight: Array, region: Region) -> Array:
-    """The weights in the order of the elements they meet; taps that meet one element are summed."""
-    for number, (run, _, _) in enumerate(region, start=3):
-        weight = weight.take(run.taps, axis=number)
-        if len(run.begins) < len(run.taps):
-            weight = np.add.reduceat(weight, run.begins, axis=number, dtype=weight.dtype)
-    return weight
-
-
-def _write_columns(geometry: Geometry, group: int, region: Region, into: Index) -> None:
-    """Column indices of a region: flat index over (channel, *spatial) of each element read.
-
-    An index is a part that grows with the position plus a part for the element among those read,
-    so the sum of two small arrays.
-    """
-    dtype, ndim, sizes = into.dtype, geometry.ndim, geometry.spatial_shape
-    first = group * _group_offset(geometry)
-    channels = first + math.prod(sizes) * np.arange(geometry.weight_shape[1], dtype=dtype)
-    at_position = np.zeros((1,) * ndim, dtype=dtype)
-    among_read = channels.reshape(-1, *(1,) * ndim)
-    for number, (run, _, _) in enumerate(region):
-        step = math.prod(sizes[number + 1 :])
-        after = (1,) * (ndim - 1 - number)
-        moved = geometry.stride[number] * np.arange(run.stop - run.start, dtype=dtype)
-        at_position = at_position + (moved * step).reshape(-1, *after)
-        among_read = among_read + (run.elements.astype(dtype) * step).reshape(-1, *after)
-    np.add(at_position[..., None], among_read.ravel(), out=into)
-
-
 def _dense(geometry: Geometry, weight: Array, start: int, stop: int) -> Array:
     dense = np.zeros((stop - start, geometry.matrix_shape[1]), dtype=weight.dtype)
     longest_row = max(1, math.prod(weight.shape[1:]))
     step = max(1, DENSE_BLOCK // longest_row)
     for low in range(start, stop, step):
-        data, indices, indptr = _csr_arrays(geometry, weight, low, min(low + step, stop))
+        data, indices, indptr = csr_arrays(geometry, weight, low, min(low + step, stop))
         rows = np.repeat(np.arange(low - start, low - start + len(indptr) - 1), np.diff(indptr))
         dense[rows, indices] = data
     return dense

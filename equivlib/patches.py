@@ -137,11 +137,11 @@ def col2im(
     return image.reshape(*batch, *geometry.input_shape)
 
 
-def columns_of(x: Array, geometry: Geometry) -> Array:
-    """``im2col`` of a checked batch ``(batch, *input_shape)``."""
+def columns_of(x: Array, geometry: Geometry, into: Array | None = None) -> Array:
+    """``im2col`` of a checked batch ``(batch, *input_shape)``, written into an array if given."""
     padded = _pad(x, geometry)
     shape = (*x.shape[:2], *geometry.kernel_size, *geometry.output_shape[1:])
-    columns = np.empty(shape, dtype=x.dtype)
+    columns = np.empty(shape, dtype=x.dtype) if into is None else into.reshape(shape)
     for tap, places in _taps(geometry):
         columns[tap] = padded[places]
     rows = geometry.in_channels * math.prod(geometry.kernel_size)

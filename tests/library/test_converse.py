@@ -1,0 +1,228 @@
+"""From a matrix back to its kernel: nearest, exact, or refused."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import reference
+from cases import CASES, each_case
+from reference import gaussian_integers, integers
+from scipy import sparse
+
+from equivlib import (
+    NotAConvolution,
+    conv_matrix,
+    dense_to_conv,
+    dense_to_pointwise,
+    kernel_from_matrix,
+    project,
+    tap_matrix,
+)
+
+SMALL = [c for c in CASES if np.prod(c.weight) * np.prod(c.output) * np.prod(c.input) < 40_000]
+each_small_case = pytest.mark.parametrize("case", SMALL, ids=lambda case: case.id)
+MODES = [m for m in reference.MODES if m != "zeros"]
+
+
+def arbitrary(case, seed=3):
+    return np.random.default_rng(seed).standard_normal((np.prod(case.output), np.prod(case.input)))
+
+
+def least_squares(case, matrix):
+    """The nearest combination of the tap matrices, by numpy's least squares."""
+    taps = [
+        tap_matrix(t, case.weight, case.input, **case.options).toarray().ravel()
+        for t in np.ndindex(*case.weight)
+    ]
+    solved, *_ = np.linalg.lstsq(np.stack(taps, axis=1).astype(float), matrix.ravel(), rcond=None)
+    return np.stack(taps, axis=1) @ solved
+
+
+class TestTapMatrix:
+    @each_small_case
+    def test_the_weights_times_their_patterns_add_up_to_the_matrix(self, case):
+        weight = integers(case.weight)
+        total = sum(
+            weight[t] * tap_matrix(t, case.weight, case.input, **case.options).toarray()
+            for t in np.ndindex(*case.weight)
+        )
+        np.testing.assert_array_equal(
+            total, reference.matrix(weight, case.input, **case.options).astype(int)
+        )
+
+    def test_only_where_the_weight_stands_is_anything_stored(self):
+        assert tap_matrix((0, 0, 1), (1, 1, 3), (1, 5)).nnz == 3
+
+    @pytest.mark.parametrize("tap", [(0, 0), (0, 0, 3), (0, -1, 0), (1, 0, 0)])
+    def test_a_tap_outside_the_weight_is_refused(self, tap):
+        with pytest.raises(ValueError, match=r"tap \(="):
+            tap_matrix(tap, (1, 1, 3), (1, 5))
+
+
+class TestProject:
+    @each_small_case
+    def test_it_is_the_least_squares_solution(self, case):
+        matrix = arbitrary(case)
+        nearest = project(matrix, case.weight, case.input, **case.options)
+        ours = conv_matrix(nearest.weight, case.input, **case.options).toarray()
+        expected = least_squares(case, matrix).reshape(ours.shape)
+        np.testing.assert_allclose(ours, expected, atol=1e-10)
+        distance = np.linalg.norm(matrix - ours)
+        np.testing.assert_allclose(nearest.residual, distance, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(
+            nearest.relative_residual, distance / np.linalg.norm(matrix), rtol=1e-12, atol=1e-12
+        )
+
+    @each_small_case
+    def test_sparse_and_dense_give_the_same(self, case):
+        matrix = arbitrary(case) * (np.random.default_rng(4).random(1) < 2)
+        matrix[abs(matrix) < 0.5] = 0
+        dense = project(matrix, case.weight, case.input, **case.options)
+        thin = project(sparse.csr_array(matrix), case.weight, case.input, **case.options)
+        np.testing.assert_allclose(thin.weight, dense.weight, atol=1e-13)
+        np.testing.assert_allclose(thin.residual, dense.residual, rtol=1e-12, atol=1e-12)
+
+    @each_small_case
+    def test_a_convolution_is_its_own_nearest(self, case):
+        matrix = conv_matrix(integers(case.weight).astype(float), case.input, **case.options)
+        for form in (matrix, matrix.toarray()):
+            nearest = project(form, case.weight, case.input, **case.options)
+            again = conv_matrix(nearest.weight, case.input, **case.options)
+            np.testing.assert_allclose(again.toarray(), matrix.toarray(), atol=1e-12)
+            assert nearest.residual < 1e-11
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_fractions_are_exact_in_every_mode(self, mode):
+        options = {"padding": 2, "padding_mode": mode}
+        rng = np.random.default_rng(5)
+        matrix = np.array([[Fraction(int(v)) for v in row] for row in rng.integers(-9, 9, (4, 4))])
+        weight = project(matrix, (1, 1, 5), (1, 4), **options).weight
+        assert all(isinstance(entry, Fraction) for entry in weight.flat)
+        # The difference is orthogonal to every pattern, exactly.
+        difference = matrix - conv_matrix(weight, (1, 4), format="dense", **options)
+        for tap in range(5):
+            pattern = tap_matrix((0, 0, tap), (1, 1, 5), (1, 4), **options).toarray()
+            assert (pattern * difference).sum() == 0
+
+    def test_complex_matrices_keep_both_parts(self):
+        matrix = np.array([[1 + 2j, 0], [0, 3 - 4j]])
+        assert project(matrix, (1, 1, 1), (1, 2)).weight.item() == 2 - 1j
+
+    def test_single_precision_stays_single(self):
+        matrix = np.eye(3, dtype=np.float32)
+        assert project(matrix, (1, 1, 1), (1, 3)).weight.dtype == np.float32
+
+    def test_a_small_residual_keeps_its_digits(self):
+        matrix = np.eye(50)
+        matrix[3, 40] = 1e-9
+        np.testing.assert_allclose(project(matrix, (1, 1, 1), (1, 50)).residual, 1e-9, rtol=1e-9)
+
+    def test_zeros_have_a_relative_residual_of_zero(self):
+        assert project(np.zeros((3, 3)), (1, 1, 1), (1, 3)).relative_residual == 0
+
+
+class TestKernelFromMatrix:
+    @each_case
+    def test_the_weight_comes_back(self, case):
+        weight = integers(case.weight)
+        matrix = conv_matrix(weight, case.input, **case.options)
+        for form in (matrix, matrix.toarray()):
+            found = kernel_from_matrix(form, case.weight, case.input, tol=1e-9, **case.options)
+            again = conv_matrix(found, case.input, **case.options).toarray()
+            np.testing.assert_allclose(again, matrix.toarray(), atol=1e-9)
+
+    def test_it_is_read_exactly(self):
+        weight = np.random.default_rng(0).standard_normal((4, 3, 3, 3))
+        matrix = conv_matrix(weight, (3, 6, 5), padding=1)
+        assert (kernel_from_matrix(matrix, weight.shape, (3, 6, 5), padding=1) == weight).all()
+
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+    def test_a_broken_tie_is_named(self, form):
+        matrix = conv_matrix(np.array([[[1.0, 2.0]]]), (1, 5)).toarray()
+        matrix[2, 3] = 7
+        with pytest.raises(NotAConvolution) as told:
+            kernel_from_matrix(form(matrix), (1, 1, 2), (1, 5))
+        assert str(told.value) == (
+            "entry (2, 3) of matrix is 7.0, but weight[0, 0, 1] is 2.0 by entry (0, 1)"
+        )
+
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+    def test_an_entry_out_of_reach_is_named(self, form):
+        matrix = conv_matrix(np.array([[[1.0, 2.0]]]), (1, 5)).toarray()
+        matrix[0, 4] = 1e-9
+        with pytest.raises(NotAConvolution, match=r"entry \(0, 4\) .* must be 0: .* out of reach"):
+            kernel_from_matrix(form(matrix), (1, 1, 2), (1, 5))
+
+    def test_an_entry_of_another_group_is_named(self):
+        matrix = conv_matrix(np.ones((2, 1, 1)), (2, 3), groups=2).toarray()
+        matrix[0, 3] = 1
+        with pytest.raises(NotAConvolution, match=r"entry \(0, 3\) .* of another group"):
+            kernel_from_matrix(matrix, (2, 1, 1), (2, 3), groups=2)
+
+    def test_a_wrong_sum_of_mirrored_taps_is_named(self):
+        options = {"padding": 1, "padding_mode": "reflect"}
+        matrix = conv_matrix(np.array([[[1.0, 2.0, 4.0]]]), (1, 4), **options).toarray()
+        matrix[0, 1] = 6
+        with pytest.raises(
+            NotAConvolution, match=r"\(0, 1\) .* weight\[0, 0, 0\] \+ weight\[0, 0, 2\]"
+        ):
+            kernel_from_matrix(matrix, (1, 1, 3), (1, 4), **options)
+
+    def test_a_tolerance_forgives_as_much_and_no_more(self):
+        matrix = conv_matrix(np.array([[[1.0, 2.0]]]), (1, 5)).toarray()
+        matrix[2, 3] += 1e-3
+        kernel_from_matrix(matrix, (1, 1, 2), (1, 5), tol=2e-3)
+        with pytest.raises(NotAConvolution):
+            kernel_from_matrix(matrix, (1, 1, 2), (1, 5), tol=1e-4)
+
+    def test_not_a_number_is_no_convolution(self):
+        with pytest.raises(NotAConvolution):
+            kernel_from_matrix(np.array([[1.0, 0], [np.nan, 1.0]]), (1, 1, 1), (1, 2), tol=1)
+
+    def test_symbols_come_back(self):
+        sympy = pytest.importorskip("sympy")
+        k = sympy.symbols("k0:2")
+        matrix = conv_matrix(np.array([[list(k)]]), (1, 3), format="dense")
+        assert kernel_from_matrix(np.array(matrix), (1, 1, 2), (1, 3)).ravel().tolist() == list(k)
+
+
+class TestDenseLayers:
+    @pytest.mark.parametrize("shape", [(7,), (2, 3), (2, 3, 4), (2, 3, 2, 2)])
+    def test_a_kernel_of_full_extent_is_the_layer(self, shape):
+        shape = shape if len(shape) > 1 else (1, *shape)
+        layer = gaussian_integers((5, int(np.prod(shape))))
+        weight = dense_to_conv(layer, shape)
+        assert weight.shape == (5, *shape)
+        np.testing.assert_array_equal(
+            reference.matrix(weight, shape).astype(complex), layer.reshape(5, -1)
+        )
+
+    def test_a_pointwise_kernel_is_the_layer_at_every_pixel(self):
+        layer = integers((3, 4))
+        weight = dense_to_pointwise(layer)
+        expected = reference.matrix(weight, (4, 1, 1)).astype(int)
+        np.testing.assert_array_equal(expected, layer)
+
+
+SHAPES = ((1, 1, 2), (1, 4))
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (lambda: project(np.ones((2, 4)), *SHAPES), r"matrix \(of shape \(2, 4\)\).*\(3, 4\)"),
+        (lambda: project(sparse.eye_array(4), *SHAPES), r"matrix \(of shape \(4, 4\)\)"),
+        (lambda: project(np.array([["a"]]), (1, 1, 1), (1, 1)), "matrix .*dtype"),
+        (lambda: project(sparse.csr_array(np.eye(1) > 0), (1, 1, 1), (1, 1)), "dtype bool"),
+        (lambda: kernel_from_matrix(np.ones((3, 4)), *SHAPES, tol=-1), r"tol \(=-1\)"),
+        (lambda: kernel_from_matrix(np.ones((3, 4)), *SHAPES, tol=float("nan")), r"tol \(=nan\)"),
+        (lambda: kernel_from_matrix(np.ones(3), *SHAPES), r"matrix \(of shape \(3,\)\)"),
+        (lambda: dense_to_conv(np.ones((2, 5)), (1, 2, 2)), r"matrix \(of shape \(2, 5\)\).*4"),
+        (lambda: dense_to_conv(np.ones(4), (1, 4)), "two axes"),
+        (lambda: dense_to_conv(np.ones((2, 4)), (4,)), r"input_shape \(="),
+        (lambda: dense_to_pointwise(np.ones((2, 4, 1))), "two axes"),
+    ],
+)
+def test_bad_input_is_refused_by_name(action, message):
+    with pytest.raises(ValueError, match=message):
+        action()

@@ -1,0 +1,112 @@
+"""The transposed convolution is multiplication by the transpose of the matrix."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import reference
+from cases import each_case
+from reference import gaussian_integers, integers
+
+from equivlib import Geometry, conv_matrix, conv_operator, conv_transpose, dot_test
+
+
+def transposed(case, weight, y, **more):
+    """The transpose that leads back to the input of the case."""
+    return conv_transpose(y, weight, output_shape=case.input[1:], **case.options, **more)
+
+
+@each_case
+def test_it_is_the_transpose_of_the_definition(case):
+    weight, y = integers(case.weight), integers(case.output, seed=1)
+    expected = reference.matrix(weight, case.input, **case.options).T @ y.ravel()
+    x = transposed(case, weight, y)
+    assert x.shape == case.input
+    assert x.dtype == np.int64
+    np.testing.assert_array_equal(x.ravel(), expected)
+
+
+@each_case
+def test_nothing_is_conjugated(case):
+    weight, y = gaussian_integers(case.weight), gaussian_integers(case.output, seed=1)
+    expected = reference.matrix(weight, case.input, **case.options).T @ y.ravel()
+    np.testing.assert_array_equal(transposed(case, weight, y).ravel(), expected)
+
+
+@each_case
+def test_batches_and_bias(case):
+    weight, y = integers(case.weight), integers((2, 3, *case.output), seed=1)
+    bias = integers((case.input[0],), seed=2)
+    x = transposed(case, weight, y, bias=bias)
+    assert x.shape == (2, 3, *case.input)
+    one = transposed(case, weight, y[1, 2])
+    np.testing.assert_array_equal(x[1, 2], one + bias.reshape(-1, *[1] * (one.ndim - 1)))
+
+
+def test_fractions_stay_exact():
+    weight = np.array([[[Fraction(1, 3), Fraction(1, 7)]]])
+    x = conv_transpose(np.array([[Fraction(3), Fraction(7)]]), weight)
+    assert x.tolist() == [[Fraction(1), Fraction(58, 21), Fraction(1)]]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2, 4])
+@pytest.mark.parametrize("extra", [0, 1, 2, 3])
+def test_output_padding_adds_places_at_the_high_end(stride, dilation, extra):
+    weight, y = integers((2, 3, 3)), integers((2, 5), seed=1)
+    options = {"stride": stride, "dilation": dilation, "padding": 1}
+    if extra >= max(stride, dilation):
+        with pytest.raises(ValueError, match="output_padding"):
+            conv_transpose(y, weight, output_padding=extra, **options)
+        return
+    x = conv_transpose(y, weight, output_padding=extra, **options)
+    n = stride * 4 + dilation * 2 + 1 - 2 + extra
+    assert x.shape == (3, n)
+    rows = 2 * Geometry(weight.shape, (3, n), **options).output_shape[1]
+    W = conv_matrix(weight, (3, n), format="dense", **options).reshape(2, rows // 2, -1)
+    np.testing.assert_array_equal(x.ravel(), W[:, :5].reshape(10, -1).T @ y.ravel())
+
+
+@pytest.mark.parametrize("padding", ["same", "same_lower"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4])
+def test_same_padding_multiplies_the_size_by_the_stride(padding, stride, kernel):
+    weight, y = integers((1, 1, kernel)), integers((1, 4), seed=1)
+    x = conv_transpose(y, weight, stride=stride, padding=padding)
+    assert x.shape == (1, 4 * stride)
+    W = conv_matrix(weight, x.shape, stride=stride, padding=padding)
+    np.testing.assert_array_equal(x.ravel(), W.T @ y.ravel())
+
+
+@pytest.mark.parametrize("kernel", [2, 4])
+def test_circular_padding_with_an_even_kernel_stays_aligned(kernel):
+    """One at place j comes back around j: the adjoint of a shift is the shift back."""
+    weight = np.eye(kernel, dtype=int)[0].reshape(1, 1, kernel)  # y[i] = x[i - low]
+    options = {"padding": "same", "padding_mode": "circular"}
+    low = Geometry(weight.shape, (1, 6), **options).padding[0][0]
+    y = np.arange(6)[None]
+    assert conv_transpose(y, weight, **options)[0].tolist() == np.roll(y[0], -low).tolist()
+
+
+@each_case
+def test_the_operator_passes_the_dot_test(case):
+    dot_test(conv_operator(gaussian_integers(case.weight), case.input, **case.options))
+
+
+def test_the_dot_test_prints_both_sides_of_a_wrong_adjoint():
+    right = conv_operator(np.array([[[1.0, 2.0]]]), (1, 4))
+    wrong = conv_operator(np.array([[[1.0, 2.5]]]), (1, 4))
+    right.rmatvec, right.rmatmat = wrong.rmatvec, wrong.rmatmat
+    with pytest.raises(AssertionError, match=r"<Ax, y> = -?[\d.]+ but <x, A\*y> = -?[\d.]+"):
+        dot_test(right)
+
+
+def test_the_dot_test_notices_a_lost_conjugate():
+    matrix = np.array([[1.0, 1j], [2.0, 3.0]])
+    from scipy.sparse.linalg import LinearOperator
+
+    wrong = LinearOperator(
+        (2, 2), matvec=lambda x: matrix @ x, rmatvec=lambda y: matrix.T @ y, dtype=complex
+    )
+    with pytest.raises(AssertionError):
+        dot_test(wrong)
