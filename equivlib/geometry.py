@@ -53,9 +53,12 @@ class Geometry:
 
     Attributes
     ----------
-    stride, dilation : tuple of int
+    stride : tuple of int
+        In full, one entry per spatial axis.
+    dilation : tuple of int
+        In full, one entry per spatial axis.
     padding : tuple of (int, int)
-        All three in full, one entry per spatial axis.
+        In full, one (low, high) pair per spatial axis.
     output_shape : tuple of int
         ``(out_channels, *spatial)``.
     matrix_shape : tuple of int

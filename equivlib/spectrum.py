@@ -22,7 +22,7 @@ def singular_values(
     r"""All singular values of the matrix of a convolution, largest first.
 
     A convolution with circular padding, stride 1 and as many outputs as inputs is taken apart by
-    the Fourier transform [1]_: its singular values are those of one small matrix for each
+    the Fourier transform: its singular values are those of one small matrix for each
     frequency f,
 
     .. math:: T_f[u, c] = \sum_a w[u, c, a] \, e^{-2 \pi i \langle f, d\,a \rangle} .
@@ -55,8 +55,7 @@ def singular_values(
 
     References
     ----------
-    .. [1] H. Sedghi, V. Gupta, P. M. Long, "The Singular Values of Convolutional Layers",
-       ICLR 2019.
+    H. Sedghi, V. Gupta, P. M. Long, "The Singular Values of Convolutional Layers", ICLR 2019.
 
     Examples
     --------

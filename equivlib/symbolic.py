@@ -63,12 +63,22 @@ class AxisSymbols:
 
     Attributes
     ----------
-    size, taps, stride, dilation : Symbol
-        n, m, s, d: positive integers.
+    size : Symbol
+        n, a positive integer: inputs along the axis.
+    taps : Symbol
+        m, a positive integer: weights of the kernel.
+    stride : Symbol
+        s, a positive integer.
+    dilation : Symbol
+        d, a positive integer.
     low : Symbol
         p, the padding at the low end: an integer of at least 0.
-    output, input, tap : Symbol
-        i, j, a: integers.
+    output : Symbol
+        i, an integer: which output.
+    input : Symbol
+        j, an integer: which input.
+    tap : Symbol
+        a, an integer: which weight.
     """
 
     size: Symbol
@@ -82,7 +92,7 @@ class AxisSymbols:
 
     @property
     def place(self) -> Any:
-        """The input element that output i and tap a read: ``s*i + d*a - p``."""
+        """Where output i and tap a read the input, ``s*i + d*a - p``."""
         return self.stride * self.output + self.dilation * self.tap - self.low
 
 
