@@ -9,6 +9,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,19 +98,98 @@ def apply(layer: cases.Case) -> None:
             row(f"{layer.name}, batch {batch}: {name}", taken, taken / times[base], base)
 
 
-def torch_conv(x: Any, weight: Any) -> Callable[[], Any] | None:
-    """PyTorch's convolution of the same numbers, if PyTorch is there."""
+def torch_functions() -> Any:
+    """PyTorch's functions, if PyTorch is there."""
     try:
         import torch
     except ImportError:
         return None
+    torch.set_grad_enabled(False)
+    return torch.nn.functional
+
+
+def torch_conv(x: Any, weight: Any) -> Callable[[], Any] | None:
+    """PyTorch's convolution of the same numbers."""
+    functions = torch_functions()
+    if functions is None:
+        return None
+    import torch
+
     image, kernel = torch.from_numpy(x), torch.from_numpy(weight)
+    return lambda: functions.conv2d(image, kernel, padding=1)
 
-    def action() -> Any:
-        with torch.no_grad():
-            return torch.nn.functional.conv2d(image, kernel, padding=1)
 
-    return action
+def patches(layer: cases.Case) -> None:
+    """Patches as columns and back, one input, against PyTorch's unfold and fold."""
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((1, *layer.input_shape), dtype=np.float32)
+    columns = equivlib.im2col(x, (3, 3), padding=1)
+    functions = torch_functions()
+    peers: dict[str, Callable[[], Any]] = {}
+    if functions is not None:
+        import torch
+
+        image, unfolded = torch.from_numpy(x), torch.from_numpy(columns)
+        peers["im2col"] = lambda: functions.unfold(image, 3, padding=1)
+        peers["col2im"] = lambda: functions.fold(unfolded, layer.input_shape[1:], 3, padding=1)
+    ours: dict[str, Callable[[], Any]] = {
+        "im2col": lambda: equivlib.im2col(x, (3, 3), padding=1),
+        "col2im": lambda: equivlib.col2im(columns, layer.input_shape, (3, 3), padding=1),
+    }
+    for name, action in ours.items():
+        if name in peers:
+            taken, base = seconds(ROUNDS, action, peers[name])
+            row(f"{layer.name}: {name}", taken, taken / base, "torch")
+        else:
+            (taken,) = seconds(ROUNDS, action)
+            row(f"{layer.name}: {name}", taken, 1, "itself")
+
+
+def projection() -> None:
+    """The nearest convolution to a dense matrix against one pass over its bytes."""
+    matrix = np.random.default_rng(3).standard_normal((4096, 4096))
+    taken, base = seconds(
+        ROUNDS,
+        lambda: equivlib.project(matrix, (1, 1, 3, 3), (1, 64, 64), padding=1),
+        lambda: np.vdot(matrix, matrix),
+    )
+    row("project a dense 4096 × 4096 matrix", taken, taken / base, "one pass over it")
+
+
+def growth() -> None:
+    """Building over three decades of stored numbers: the time of one number stays the same."""
+    sizes, costs = [], []
+    for channels, side in ((4, 28), (8, 56), (16, 90), (32, 144), (64, 112)):
+        layer = cases.case("", channels, (channels, side, side))
+        geometry = layer.geometry
+        (taken,) = seconds(
+            ROUNDS,
+            lambda layer=layer: equivlib.conv_matrix(
+                layer.weight, layer.input_shape, padding=1, max_bytes=2**33
+            ),
+        )
+        sizes.append(geometry.nnz)
+        costs.append(taken)
+        each = taken / geometry.nnz * 1e9
+        print(f"| {geometry.nnz:,} stored numbers | {taken * 1e3:.3g} ms | {each:.2f} ns each | |")
+    plot(sizes, costs)
+
+
+def plot(sizes: list[int], costs: list[float]) -> None:
+    """Draw the growth into benchmarks/growth.png, if matplotlib is there."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    figure = Figure(figsize=(4.2, 3), layout="constrained")
+    axes = figure.add_subplot()
+    axes.loglog(sizes, costs, "o-", color="#1b1b1b", label="measured")
+    line = [costs[-1] * n / sizes[-1] for n in sizes]
+    axes.loglog(sizes, line, "--", color="#d1495b", label="proportional")
+    axes.set_xlabel("stored numbers")
+    axes.set_ylabel("seconds to build")
+    axes.legend()
+    figure.savefig(Path(__file__).with_name("growth.png"), dpi=150)
 
 
 def import_time() -> None:
@@ -131,6 +211,9 @@ def main() -> None:
         build(layer)
         peak(layer)
         apply(layer)
+        patches(layer)
+    projection()
+    growth()
     import_time()
 
 

@@ -196,7 +196,7 @@ class Geometry:
         extra = _per_axis("output_padding", output_padding, ndim, minimum=0)
         extents = tuple(d * (k - 1) + 1 for k, d in zip(weight[2:], dilation, strict=True))
         padding = options.get("padding", 0)
-        if padding in ("same", "same_lower"):
+        if isinstance(padding, str) and padding in ("same", "same_lower"):
             least = tuple(s * o for s, o in zip(stride, spatial, strict=True))
         else:
             pairs = _parse_padding(padding, tuple(spatial), extents, stride)

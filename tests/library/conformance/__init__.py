@@ -1,0 +1,1 @@
+"""Suites that other projects wrote for their own convolutions, applied to `equivlib`."""
