@@ -11,7 +11,7 @@ from conftest import CHAPTERS, ROOT
 
 ERRORS = {
     "a sign in the matrix": (
-        "matrix.py",
+        "csr.py",
         "_view(data, region)[...] = values",
         "= values",
         "= -values",
