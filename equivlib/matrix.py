@@ -304,6 +304,11 @@ def dense_to_pointwise(matrix: ArrayLike) -> Array:
 
     Examples
     --------
+    Three features become the three channels of one pixel, each row a kernel of 1 x 1::
+
+        0 1 2        unit 0 weighs the channels by 0, 1, 2
+        3 4 5        unit 1 by 3, 4, 5
+
     >>> import numpy as np
     >>> layer = np.arange(6).reshape(2, 3)
     >>> weight = dense_to_pointwise(layer)

@@ -61,6 +61,12 @@ def recognize(matrix: Any, input_shape: Sequence[int], output_shape: Sequence[in
 
     Examples
     --------
+    The first row lacks the weight that meets the padding, and rows move by two::
+
+        2 3 . . .
+        . 1 2 3 .    is the kernel [1 2 3] with stride 2 and padding 1
+        . . . 1 2
+
     >>> import numpy as np
     >>> W = np.array([[2, 3, 0, 0, 0], [0, 1, 2, 3, 0], [0, 0, 0, 1, 2]])
     >>> found = recognize(W, (1, 5), (1, 3))

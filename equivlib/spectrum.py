@@ -127,7 +127,15 @@ def operator_norm(
 
     Examples
     --------
-    The norm of the reshaped kernel is something else:
+    A kernel of one weight stretches everything alike::
+
+        3 .
+        . 3    has the norm 3
+
+    >>> operator_norm([[[3]]], (1, 2))
+    3.0
+
+    The norm of the reshaped kernel is in general something else:
 
     >>> weight = np.random.default_rng(0).standard_normal((4, 3, 3, 3))
     >>> norm = operator_norm(weight, (3, 8, 8), padding=1)
