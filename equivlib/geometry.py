@@ -191,6 +191,11 @@ class Geometry:
         """
         weight = checked_shape("weight_shape", weight_shape)
         ndim = len(weight) - 2
+        if len(spatial) != ndim:
+            raise ValueError(
+                f"spatial (={tuple(spatial)}) must have as many axes as the kernel of weight_shape "
+                f"(={weight}) has, {ndim}"
+            )
         stride = _per_axis("stride", options.get("stride", 1), ndim, minimum=1)
         dilation = _per_axis("dilation", options.get("dilation", 1), ndim, minimum=1)
         extra = _per_axis("output_padding", output_padding, ndim, minimum=0)

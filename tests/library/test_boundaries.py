@@ -16,6 +16,7 @@ from equivlib import (
     im2col,
     tap_matrix,
 )
+from equivlib.csr import _boxes, stored_count
 
 WEIGHT, SHAPE = integers((2, 1, 3)), (1, 9)
 
@@ -53,7 +54,7 @@ class TestSizesOfTheTranspose:
     @pytest.mark.parametrize("spatial", [(), (4, 4)], ids=str)
     @pytest.mark.parametrize("padding", [0, "same"])
     def test_as_many_positions_as_the_kernel_has_axes(self, spatial, padding):
-        with pytest.raises(ValueError, match=r"spatial|longer|shorter"):
+        with pytest.raises(ValueError, match=r"spatial \(="):
             Geometry.of_transpose((1, 1, 3), spatial, padding=padding)
 
 
@@ -130,6 +131,49 @@ class TestLimit:
 def test_rows_may_name_the_step_1(step):
     block = conv_matrix(WEIGHT, SHAPE, rows=slice(3, 9, step))
     np.testing.assert_array_equal(block.toarray(), conv_matrix(WEIGHT, SHAPE).toarray()[3:9])
+
+
+class TestStretches:
+    """The parts into which a stretch of outputs is cut."""
+
+    @pytest.mark.parametrize("padding_mode", reference.MODES)
+    def test_runs_cover_their_positions_once_and_none_is_empty(self, padding_mode):
+        geometry = Geometry((1, 1, 3), (1, 6), stride=1, padding=3, padding_mode=padding_mode)
+        (axis,) = geometry.axes
+        for start in range(axis.outputs):
+            for stop in range(start + 1, axis.outputs + 1):
+                runs = [range(run.start, run.stop) for run in axis.runs_within(start, stop)]
+                assert all(runs)
+                assert [o for run in runs for o in run] == list(range(start, stop))
+
+    @pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 2), (600, 2)], ids=str)
+    def test_boxes_cover_their_elements_once_in_order_and_none_is_empty(self, shape):
+        size = int(np.prod(shape))
+        numbers = np.arange(size).reshape(shape)
+        some = range(size + 1) if size < 100 else (0, 1, 2, 599, 600, 601, 602, 603, size)
+        for start in some:
+            for stop in some:
+                boxes = list(_boxes(shape, start, stop))
+                assert all(len(part) > 0 for box in boxes for part in box)
+                covered = [numbers[np.ix_(*box)].ravel() for box in boxes]
+                assert np.concatenate([*covered, []]).tolist() == list(range(start, stop))
+
+    def test_no_rows_store_no_numbers(self):
+        geometry = Geometry((1, 1, 3), (1, 1000))
+        assert stored_count(geometry, 300, 301) == 3
+        assert stored_count(geometry, 300, int("300")) == 0
+        assert stored_count(geometry, 301, 300) == 0
+
+
+def test_the_operator_applies_the_weight_where_it_lies():
+    weight = np.ones((1000, 1000, 1))  # 8 MB
+    operator, x = conv_operator(weight, (1000, 1)), np.ones(1000)
+    operator @ x  # whatever is loaded once
+    tracemalloc.start()
+    operator @ x
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < weight.nbytes / 4
 
 
 def test_a_dense_matrix_is_filled_with_little_memory_beside_it():
