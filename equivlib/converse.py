@@ -19,7 +19,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from .axis import PADDING, Index
-from .csr import csr_arrays
+from .csr import csr_arrays, row_numbers
 from .geometry import Geometry
 from .patches import Array, as_array
 from .pattern import pattern
@@ -299,7 +299,12 @@ def _stored_rows(
 ) -> tuple[Array, Index, Index]:
     """``(numbers, rows, columns)`` of the convolution's own entries, rows counted from start."""
     data, indices, indptr = csr_arrays(geometry, weight, start, stop)
-    return data, np.repeat(np.arange(stop - start), np.diff(indptr)), indices
+    return data, row_numbers(indptr), indices
+
+
+def _sparse_convolution(geometry: Geometry, weight: Array) -> Any:
+    rows, columns = geometry.matrix_shape
+    return scipy.sparse.csr_array(csr_arrays(geometry, weight, 0, rows), shape=(rows, columns))
 
 
 def _square_sum(values: Array) -> Any:
@@ -312,9 +317,7 @@ def _square_sum(values: Array) -> Any:
 def _difference_norms(matrix: Any, weight: Array, geometry: Geometry) -> tuple[float, float]:
     """``|M - W|^2`` and ``|M|^2``."""
     if scipy.sparse.issparse(matrix):
-        convolution = scipy.sparse.csr_array(
-            csr_arrays(geometry, weight, 0, matrix.shape[0]), shape=matrix.shape
-        )
+        convolution = _sparse_convolution(geometry, weight)
         return _square_sum((matrix - convolution).data), _square_sum(matrix.data)
     if matrix.dtype.kind in "iu":
         matrix = matrix.astype(np.float64)
@@ -373,9 +376,7 @@ def _first_difference(
 ) -> tuple[int, int] | None:
     """The first entry, row by row, that is not within ``tol`` of the convolution's."""
     if scipy.sparse.issparse(matrix):
-        convolution = scipy.sparse.csr_array(
-            csr_arrays(geometry, weight, 0, matrix.shape[0]), shape=matrix.shape
-        )
+        convolution = _sparse_convolution(geometry, weight)
         difference = scipy.sparse.coo_array((matrix - convolution).tocsr())
         beyond = np.flatnonzero(~(abs(difference.data) <= tol))
         if not len(beyond):

@@ -46,6 +46,11 @@ def csr_arrays(
     return data, indices, indptr
 
 
+def row_numbers(indptr: Index) -> Index:
+    """The row of each stored number, counted from the first row."""
+    return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+
+
 def stored_count(geometry: Geometry, start: int, stop: int) -> int:
     """Stored numbers of the rows ``start`` to ``stop``."""
     total = 0

@@ -14,7 +14,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike
 
 from .axis import Index
-from .csr import csr_arrays, stored_count
+from .csr import csr_arrays, row_numbers, stored_count
 from .functional import backward, forward
 from .geometry import FORMATS, Format, Geometry, check_format, checked_shape, matrix_nbytes
 from .patches import Array, as_array
@@ -433,8 +433,7 @@ def _dense(geometry: Geometry, weight: Array, start: int, stop: int) -> Array:
     step = max(1, DENSE_BLOCK // longest_row)
     for low in range(start, stop, step):
         data, indices, indptr = csr_arrays(geometry, weight, low, min(low + step, stop))
-        rows = np.repeat(np.arange(low - start, low - start + len(indptr) - 1), np.diff(indptr))
-        dense[rows, indices] = data
+        dense[low - start + row_numbers(indptr), indices] = data
     return dense
 
 
@@ -450,7 +449,7 @@ def _sympy_matrix(
     sympy: ModuleType, arrays: tuple[Array, Index, Index], shape: tuple[int, int], format: Format
 ) -> Any:
     data, indices, indptr = arrays
-    rows = np.repeat(np.arange(shape[0]), np.diff(indptr))
+    rows = row_numbers(indptr)
     places = zip(rows.tolist(), indices.tolist(), strict=True)
     matrix = sympy.SparseMatrix(*shape, dict(zip(places, data, strict=True)))
     return matrix if format == "csr" else sympy.Matrix(matrix)
