@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import ArrayLike
 
 from .geometry import Geometry, checked_shape
@@ -14,6 +15,9 @@ from .patches import Array, as_array, columns_of, image_of, positions
 
 #: Columns are made and used for a few samples at a time, so that they stay in the cache.
 TILE_BYTES = 2 * 2**20
+
+#: From here on a product for each tap beats one of all columns (measured over 90 layers).
+CHANNELS_FOR_TAPS, COLUMNS_FOR_TAPS = 16, 2**18
 
 
 def conv(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, **options: Any) -> Array:
@@ -97,6 +101,8 @@ def batched_geometry(
 
 def forward(x: Array, weight: Array, geometry: Geometry) -> Array:
     """``W x`` for a checked batch ``(batch, *input_shape)`` of the dtype of ``weight``."""
+    if _taps_pay(geometry, weight.dtype):
+        return _forward_by_taps(x, weight, geometry)
     groups, places = geometry.groups, positions(geometry)
     rows = weight.reshape(groups, geometry.out_channels // groups, -1)
     y = np.empty((len(x), *rows.shape[:2], places), dtype=weight.dtype)
@@ -108,6 +114,51 @@ def forward(x: Array, weight: Array, geometry: Geometry) -> Array:
         columns_of(samples, geometry, into=columns)
         np.matmul(rows, columns, out=y[start : start + step])
     return y.reshape(len(x), *geometry.output_shape)
+
+
+def _taps_pay(geometry: Geometry, dtype: np.dtype[Any]) -> bool:
+    """Whether every tap reads one block of the image, and that is faster than columns."""
+    blocks = set(geometry.stride) == {1} and geometry.padding_mode == "zeros"
+    return (
+        blocks
+        and geometry.groups == 1
+        and geometry.in_channels >= max(CHANNELS_FOR_TAPS, geometry.out_channels)
+        and _columns_nbytes(geometry, dtype) >= COLUMNS_FOR_TAPS
+        and dtype.char in "fdFD"
+    )
+
+
+def _forward_by_taps(x: Array, weight: Array, geometry: Geometry) -> Array:
+    """``W x`` without columns: the sum over the taps of their weights times the shifted image.
+
+    With stride 1 and the channels last, what one tap reads at all positions is one contiguous
+    block of the padded image. BLAS multiplies it where it lies and adds to the sums; the few
+    positions between two lines are computed too and left out at the end.
+    """
+    gemm = scipy.linalg.get_blas_funcs("gemm", dtype=weight.dtype)
+    sizes, outputs = geometry.input_shape[1:], geometry.output_shape[1:]
+    padded = [low + n + high for n, (low, high) in zip(sizes, geometry.padding, strict=True)]
+    steps = [math.prod(padded[axis + 1 :]) for axis in range(geometry.ndim)]
+    span = 1 + sum((o - 1) * step for o, step in zip(outputs, steps, strict=True))
+
+    image = np.zeros((math.prod(padded), geometry.in_channels), weight.dtype)
+    inside = (slice(low, low + n) for n, (low, _) in zip(sizes, geometry.padding, strict=True))
+    inner = image.reshape(*padded, -1)[tuple(inside)]
+    sums = np.empty((outputs[0] * steps[0], geometry.out_channels), weight.dtype)
+    wanted = sums.reshape(outputs[0], *padded[1:], -1)[tuple(slice(o) for o in outputs)]
+    taps = []
+    for tap in np.ndindex(*geometry.kernel_size):
+        place = np.subtract(geometry.kernel_size, 1) - tap if geometry.flip else np.asarray(tap)
+        start = int(place * geometry.dilation @ steps)
+        taps.append((np.asfortranarray(weight[:, :, *tap]), image[start : start + span].T))
+
+    y = np.empty((len(x), *geometry.output_shape), weight.dtype)
+    for sample, result in zip(x, y, strict=True):
+        inner[...] = np.moveaxis(sample, 0, -1)
+        for number, (weights, block) in enumerate(taps):
+            gemm(1, weights, block, beta=number > 0, c=sums[:span].T, overwrite_c=True)
+        result[...] = np.moveaxis(wanted, -1, 0)
+    return y
 
 
 def backward(y: Array, weight: Array, geometry: Geometry) -> Array:
@@ -125,8 +176,13 @@ def backward(y: Array, weight: Array, geometry: Geometry) -> Array:
 
 def _samples_at_once(geometry: Geometry, batch: Array) -> int:
     """How many samples have columns that fit a tile together, at least one."""
-    columns = geometry.in_channels * math.prod(geometry.kernel_size) * positions(geometry)
-    return max(1, min(len(batch), TILE_BYTES // (columns * batch.itemsize)))
+    return max(1, min(len(batch), TILE_BYTES // _columns_nbytes(geometry, batch.dtype)))
+
+
+def _columns_nbytes(geometry: Geometry, dtype: np.dtype[Any]) -> int:
+    """Bytes of the columns of one sample."""
+    rows = geometry.in_channels * math.prod(geometry.kernel_size)
+    return rows * positions(geometry) * dtype.itemsize
 
 
 def conv_transpose(

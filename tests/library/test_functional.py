@@ -11,7 +11,7 @@ from cases import each_case
 from reference import MODES, gaussian_integers, integers
 from scipy import ndimage, signal
 
-from equivlib import conv
+from equivlib import conv, conv_matrix, functional
 
 NDIMAGE_NAME = {
     "zeros": "constant",
@@ -213,3 +213,32 @@ def test_a_large_batch_is_the_same_inputs_one_by_one():
         np.testing.assert_array_equal(y[index], conv(x[index], weight, padding=1))
     row = conv(x[23, :, 3:6], weight, padding=((0, 0), (1, 1)))
     np.testing.assert_array_equal(y[23, :, 4:5], row)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64, np.complex128])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "options"),
+    [
+        ((40, 40), (3, 3), {"padding": 1}),
+        ((33, 50), (2, 3), {"padding": ((0, 2), (1, 0)), "dilation": (3, 2), "flip": True}),
+        ((700,), (5,), {"padding": "same"}),
+        ((12, 9, 11), (2, 2, 3), {"padding": (1, 0, 4)}),
+    ],
+)
+def test_a_large_layer_is_summed_over_its_taps_and_equals_its_matrix(
+    monkeypatch, dtype, shape, kernel, options
+):
+    calls = []
+    by_taps = functional._forward_by_taps
+    monkeypatch.setattr(functional, "_forward_by_taps", lambda *a: calls.append(a) or by_taps(*a))
+    rng = np.random.default_rng(0)
+    x = rng.integers(-9, 10, size=(2, 20, *shape)).astype(dtype)
+    weight = rng.integers(-9, 10, size=(18, 20, *kernel)).astype(dtype)
+    if np.iscomplexobj(x):
+        x, weight = x * (1 + 2j), weight * (2 - 1j)
+    y = conv(x, weight, **options)
+    assert calls
+    assert y.dtype == dtype
+    # Small integers: every sum is exact, whatever the order.
+    W = conv_matrix(weight, x.shape[1:], **options)
+    np.testing.assert_array_equal(y.reshape(2, -1).T, W @ x.reshape(2, -1).T)
