@@ -7,6 +7,7 @@ proves it.
 
 from .axis import PADDING_MODES
 from .converse import NotAConvolution, kernel_from_matrix, project
+from .explore import Explorer, explore
 from .functional import conv, conv_transpose
 from .geometry import Geometry
 from .matrix import (
@@ -24,6 +25,7 @@ from .spectrum import operator_norm, singular_values
 
 __all__ = [
     "PADDING_MODES",
+    "Explorer",
     "Geometry",
     "MatrixTooLarge",
     "NotAConvolution",
@@ -35,6 +37,7 @@ __all__ = [
     "dense_to_conv",
     "dense_to_pointwise",
     "dot_test",
+    "explore",
     "im2col",
     "kernel_from_matrix",
     "operator_norm",

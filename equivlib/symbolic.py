@@ -11,6 +11,8 @@ import numpy as np
 import sympy
 from sympy import IndexedBase, KroneckerDelta, Piecewise, Sum, Symbol, summation
 
+from .labels import labels
+
 KERNEL = IndexedBase("k")
 INPUT = IndexedBase("x")
 
@@ -50,10 +52,7 @@ def symbol_array(name: str, shape: Sequence[int]) -> Any:
     True
     """
     array = np.empty(shape, dtype=object)
-    for index in np.ndindex(*shape):
-        told = [str(i) for i, n in zip(index, shape, strict=True) if n > 1]
-        comma = "," if any(n > 10 for n in shape) else ""
-        array[index] = Symbol(name + comma.join(told))
+    array.ravel()[:] = [Symbol(label) for label in labels(name, shape)]
     return array
 
 

@@ -1,0 +1,113 @@
+"""The picture without a script: what shows where scripts are stripped, and on paper."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from ..labels import TAP_COLOURS
+from .facts import Facts
+
+INK, PAPER, CELL, LINE = "#1b1b1b", "#fdfdfb", "#f6f6f3", "#8b8b86"
+WIDTH, TALL = 28, 22  # of an entry of W with a label
+SIDE = 30  # of any other cell
+
+
+def static(facts: Facts, told: str) -> str:
+    """Input, kernel and output side by side, W below, as one SVG; equal weights share a colour."""
+    x, k, y = facts["x"], facts["k"], facts["y"]
+    panels, left, height = [], 4.0, 0.0
+    for title, shape, texts, colours in (
+        ("input x", x["shape"], x["values"], None),
+        ("kernel", k["shape"], k["labels"], [_colour(facts, t) for t in range(len(k["labels"]))]),
+        ("output y", y["shape"], y["values"], None),
+    ):
+        drawn, width, tall = _planes(title, shape, texts, colours)
+        panels.append(f'<g transform="translate({left:g} 4)">{drawn}</g>')
+        left, height = left + width + 24, max(height, tall)
+    drawn, width, tall = _matrix(facts)
+    panels.append(f'<g transform="translate(4 {height + 16:g})">{drawn}</g>')
+    width, height = max(left, width + 8), height + tall + 24
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
+        f'width="{min(width, 720):g}" style="max-width:100%;height:auto" role="img" '
+        f'aria-label="{escape(told)}" font-family="sans-serif" fill="{INK}">'
+        f'<path fill="{PAPER}" d="M0 0H{width:g}V{height:g}H0z"/>{"".join(panels)}</svg>'
+    )
+
+
+def _planes(
+    title: str, shape: list[int], texts: list[str], colours: list[str] | None
+) -> tuple[str, float, float]:
+    """Planes of cells, one below the other; kernels of several inputs also side by side."""
+    across = shape[1] if len(shape) == 4 else 1
+    lines, cells = shape[-2:]
+    side = SIDE if max(lines, cells) <= 12 else 10
+    squares: dict[str, list[str]] = {}
+    words = []
+    for n, text in enumerate(texts):
+        plane, within = divmod(n, lines * cells)
+        u, c = divmod(plane, across)
+        i, j = divmod(within, cells)
+        left, top = c * (cells * side + 8) + j * side, 20 + u * (lines * side + 8) + i * side
+        colour = CELL if colours is None else colours[n]
+        squares.setdefault(colour, []).append(f"M{left} {top}h{side}v{side}h-{side}z")
+        if side == SIDE:
+            words.append(_text(left + side / 2, top + 19, text))
+    width = across * (cells * side + 8) - 8
+    height = 20 + shape[0] * (lines * side + 8)
+    head = f'<text y="13" font-size="13">{title}</text>'
+    return head + _filled(squares) + _group(words, 11), max(width, 60), height
+
+
+def _matrix(facts: Facts) -> tuple[str, float, float]:
+    """W, with a label in each entry as long as one can be read."""
+    columns, rows = len(facts["x"]["labels"]), len(facts["y"]["labels"])
+    readable = columns <= 40 and rows <= 40
+    longest = max(map(len, facts["k"]["labels"]))
+    width, tall = (max(WIDTH, 8 + 7 * longest), TALL) if readable else (2, 2)
+    squares: dict[str, list[str]] = {}
+    entries: dict[tuple[int, int], list[int]] = {}
+    positions = rows // len(facts["weights"])
+    for row, places in enumerate(facts["reads"]):
+        for weight, place in zip(facts["weights"][row // positions], places, strict=True):
+            column = facts["columns"][place]
+            if column >= 0:
+                entries.setdefault((row, column), []).append(weight)
+    words = []
+    for (row, column), weights in entries.items():
+        left, top = column * width, 20 + row * tall
+        squares.setdefault(_colour(facts, weights[0]), []).append(
+            f"M{left:g} {top}h{width:g}v{tall}h-{width:g}z"
+        )
+        if readable:
+            text = "+".join(facts["k"]["labels"][weight] for weight in weights)
+            words.append(_text(left + width / 2, top + 15, text))
+    head = f'<text y="13" font-size="13">W, {rows} × {columns}</text>'
+    frame = (
+        f'<path d="M0 20h{columns * width:g}v{rows * tall}h-{columns * width:g}z" fill="{CELL}" '
+        f'stroke="{LINE}"/>'
+    )
+    return head + frame + _filled(squares) + _group(words, 10), columns * width, 20 + rows * tall
+
+
+def _colour(facts: Facts, weight: int) -> str:
+    return TAP_COLOURS[weight % facts["k"]["taps"] % len(TAP_COLOURS)]
+
+
+def _filled(squares: dict[str, list[str]]) -> str:
+    return (
+        f'<g stroke="{LINE}" stroke-width=".6">'
+        + "".join(
+            f'<path fill="{colour}" d="{"".join(parts)}"/>' for colour, parts in squares.items()
+        )
+        + "</g>"
+    )
+
+
+def _group(words: list[str], size: int) -> str:
+    return f'<g font-size="{size}" text-anchor="middle">{"".join(words)}</g>' if words else ""
+
+
+def _text(x: float, y: float, text: Any) -> str:
+    return f'<text x="{x:g}" y="{y:g}">{escape(text)}</text>'

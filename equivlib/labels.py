@@ -1,0 +1,54 @@
+"""How weights, inputs and outputs are called, written and coloured, the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def labels(name: str, shape: Sequence[int]) -> list[str]:
+    """Name each element of an array: ``name`` with its index along every axis longer than 1.
+
+    Parameters
+    ----------
+    name : str
+    shape : tuple of int
+
+    Returns
+    -------
+    list of str
+        In row-major order.
+
+    Examples
+    --------
+    A kernel of 2 × 2 for one channel in and out::
+
+        k00 k01
+        k10 k11
+
+    >>> labels("k", (1, 1, 2, 2))
+    ['k00', 'k01', 'k10', 'k11']
+    """
+    comma = "," if any(n > 10 for n in shape) else ""
+    named = []
+    for index in np.ndindex(*shape):
+        told = [str(i) for i, n in zip(index, shape, strict=True) if n > 1]
+        named.append(name + comma.join(told))
+    return named
+
+
+def written(value: Any) -> str:
+    """A number as figures show it: three digits of a float, anything exact in full."""
+    if isinstance(value, (float, complex, np.inexact)):
+        return f"{value:.3g}"
+    return str(value)
+
+
+#: One colour for each weight, in turn. Paul Tol's "light" scheme (Technical Note
+#: SRON/EPS/TN/09-002): made to fill labelled cells, told apart with every kind of colour vision.
+TAP_COLOURS = (
+    "#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99", "#BBCC33", "#AAAA00",
+    "#DDDDDD",
+)  # fmt: skip
