@@ -10,7 +10,7 @@ SHELL := /bin/bash
 export PYTHONPATH =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help book serve test library-test notebooks-test book-test notebooks lint bench lab lock newest dist clean
+.PHONY: help book serve test library-test browser-test notebooks-test book-test notebooks lint bench lab lock newest dist clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -24,11 +24,14 @@ book: $(STAMP) ## build the book into _build/html and check its pages
 serve: book ## serve the book on this machine, PORT=8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-test: library-test notebooks-test book-test ## all tests: library, notebooks output by output, book
+test: library-test browser-test notebooks-test book-test ## all tests: library, browser, notebooks output by output, book
 	@echo "All tests passed."
 
 library-test: $(STAMP) ## the library's tests and doctests
 	$(BIN)/python -m pytest tests/library equivlib
+
+browser-test: $(STAMP) ## the linked picture in Chromium; without a browser it says that it was skipped
+	$(BIN)/python -m pytest tests/browser
 
 notebooks-test: $(STAMP) ## run every chapter and compare each output with the stored one
 	$(BIN)/python -m pytest --nbval --nbval-current-env -o filterwarnings= chapters
@@ -57,7 +60,7 @@ newest: ## all tests with the newest dependencies instead of the locked ones, in
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/pip install ".[book,test]"
 	.venv-newest/bin/python -c 'import matplotlib.font_manager'
-	.venv-newest/bin/python -m pytest tests/library equivlib
+	.venv-newest/bin/python -m pytest tests/library tests/browser equivlib
 	.venv-newest/bin/python -m pytest --nbval --nbval-current-env -o filterwarnings= chapters
 	.venv-newest/bin/jupyter-book build . --path-output .venv-newest/book -W -n --keep-going
 

@@ -167,7 +167,7 @@ def _checked(geometry: Geometry) -> Geometry:
 
 
 def _told(geometry: Geometry, settings: int) -> str:
-    shapes = geometry.input_shape, geometry.weight_shape[1:], geometry.output_shape
+    shapes = geometry.input_shape, geometry.weight_shape, geometry.output_shape
     sizes = [" × ".join(map(str, shape)) for shape in shapes]
     rows, columns = geometry.matrix_shape
     more = f"; {settings} settings" if settings > 1 else ""

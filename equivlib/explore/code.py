@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry import Geometry
 from ..patches import Array
 
-#: Arrays of more numbers are not spelled out.
+#: Arrays of more numbers are not spelled out: counted numbers stand for them.
 SPELLED = 200
 
 TORCH_MODES = {
@@ -28,6 +28,8 @@ def code(weight: Array, x: Array, options: Mapping[str, Any], geometry: Geometry
 
 def _equivlib(weight: Array, x: Array, options: Mapping[str, Any]) -> str:
     told = "".join(f", {name}={value!r}" for name, value in options.items())
+    if weight.dtype == object:  # no sparse matrix holds exact numbers
+        told += ", format='dense'"
     return "\n".join(
         [
             "# the matrix, with equivlib",
@@ -50,7 +52,7 @@ def _imports(*arrays: Array) -> list[str]:
 
 def _torch(weight: Array, x: Array, geometry: Geometry) -> str:
     ndim, pads = geometry.ndim, geometry.padding
-    inside = all(low == high for low, high in pads) and geometry.padding_mode != "symmetric"
+    inside = all(low == high for low, high in pads) and not _by_index(geometry)
     complex_numbers = np.iscomplexobj(weight) or np.iscomplexobj(x)
     dtype = "torch.complex128" if complex_numbers else "torch.float64"
     told = {
@@ -74,6 +76,7 @@ def _torch(weight: Array, x: Array, geometry: Geometry) -> str:
         [
             "# the same layer, in PyTorch",
             "import torch",
+            *(["import numpy as np"] if max(weight.size, x.size) > SPELLED else []),
             *_imports(weight, x),
             "",
             f"x = torch.tensor({_spelled(x)}, dtype={dtype})",
@@ -86,9 +89,15 @@ def _torch(weight: Array, x: Array, geometry: Geometry) -> str:
     )
 
 
+def _by_index(geometry: Geometry) -> bool:
+    """Whether PyTorch has no such padding: symmetric, or wider than what is mirrored or wrapped."""
+    wide = any(max(axis.low, axis.high) >= axis.size for axis in geometry.axes)
+    return geometry.padding_mode == "symmetric" or (geometry.padding_mode != "zeros" and wide)
+
+
 def _padded(geometry: Geometry) -> str:
-    """What PyTorch's layers cannot do, said with its functions: uneven or symmetric padding."""
-    if geometry.padding_mode == "symmetric":
+    """What PyTorch's layers cannot do: padding that is uneven or not known to them."""
+    if _by_index(geometry):
         index = [axis.padded().tolist() for axis in geometry.axes]
         one = "".join(
             f"[{', '.join([':'] * (1 + number))}, {places}]" for number, places in enumerate(index)

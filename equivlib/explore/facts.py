@@ -152,12 +152,14 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
     at = np.stack(np.unravel_index(places, padded), axis=-1)
     all_places = np.stack(np.unravel_index(np.arange(len(element)), padded), axis=-1)
     gaps, edges = [], []
-    for taps, read in zip(at, element[places], strict=True):
+    for taps, read in zip(at, places, strict=True):
         between = ((all_places >= taps.min(axis=0)) & (all_places <= taps.max(axis=0))).all(axis=1)
-        gaps.append(sorted(set(element[between].tolist()) - set(read.tolist()) - {PADDING}))
+        shown = {*element[read].tolist(), PADDING}
+        gaps.append(sorted(set(element[between].tolist()) - shown))
         goes_on = ((taps - low) @ steps).tolist()
-        met = [tap for tap in np.flatnonzero(read == PADDING).tolist() if goes_on[tap] >= 0]
-        edges.append({goes_on[tap]: tap for tap in met if goes_on[tap] not in read})
+        empty = set(element.tolist()) - shown
+        met = np.flatnonzero(element[read] == PADDING).tolist()
+        edges.append({goes_on[tap]: tap for tap in met if goes_on[tap] in empty})
     reasons: Facts = {}
     if any(gaps):
         reasons["gaps"] = gaps
@@ -178,10 +180,9 @@ def _plane(shape: tuple[int, ...]) -> list[int]:
 
 def _levels(values: Array) -> str:
     """A digit for each value, 0 for the least and 9 for the greatest: how light a small cell is."""
-    try:
-        plain = np.array(values, dtype=float).ravel()
-    except (TypeError, ValueError):  # complex numbers and symbols have no order
+    if values.dtype.kind not in "biuf":  # complex numbers and symbols have no order
         return ""
+    plain = values.astype(float).ravel()
     low, high = plain.min(), plain.max()
     if not np.isfinite([low, high]).all() or low == high:
         return "5" * plain.size

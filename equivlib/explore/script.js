@@ -32,7 +32,7 @@ customElements.define(TAG, class extends HTMLElement {
   connectedCallback() {
     // Light text means a dark page, whichever program shows it.
     const theme = () => {
-      const [r, g, b] = getComputedStyle(this).color.match(/[\d.]+/g);
+      const [r, g, b] = getComputedStyle(this.parentElement || document.body).color.match(/[\d.]+/g);
       this.toggleAttribute("dark", r * 0.3 + g * 0.6 + b * 0.1 > 128);
     };
     this.watch = new MutationObserver(theme);
@@ -44,7 +44,7 @@ customElements.define(TAG, class extends HTMLElement {
     Object.assign(this, JSON.parse(this.getAttribute("data"))); // css, colours, labelled, settings
     this.build();
     this.show(0);
-    this.onkeydown = (event) => event.key === "Escape" && this.pin(false);
+    this.onkeydown = (event) => { if (event.key === "Escape") this.pin(false); };
     // It starts by itself once it is seen, unless somebody was faster or wants no motion.
     const seen = new IntersectionObserver(([entry]) => {
       if (!entry.isIntersecting) return;
@@ -167,9 +167,9 @@ customElements.define(TAG, class extends HTMLElement {
       return at(last(ys, (event.clientY - area.top) * scale - 2), last(xs, (event.clientX - area.left) * scale - 2));
     };
     const panel = (this.panels[kind] = { nodes, spots, band, box, xs, ys, w, h, width, height, left, top, cursor: [0, 0] });
-    box.onpointermove = (event) => event.pointerType !== "touch" && this.point(kind, found(event));
+    box.onpointermove = (event) => { if (event.pointerType !== "touch") this.point(kind, found(event)); };
     box.onclick = (event) => this.fix(kind, found(event));
-    box.onfocus = () => box.matches(":focus-visible") && this.point(kind, at(...panel.cursor));
+    box.onfocus = () => { if (box.matches(":focus-visible")) this.point(kind, at(...panel.cursor)); };
     box.onkeydown = (event) => {
       const [i, j] = panel.cursor, move = (i, j) => {
         event.preventDefault();

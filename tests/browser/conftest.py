@@ -1,0 +1,89 @@
+"""A real browser: Debian's Chromium, driven by Playwright. Without one these tests are skipped."""
+
+import os
+import shutil
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+MISSING = (
+    "NO BROWSER: the tests of the linked picture in a real browser were SKIPPED. "
+    "Install Chromium, or name it in the variable CHROMIUM."
+)
+
+
+def chromium():
+    """The browser of this machine, or nothing."""
+    found = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
+    return next((path for path in found if path), None)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if chromium() is None:
+        terminalreporter.write_line(MISSING, red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = chromium()
+    if path is None:
+        pytest.skip(MISSING)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+class Visit:
+    """A page with what went wrong on it: what it said on the console, what it asked of others."""
+
+    def __init__(self, browser, **options):
+        self.context = browser.new_context(**{"reduced_motion": "reduce", **options})
+        self.page = self.context.new_page()
+        self.complaints = []
+        self.requests = []
+        self.page.on("console", lambda told: self.complaints.append(told.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def show(self, *explorers, style=""):
+        """A page that holds nothing but these explorers."""
+        body = "".join(explorer._repr_html_() for explorer in explorers)
+        self.page.set_content(
+            "<!doctype html><html lang=en><head><meta charset=utf-8><title>Explorer</title>"
+            "<meta name=viewport content='width=device-width, initial-scale=1'>"
+            f"<style>body{{margin:16px;{style}}}</style></head>"
+            f"<body><main><h1>Explorer</h1>{body}</main></body></html>"
+        )
+        return self.page
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens pages, and at the end demands that none complained or asked another host."""
+    visits = []
+
+    def open_one(**options):
+        visits.append(Visit(browser, **options))
+        return visits[-1]
+
+    yield open_one
+    for one in visits:
+        one.context.close()
+        assert one.complaints == []
+        assert [
+            url
+            for url in one.requests
+            if not url.startswith(("data:", "about:", "file:", "http://127.0.0.1"))
+        ] == []

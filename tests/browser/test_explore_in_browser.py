@@ -1,0 +1,401 @@
+"""The linked picture as a reader meets it: pointed at, tapped, walked through by keyboard."""
+
+import numpy as np
+import pytest
+
+from equivlib import conv_matrix, conv_transpose, explore, tap_matrix
+
+KERNEL = np.array([[[[1, 2, 0], [-1, 3, 5], [4, -2, 7]]]])
+IMAGE = np.array([[[3, 1, 4, 1], [5, 9, 2, 6], [5, 3, 5, 8], [9, 7, 9, 3]]])
+CASES = {
+    "plain": (KERNEL, IMAGE, {}),
+    "padded, stride 2": (KERNEL, IMAGE, {"padding": 1, "stride": 2}),
+    "mirrored": (KERNEL, IMAGE, {"padding": 1, "padding_mode": "reflect"}),
+    "wrapped, flipped": (KERNEL, IMAGE, {"padding": 1, "padding_mode": "circular", "flip": True}),
+    "unequal axes": (KERNEL[:, :, :2], IMAGE[:, :3], {"dilation": (1, 1), "padding": (0, 1)}),
+    "causal": (np.array([[[2, -1, 3]]]), np.array([[1, 2, 3, 4, 5]]), {"padding": ((2, 0),)}),
+    "channels": (np.arange(1, 25).reshape(3, 2, 2, 2), np.arange(18).reshape(2, 3, 3), {}),
+    "groups": (np.arange(1, 9).reshape(4, 1, 2), np.arange(8).reshape(2, 4), {"groups": 2}),
+}
+
+
+def lit(page, panel, of=0, mark="on"):
+    """The cells of a panel that are lit, by number."""
+    cells = page.locator(f"[data-panel={panel}]").nth(of).locator(f".cell.{mark}")
+    return {int(at) for at in cells.evaluate_all("all => all.map(cell => cell.dataset.at)")}
+
+
+def cell(page, panel, at, of=0):
+    return page.locator(f"[data-panel={panel}]").nth(of).locator(f"[data-at='{at}']").first
+
+
+def sentence(page, of=0):
+    return page.locator("p[role=status]").nth(of).inner_text()
+
+
+def button(page, name, of=0):
+    return page.get_by_role("button", name=name).nth(of)
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request):
+    return CASES[request.param]
+
+
+def test_at_every_output_lights_its_row_its_patch_and_its_weights(visit, case):
+    weight, x, options = case
+    page = visit().show(explore(weight, x.shape, x=x, **options))
+    W = conv_matrix(weight, x.shape, **options).tocoo()
+    columns = explore(weight, x.shape, x=x, **options).facts()["columns"]
+    taps = [tap_matrix(t, weight.shape, x.shape, **options) for t in np.ndindex(*weight.shape)]
+    y = conv_matrix(weight, x.shape, **options) @ x.ravel()
+    for row in range(W.shape[0]):
+        cell(page, "y", row).hover()
+        assert lit(page, "W") == {
+            row * W.shape[1] + c for r, c in zip(W.row, W.col, strict=True) if r == row
+        }
+        seen = {columns[place] for place in lit(page, "x")} - {-1}
+        assert seen == {int(c) for r, c in zip(W.row, W.col, strict=True) if r == row}
+        met = {t for t, E in enumerate(taps) if E.tocsr()[[row]].nnz}
+        assert met <= lit(page, "k")
+        assert lit(page, "y", mark="marked") == {row}
+        assert page.locator(".equation div").nth(1).inner_text().endswith(f"= {y[row]}")
+        assert f"row {row} of W" in sentence(page)
+
+
+def test_at_every_input_lights_its_column_which_is_the_transpose(visit, case):
+    weight, x, options = case
+    explorer = explore(weight, x.shape, x=x, **options)
+    page = visit().show(explorer)
+    W = conv_matrix(weight, x.shape, **options)
+    back = conv_transpose(
+        (W @ x.ravel()).reshape(explorer.facts()["y"]["shape"])
+        if x.ndim == 3
+        else (W @ x.ravel()).reshape(len(weight), -1),
+        weight,
+        output_shape=x.shape[1:],
+        **options,
+    ).ravel()
+    W = W.tocoo()
+    columns, inside = explorer.facts()["columns"], explorer.facts()["x"]["inside"]
+    for place in np.flatnonzero(inside):
+        column = columns[place]
+        cell(page, "x", place).hover()
+        rows = {int(r) for r, c in zip(W.row, W.col, strict=True) if c == column}
+        assert lit(page, "W") == {r * W.shape[1] + column for r in rows}
+        assert lit(page, "y") == rows
+        assert page.locator(".equation div").nth(1).inner_text().endswith(f"= {back[column]}")
+
+
+def test_at_every_weight_lights_all_its_places(visit, case):
+    weight, x, options = case
+    page = visit().show(explore(weight, x.shape, x=x, **options))
+    for number, tap in enumerate(np.ndindex(*weight.shape)):
+        E = tap_matrix(tap, weight.shape, x.shape, **options).tocoo()
+        cell(page, "k", number).hover()
+        assert lit(page, "W") == {
+            int(r) * E.shape[1] + int(c) for r, c in zip(E.row, E.col, strict=True)
+        }
+        assert f"stands at {E.nnz} place" in sentence(page)
+
+
+def test_at_an_entry_tells_weight_pair_and_twins(visit):
+    page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
+    cell(page, "W", 16 + 6).hover()
+    assert sentence(page) == (
+        "Row 1, column 6: k11, the weight of x12 in y01; the same weight stands at 3 other places."
+    )
+    assert lit(page, "W") == {5, 22, 41, 58}
+    assert lit(page, "k") == {4}
+    assert lit(page, "y", mark="marked") == {1}
+    assert "W[1, 6] = k11 = 3" in page.locator(".equation").inner_text()
+
+
+def test_an_entry_of_two_weights_shows_their_sum(visit):
+    page = visit().show(explore([[[2, 5, 9]]], (1, 4), padding=1, padding_mode="reflect"))
+    cell(page, "W", 1).hover()
+    assert "W[0, 1] = k0 + k2 = 11" in page.locator(".equation").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("weight", "shape", "options", "entry", "reason"),
+    [
+        ([[[1, 2]]], (1, 5), {}, 4, "x4 is out of reach of y0"),
+        ([[[1, 2]]], (1, 5), {"dilation": 3}, 1, "x1 lies between two taps of y0"),
+        (np.ones((2, 1, 2)), (2, 3), {"groups": 2}, 4, "x11 is in another group than y00"),
+        ([[[[1, 2, 3]]]], (1, 2, 3), {"padding": ((0, 0), (1, 1))}, 2 * 6 + 3, "diagonal of k2"),
+    ],
+)
+def test_at_an_empty_entry_says_why(visit, weight, shape, options, entry, reason):
+    page = visit().show(explore(weight, shape, **options))
+    place = page.locator("[data-panel=W] svg")
+    wide = int(np.prod(shape))
+    box = page.locator("[data-panel=W] .ground").bounding_box()
+    rows = explore(weight, shape, **options).facts()["y"]["labels"]
+    at = divmod(entry, wide)
+    page.mouse.move(
+        box["x"] + (at[1] + 0.5) * box["width"] / wide,
+        box["y"] + (at[0] + 0.5) * box["height"] / len(rows),
+    )
+    assert place.count() == 1
+    assert reason in sentence(page)
+    assert lit(page, "W") == set()
+
+
+def test_padding_can_be_pointed_at(visit):
+    page = visit().show(explore([[[1, 2, 3]]], (1, 4), padding=1))
+    cell(page, "x", 0).hover()
+    assert sentence(page) == "Padding: a zero that has no column in W, read by y0."
+    assert lit(page, "y") == {0}
+
+
+def test_a_click_pins_and_escape_or_a_second_click_releases(visit):
+    page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
+    cell(page, "y", 3).click()
+    cell(page, "y", 0).hover()
+    assert lit(page, "y", mark="marked") == {3}
+    assert button(page, "Release the pin").is_visible()
+    page.keyboard.press("Escape")
+    cell(page, "y", 1).hover()
+    assert lit(page, "y", mark="marked") == {1}
+    cell(page, "y", 2).click()
+    cell(page, "y", 2).click()
+    cell(page, "y", 0).hover()
+    assert lit(page, "y", mark="marked") == {0}
+    cell(page, "k", 4).click()
+    button(page, "Release the pin").click()
+    cell(page, "y", 0).hover()
+    assert lit(page, "y", mark="marked") == {0}
+
+
+def test_a_tap_selects_and_stays(visit):
+    page = visit(has_touch=True, viewport={"width": 390, "height": 800}).show(
+        explore(KERNEL, IMAGE.shape, x=IMAGE)
+    )
+    cell(page, "k", 8).tap()
+    assert "Weight k22 = 7 stands at 4 places" in sentence(page)
+    cell(page, "x", 0).tap()
+    assert "Input x00 = 3: column 0 of W" in sentence(page)
+
+
+def test_everything_can_be_reached_by_keyboard(visit):
+    page = visit().show(
+        explore(KERNEL, IMAGE.shape, x=IMAGE, variants={"a": {}, "b": {"padding": 1}})
+    )
+    seen = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        seen.append(
+            page.evaluate(
+                """() => { let at = document.activeElement;
+                while (at.shadowRoot) at = at.shadowRoot.activeElement;
+                return at.dataset.panel || at.getAttribute('aria-label') || at.textContent; }"""
+            )
+        )
+    for name in ["a", "b", "Step back", "Step on", "Read W by columns", "x", "k", "y", "W", "Code"]:
+        assert name in seen
+
+
+def test_arrow_keys_move_within_a_panel_and_enter_pins(visit):
+    page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
+    page.locator("[data-panel=y]").focus()
+    page.keyboard.press("ArrowRight")
+    assert lit(page, "y", mark="marked") == {1}
+    page.keyboard.press("ArrowDown")
+    assert lit(page, "y", mark="marked") == {3}
+    page.keyboard.press("ArrowDown")
+    assert lit(page, "y", mark="marked") == {3}
+    page.keyboard.press("Enter")
+    cell(page, "k", 0).hover()
+    assert lit(page, "y", mark="marked") == {3}
+    page.keyboard.press("Escape")
+    page.locator("[data-panel=W]").focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    assert sentence(page).startswith("Row 1, column 2: k01")
+
+
+def test_settings_switch_in_place(visit):
+    settings = {"stride 1": {"padding": 1}, "stride 2": {"padding": 1, "stride": 2}}
+    explorer = explore(KERNEL, IMAGE.shape, x=IMAGE, variants=settings)
+    page = visit().show(explorer)
+    assert page.locator("[data-panel=y] .cell").count() == 16
+    button(page, "stride 2").click()
+    assert page.locator("[data-panel=y] .cell").count() == 4
+    assert button(page, "stride 2").get_attribute("aria-pressed") == "true"
+    assert button(page, "stride 1").get_attribute("aria-pressed") == "false"
+    values = page.locator("[data-panel=y] .cell text:last-of-type").all_text_contents()
+    assert values == explorer.facts(1)["y"]["values"]
+    page.locator("summary").click()
+    assert "stride=2" in page.locator("pre").inner_text()
+
+
+def test_reading_by_columns_turns_the_picture_round(visit):
+    explorer = explore(KERNEL, IMAGE.shape, x=IMAGE, padding=1)
+    page = visit().show(explorer)
+    button(page, "Read W by columns").click()
+    inside = explorer.facts()["x"]["inside"]
+    shown = page.locator("[data-panel=x] .cell:not(.outside) text:last-of-type").all_text_contents()
+    assert shown == explorer.facts()["x"]["back"]
+    assert "Result" in sentence(page)
+    button(page, "Step on").click()
+    assert lit(page, "x", mark="marked") == {int(np.flatnonzero(inside)[1])}
+    button(page, "Read W by columns").click()
+    assert sentence(page).startswith("Output")
+
+
+def test_steps_walk_the_outputs_in_order_and_round(visit):
+    page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
+    walked = []
+    for _ in range(5):
+        walked.append(lit(page, "y", mark="marked"))
+        button(page, "Step on").click()
+    assert walked == [{0}, {1}, {2}, {3}, {0}]
+    button(page, "Step back").click()
+    assert lit(page, "y", mark="marked") == {0}
+
+
+def test_it_plays_by_itself_until_somebody_points(visit):
+    one = visit(reduced_motion="no-preference")
+    page = one.show(explore(KERNEL, IMAGE.shape, x=IMAGE))
+    button(page, "Pause").wait_for()
+    assert page.locator("p[role=status]").get_attribute("aria-live") == "off"
+    page.wait_for_function(
+        """() => document.querySelector('main > *:nth-child(2)').shadowRoot
+        .querySelector('[data-panel=y] [data-at="1"]').classList.contains('marked')"""
+    )
+    cell(page, "y", 3).hover()
+    button(page, "Play").wait_for()
+    assert page.locator("p[role=status]").get_attribute("aria-live") == "polite"
+    page.wait_for_timeout(1500)
+    assert lit(page, "y", mark="marked") == {3}
+    button(page, "Play").click()
+    assert lit(page, "y", mark="marked") == {0}
+    button(page, "Pause").click()
+    assert button(page, "Play").is_visible()
+
+
+def test_it_does_not_play_for_those_who_prefer_less_motion(visit):
+    page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
+    page.wait_for_timeout(1500)
+    assert lit(page, "y", mark="marked") == {0}
+    assert button(page, "Play").count() == 0
+
+
+def test_the_first_look_says_that_it_can_be_pointed_at(visit):
+    page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
+    assert page.get_by_text("Point at or tap any number").is_visible()
+    assert lit(page, "W") == {0, 1, 2, 4, 5, 6, 8, 9, 10}
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", CASES, ids=str)
+def test_nothing_scrolls_sideways_but_the_matrix_in_its_box(visit, width, name):
+    weight, x, options = CASES[name]
+    page = visit(viewport={"width": width, "height": 800}).show(explore(weight, x.shape, **options))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    boxes = page.locator(".box").evaluate_all(
+        """all => all.filter(box => box.scrollWidth > box.clientWidth + 1)
+        .map(box => box.dataset.panel)"""
+    )
+    assert set(boxes) <= {"W"}
+
+
+def test_on_a_phone_the_matrix_scrolls_to_what_is_lit(visit):
+    page = visit(viewport={"width": 390, "height": 800}).show(
+        explore(KERNEL, IMAGE.shape, padding=1)
+    )
+    box = page.locator("[data-panel=W]")
+    cell(page, "x", 4 * 6 + 4).hover()
+    assert box.evaluate("box => box.scrollLeft") > 0
+    frame, shown = page.locator("[data-panel=W] .band").bounding_box(), box.bounding_box()
+    assert frame["x"] + frame["width"] <= shown["x"] + shown["width"] + 2
+
+
+@pytest.mark.parametrize(
+    ("style", "dark"),
+    [("", False), ("background:#121212;color:#eee", True), ("background:#fff;color:#333", False)],
+)
+def test_it_follows_the_colours_of_the_page(visit, style, dark):
+    page = visit().show(explore(KERNEL, IMAGE.shape), style=style)
+    explorer = page.locator("main > :nth-child(2)")
+    assert (explorer.get_attribute("dark") is not None) == dark
+    page.evaluate("document.body.style.color = 'rgb(240, 240, 240)'")
+    page.wait_for_function("document.querySelector('main > :nth-child(2)').hasAttribute('dark')")
+
+
+@pytest.mark.parametrize("style", ["", "background:#121212;color:#eee"], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["plain", "mirrored", "groups"])
+def test_axe_finds_nothing(visit, style, name):
+    from axe_playwright_python.sync_playwright import Axe
+
+    weight, x, options = CASES[name]
+    one = visit()
+    page = one.show(explore(weight, x.shape, variants={"a": options, "b": options}), style=style)
+    for act in (
+        lambda: None,
+        lambda: cell(page, "y", 1).click(),
+        lambda: button(page, "Read W by columns").click(),
+        lambda: page.locator("summary").click(),
+    ):
+        act()
+        found = Axe().run(page).response["violations"]
+        assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
+
+
+def test_two_explorers_on_one_page_do_not_disturb_each_other(visit):
+    one = explore(KERNEL, IMAGE.shape, x=IMAGE)
+    page = visit().show(one, explore([[[1, 2]]], (1, 3)), one)
+    cell(page, "y", 2, of=0).hover()
+    cell(page, "k", 1, of=1).hover()
+    cell(page, "y", 1, of=2).hover()
+    assert lit(page, "y", 0, mark="marked") == {2}
+    assert lit(page, "W", 1) == {1, 5}
+    assert lit(page, "y", 2, mark="marked") == {1}
+    cell(page, "y", 3, of=0).click()
+    assert page.get_by_role("button", name="Release the pin").count() == 1
+
+
+def test_a_label_is_text_even_if_it_looks_like_a_script(visit):
+    label = "<script>alert(1)</script>"
+    one = visit()
+    one.page.on("dialog", lambda dialog: one.complaints.append("a label was run"))
+    page = one.show(explore([[[1, 2]]], (1, 3), names=label, variants={label: {}, "b": {}}))
+    assert page.get_by_role("button", name=label).is_visible()
+    cell(page, "k", 1).hover()
+    assert sentence(page).startswith(f"Weight {label}1 = 2")
+
+
+def test_a_large_matrix_is_an_image_whose_row_is_written_out(visit):
+    x = np.arange(256).reshape(1, 16, 16) % 7
+    page = visit().show(explore(KERNEL, x.shape, x=x, padding=1))
+    box = page.locator("[data-panel=W] .ground").bounding_box()
+    page.mouse.move(box["x"] + 100.5 / 256 * box["width"], box["y"] + 100.5 / 256 * box["height"])
+    assert sentence(page).startswith("Row 100, column 100: k11")
+    y = conv_matrix(KERNEL, x.shape, padding=1) @ x.ravel()
+    assert f"= {y[100]}" in page.locator(".equation").inner_text()
+    cell(page, "y", 100).hover()
+    W = conv_matrix(KERNEL, x.shape, padding=1).tocsr()
+    assert {at % 256 for at in lit(page, "W")} == set(W[[100]].indices.tolist())
+    page.locator("[data-panel=W]").focus()
+    page.keyboard.press("ArrowDown")
+    assert sentence(page).startswith("Row ")
+
+
+def test_the_code_can_be_copied(visit):
+    one = visit(permissions=["clipboard-read", "clipboard-write"])
+    page = one.show(explore(KERNEL, IMAGE.shape, x=IMAGE))
+    page.locator("summary").click()
+    shown = page.locator("pre").inner_text()
+    assert "conv_matrix(weight, x.shape)" in shown
+    assert "torch.nn.Conv2d(1, 1, (3, 3)" in shown
+
+
+def test_without_scripts_the_static_picture_stands_in_its_place(browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.set_content(explore(KERNEL, IMAGE.shape, x=IMAGE)._repr_html_())
+    assert (
+        page.get_by_role("img").get_attribute("aria-label").startswith("explore: input 1 × 4 × 4")
+    )
+    context.close()
