@@ -30,16 +30,16 @@ test: library-test browser-test notebooks-test book-test ## all tests: library, 
 library-test: $(STAMP) ## the library's tests and doctests
 	$(BIN)/python -m pytest tests/library equivlib
 
-browser-test: $(STAMP) ## the linked picture in Chromium; without a browser it says that it was skipped
+browser-test: book ## the linked picture and the pages in Chromium; without a browser it says that it was skipped
 	$(BIN)/python -m pytest tests/browser
 
 notebooks-test: $(STAMP) ## run every chapter and compare each output with the stored one
-	$(BIN)/python -m pytest --nbval --nbval-current-env -o filterwarnings= chapters
+	$(BIN)/python -m pytest --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters
 
 book-test: book ## the book's structure, its pages, and what Binder installs
 	$(BIN)/python -m pytest tests/book
 
-notebooks: $(STAMP) ## execute and normalise all chapters, or CHAPTER=chapters/02_one_dimension.ipynb
+notebooks: $(STAMP) ## execute and normalise all notebooks, or CHAPTER=chapters/02_one_dimension.ipynb
 	$(BIN)/python tools/notebooks.py --execute $(CHAPTER)
 
 lint: $(STAMP) ## style, types
@@ -60,8 +60,8 @@ newest: ## all tests with the newest dependencies instead of the locked ones, in
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/pip install ".[book,test]"
 	.venv-newest/bin/python -c 'import matplotlib.font_manager'
-	.venv-newest/bin/python -m pytest tests/library tests/browser equivlib
-	.venv-newest/bin/python -m pytest --nbval --nbval-current-env -o filterwarnings= chapters
+	.venv-newest/bin/python -m pytest tests/library equivlib
+	.venv-newest/bin/python -m pytest --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters
 	.venv-newest/bin/jupyter-book build . --path-output .venv-newest/book -W -n --keep-going
 
 dist: $(STAMP) ## the wheel and the source archive, in dist/

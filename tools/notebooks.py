@@ -1,4 +1,4 @@
-"""Execute chapters and keep them in one normal form.
+"""Execute the notebooks of the book and keep them in one normal form.
 
 Normal form: executed from top to bottom with counts 1, 2, 3, ..., no metadata but what the book
 uses, the description of each figure stored where the book looks for it, one way to write the file.
@@ -18,6 +18,7 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = [ROOT / "intro.ipynb", *sorted((ROOT / "chapters").glob("*.ipynb"))]
 MEND = "make notebooks"
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -110,9 +111,9 @@ def main() -> int:
         "--normalise", action="store_true", help="normalise and write, without running"
     )
     what.add_argument("--check", action="store_true", help="only say what is not in normal form")
-    parser.add_argument("paths", nargs="*", type=Path, help="default: all chapters")
+    parser.add_argument("paths", nargs="*", type=Path, help="default: all notebooks")
     arguments = parser.parse_args()
-    paths = arguments.paths or sorted((ROOT / "chapters").glob("*.ipynb"))
+    paths = arguments.paths or NOTEBOOKS
     found: list[str] = []
     for path in paths:
         if not arguments.check:

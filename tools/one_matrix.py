@@ -41,8 +41,15 @@ def once_and_without_thebe(app: Any, page: str, template: str, context: Any, doc
     context["script_files"] = list(scripts.values())
 
 
+def list_of_sources(app: Any, page: str, template: str, context: Any, doctree: Any) -> None:
+    """Make each source of the bibliography an item of its list, as the list's role demands."""
+    if 'role="doc-biblioentry"' in context.get("body", ""):
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx: options before the theme reads them, scripts after all have added."""
     app.connect("config-inited", use_built_repository, priority=100)
     app.connect("html-page-context", once_and_without_thebe, priority=990)
+    app.connect("html-page-context", list_of_sources)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

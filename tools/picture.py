@@ -1,4 +1,4 @@
-"""Draw the picture of the README and the front page into _static/layer.png."""
+"""Draw the picture of the README into _static/layer.png."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ customElements.define(TAG, class extends HTMLElement {
     });
     this.player = button("", "", () => { this.touched = true; this.play(!this.timer); });
     this.player.hidden = media("reduced-motion: reduce").matches;
-    this.free = button("Pinned: release (Esc)", "Release the pin", () => this.pin(false));
+    this.free = button("Release (Esc)", "Release the pin", () => this.pin(false));
     this.board = html("div", { class: "board" });
     this.equation = html("div", { class: "equation" });
     this.status = html("p", { role: "status" });
@@ -77,7 +77,7 @@ customElements.define(TAG, class extends HTMLElement {
       navigator.clipboard?.writeText(this.code.textContent).then(() => { copy.textContent = "Copied"; }));
     this.attachShadow({ mode: "open" }).append(
       html("style", {}, this.css),
-      html("p", { class: "hint" }, "Point at or tap any number: it lights up everywhere. Click or Enter pins it; arrow keys move."),
+      html("p", { class: "hint" }, "Point at or tap any number to see it everywhere. ", html("small", {}, "Click or Enter pins it, Esc releases; arrow keys move.")),
       html("div", { class: "bar" },
         group("Setting", ...(this.choices[1] ? this.choices : [])),
         group("Step", button("◀", "Step back", () => this.step(-1)), this.player, button("▶|", "Step on", () => this.step(1))),

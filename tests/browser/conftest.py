@@ -53,9 +53,13 @@ class Visit:
         self.page = self.context.new_page()
         self.complaints = []
         self.requests = []
-        self.page.on("console", lambda told: self.complaints.append(told.text))
+        self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def _hear(self, told):
+        if told.type in ("warning", "error"):
+            self.complaints.append(told.text)
 
     def show(self, *explorers, style=""):
         """A page that holds nothing but these explorers."""

@@ -1,0 +1,70 @@
+"""The built pages as a reader meets them: light and dark, wide and on a phone, by any means."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import check_pages  # noqa: E402
+
+HTML = ROOT / "_build" / "html"
+PAGES = check_pages.pages()
+WITH_PICTURE = [name for name in PAGES if name == "intro" or name.startswith("chapters/")]
+
+
+@pytest.fixture
+def read(visit):
+    """Opens a page of the built book."""
+
+    def open_page(name, **options):
+        path = HTML / f"{name}.html"
+        if not path.is_file():
+            pytest.fail("the book is not built: make book builds it")
+        page = visit(**options).page
+        page.goto(path.as_uri())
+        return page
+
+    return open_page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_on_any_page(read, name, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(read(name, color_scheme=scheme)).response["violations"]
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_scrolls_sideways_on_a_phone(read, name):
+    page = read(name, viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("name", WITH_PICTURE)
+def test_the_picture_of_a_page_can_be_pointed_at(read, name):
+    page = read(name)
+    outputs = page.locator("[data-panel=y] .cell")
+    last = outputs.count() - 1
+    page.locator(f"[data-panel=y] [data-at='{last}']").hover()
+    assert f"row {last} of W" in page.locator("p[role=status]").inner_text()
+    assert page.locator("[data-panel=W] .cell.on").count() > 0
+
+
+def test_the_picture_turns_dark_with_the_page(read):
+    page = read("intro", color_scheme="light")
+    host = "document.querySelector('article [data]')"
+    assert not page.evaluate(f"{host}.hasAttribute('dark')")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function(f"{host}.hasAttribute('dark')")
+
+
+def test_the_picture_is_seen_early(read):
+    """Within the first screen of a laptop the front page shows that it can be pointed at."""
+    page = read("intro", viewport={"width": 1280, "height": 900})
+    hint = page.get_by_text("Point at or tap any number")
+    assert hint.bounding_box()["y"] + 40 < 900
