@@ -1,0 +1,22 @@
+"""Figures of the matrix and of what it does, each with its description in words.
+
+Every function returns a :class:`Drawing`: a matplotlib figure and its alt text, both made from the
+same data. Nothing is told by colour alone: equal weights share a colour and a label or a place in
+the legend, curves have a marker, a dash and a name at their end.
+"""
+
+from .image import images
+from .matrix import layer, matrices
+from .style import DPI, LINES, PAPER, TAP_COLOURS, WIDTH, Drawing
+
+__all__ = [
+    "DPI",
+    "LINES",
+    "PAPER",
+    "TAP_COLOURS",
+    "WIDTH",
+    "Drawing",
+    "images",
+    "layer",
+    "matrices",
+]
