@@ -5,6 +5,7 @@ same data. Nothing is told by colour alone: equal weights share a colour and a l
 the legend, curves have a marker, a dash and a name at their end.
 """
 
+from .blocks import structure
 from .image import images
 from .matrix import layer, matrices
 from .style import DPI, LINES, PAPER, TAP_COLOURS, WIDTH, Drawing
@@ -19,4 +20,5 @@ __all__ = [
     "images",
     "layer",
     "matrices",
+    "structure",
 ]

@@ -27,7 +27,7 @@ TAP_COLOURS = (
 )  # fmt: skip
 # The "iridescent" scheme without its ends: lightness falls from each colour to the next.
 RAMP = (
-    "#EAF0B5", "#DDECBF", "#D0E7CA", "#C2E3D2", "#B5DDD8", "#A8D8DC", "#9BD2E1", "#8DCBE4",
+    "#D0E7CA", "#C2E3D2", "#B5DDD8", "#A8D8DC", "#9BD2E1", "#8DCBE4",
     "#81C4E7", "#7BBCE7", "#7EB2E4", "#88A5DD", "#9398D2", "#9B8AC4", "#9D7DB2", "#9A709E",
     "#906388", "#805770", "#684957",
 )  # fmt: skip
