@@ -6,8 +6,11 @@ the legend, curves have a marker, a dash and a name at their end.
 """
 
 from .blocks import structure
+from .columns import patches
+from .heatmap import heat
 from .image import images
 from .matrix import layer, matrices
+from .plots import costs, curves, spectrum
 from .style import DPI, LINES, PAPER, TAP_COLOURS, WIDTH, Drawing
 
 __all__ = [
@@ -17,8 +20,13 @@ __all__ = [
     "TAP_COLOURS",
     "WIDTH",
     "Drawing",
+    "costs",
+    "curves",
+    "heat",
     "images",
     "layer",
     "matrices",
+    "patches",
+    "spectrum",
     "structure",
 ]
