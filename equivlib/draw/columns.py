@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import reduce
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -99,14 +99,16 @@ def patches(
     return Drawing(figure, _in_words(geometry, array, found))
 
 
-def _checked_outputs(outputs: Sequence[int], count: int) -> list[int]:
-    whole = all(isinstance(o, (int, np.integer)) and 0 <= o < count for o in outputs)
-    if not whole or not 1 <= len(outputs) <= len(LINES) or len(set(outputs)) < len(outputs):
+def _checked_outputs(outputs: object, count: int) -> list[int]:
+    several = isinstance(outputs, (Sequence, np.ndarray))
+    given = list(cast(Any, outputs)) if several else []
+    whole = all(isinstance(o, (int, np.integer)) and 0 <= o < count for o in given)
+    if not whole or not 1 <= len(given) <= len(LINES) or len(set(given)) < len(given):
         raise ValueError(
-            f"outputs (={list(outputs)}) must be one to {len(LINES)} different positions from 0 "
+            f"outputs (={outputs!r}) must be one to {len(LINES)} different positions from 0 "
             f"to {count - 1}"
         )
-    return [int(o) for o in outputs]
+    return [int(o) for o in given]
 
 
 def _places(geometry: Geometry, output: int) -> list[list[int]]:

@@ -23,6 +23,7 @@ from .style import (
     Drawing,
     as_plane,
     axes_at,
+    check_across,
     house_style,
     number,
     size_in_words,
@@ -64,8 +65,7 @@ def heat(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "values"
     arrays = {name: _real_plane(name, plane) for name, plane in planes.items()}
     if not arrays:
         raise ValueError("planes (={}) must hold at least one title with its values")
-    if not isinstance(across, int) or across < 1:
-        raise ValueError(f"across (={across!r}) must be an integer of at least 1")
+    check_across(across)
     limit = max(float(abs(plane).max()) for plane in arrays.values()) or 1.0
     with house_style():
         figure = _heat_figure(arrays, min(across, len(arrays)), limit, of)

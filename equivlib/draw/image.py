@@ -1,4 +1,4 @@
-"""Images: grey ones side by side, signed ones as heat maps, and the patches of one."""
+"""Grey images side by side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ..patches import Array, as_array
-from .style import WIDTH, Drawing, house_style, size_in_words, title
+from .style import WIDTH, Drawing, check_across, house_style, size_in_words, title
 
 
 def images(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "images") -> Drawing:
@@ -30,7 +30,7 @@ def images(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "image
     Raises
     ------
     ValueError
-        If there is no plane, or one that has not two axes.
+        Names the argument, its value and the rule it breaks.
 
     Examples
     --------
@@ -41,6 +41,7 @@ def images(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "image
     if not arrays or any(plane.ndim != 2 for plane in arrays.values()):
         shapes = {name: plane.shape for name, plane in arrays.items()}
         raise ValueError(f"planes (of shapes {shapes}) must be one or more two-dimensional arrays")
+    check_across(across)
     with house_style():
         figure = _images_figure(arrays, across)
     told = ", ".join(f"{name} ({size_in_words(plane)} pixels)" for name, plane in arrays.items())

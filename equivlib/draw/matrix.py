@@ -23,6 +23,7 @@ from .style import (
     WIDTH,
     Drawing,
     as_plane,
+    check_across,
     house_style,
     number,
     size_in_words,
@@ -129,6 +130,7 @@ def matrices(
     """
     if not cases:
         raise ValueError("cases (={}) must hold at least one title with its options")
+    check_across(across)
     geometries = {
         title: Geometry(tuple(weight_shape), tuple(input_shape), **options)
         for title, options in cases.items()

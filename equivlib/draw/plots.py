@@ -6,6 +6,7 @@ Each curve has a colour, a marker and a dash of its own, and its name at its end
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import Any
@@ -20,8 +21,6 @@ from ..patches import Array, as_array
 from .curveplot import Curve, plot
 from .style import INK, LINES, PAPER, TEXT, Drawing, house_style
 
-EPS = float(np.finfo(float).eps)
-
 
 def spectrum(values: Mapping[str, ArrayLike], *, log: bool = True) -> Drawing:
     """Singular values of one or several matrices, each sorted from the largest down.
@@ -31,8 +30,8 @@ def spectrum(values: Mapping[str, ArrayLike], *, log: bool = True) -> Drawing:
     values : mapping of str to array_like
         Name and singular values, in any order, of one to six matrices.
     log : bool, default True
-        Logarithmic axis. What is below the rounding of the largest value is drawn there, and
-        counted in the alt text.
+        Logarithmic axis. Values that are 0 up to rounding, so at most ``n * 2**-52`` times
+        the largest of the n, are drawn on a line of their own and counted in the alt text.
 
     Returns
     -------
@@ -47,7 +46,7 @@ def spectrum(values: Mapping[str, ArrayLike], *, log: bool = True) -> Drawing:
     --------
     >>> spectrum({"circle": [1.0, 2.0, 0.0]})  # doctest: +NORMALIZE_WHITESPACE
     Singular values from the largest down, logarithmic axis. circle: 3 values, largest 2, middle 1,
-    smallest 0; 1 below the rounding of the largest.
+    smallest 0; 1 of them 0 up to rounding.
     """
     arrays = {name: _vector(f"values[{name!r}]", given) for name, given in values.items()}
     _check_count("values", arrays)
@@ -58,13 +57,17 @@ def spectrum(values: Mapping[str, ArrayLike], *, log: bool = True) -> Drawing:
                 "singular values: none negative, not all 0"
             )
     descending = {name: np.sort(array)[::-1] for name, array in arrays.items()}
-    floor = EPS * max(array[0] for array in descending.values())
-    curves = {
-        name: Curve(np.arange(1, len(s) + 1), np.maximum(s, floor) if log else s, np.zeros(len(s)))
+    floor = _floor(list(descending.values())) if log else None
+    drawn = {
+        name: Curve(
+            np.arange(1, len(s) + 1), np.where(_is_rounding(s), floor or s, s), np.zeros(len(s))
+        )
         for name, s in descending.items()
     }
     with house_style():
-        figure = plot(curves, ("number", "singular value"), (False, log))
+        figure = plot(drawn, ("number", "singular value"), (False, log))
+        if floor:
+            _mark_floor(figure.axes[0], floor)
     told = "; ".join(f"{name}: {_spectrum_in_words(s, log)}" for name, s in descending.items())
     kind = "logarithmic" if log else "linear"
     return Drawing(figure, f"Singular values from the largest down, {kind} axis. {told}.")
@@ -113,7 +116,7 @@ def curves(
     loss against epoch, mean and 95 % t-interval. conv, 2 runs: at epoch = 0 it is 5 ± 12.7, at
     epoch = 10 it is 1 ± 0.
     """
-    _check_count("series", series)
+    _check_pairs(series)
     if not isinstance(interval, float) or not 0 < interval < 1:
         raise ValueError(f"interval (={interval!r}) must be a probability between 0 and 1")
     checked = {name: _runs(name, *given) for name, given in series.items()}
@@ -170,11 +173,11 @@ def costs(
     100 at n = 10, exponent 2.00. conv: from 5 at n = 1 to 50 at n = 10, exponent 1.00. dense and
     conv cross at n = 5: before it dense is lower.
     """
-    _check_count("series", series)
+    _check_pairs(series)
     drawn = {name: _cost_curve(name, *given) for name, given in series.items()}
     for name, curve in drawn.items():
         _check_positive(f"series[{name!r}]", curve, (True, True))
-    if any(not isinstance(slope, (int, float)) or slope <= 0 for slope in slopes):
+    if any(not isinstance(slope, numbers.Real) or slope <= 0 for slope in slopes):
         raise ValueError(f"slopes (={tuple(slopes)}) must be positive numbers")
     met = {(a, b): _crossings(drawn[a], drawn[b]) for a, b in combinations(drawn, 2)}
     with house_style():
@@ -193,11 +196,18 @@ def costs(
 
 
 def _check_count(name: str, series: Mapping[str, Any]) -> None:
-    if not 1 <= len(series) <= len(LINES):
+    if not isinstance(series, Mapping) or not 1 <= len(series) <= len(LINES):
         raise ValueError(
-            f"{name} (={list(series)}) must hold one to {len(LINES)} series, so that each has its "
+            f"{name} (={list(series)}) must map names to one to {len(LINES)} series, so that each has its "
             "own colour, marker and dash"
         )
+
+
+def _check_pairs(series: Mapping[str, Any]) -> None:
+    _check_count("series", series)
+    for name, given in series.items():
+        if not isinstance(given, Sequence) or len(given) != 2:
+            raise ValueError(f"series[{name!r}] (={given!r}) must be a pair of x and values")
 
 
 def _vector(name: str, given: ArrayLike) -> Array:
@@ -262,10 +272,30 @@ def _at(curve: Curve, place: int) -> str:
     return f"{x:g} it is {y:.3g} ± {spread:.3g}"
 
 
+def _is_rounding(s: Array) -> Array:
+    """Which of descending singular values cannot be told from 0."""
+    return np.asarray(s <= len(s) * np.finfo(float).eps * s[0])
+
+
+def _floor(spectra: Sequence[Array]) -> float | None:
+    """Where values that are 0 up to rounding are drawn, if there are any: below all others."""
+    if not any(_is_rounding(s).any() for s in spectra):
+        return None
+    return float(min(s[~_is_rounding(s)].min() for s in spectra)) / 5
+
+
+def _mark_floor(axes: Axes, floor: float) -> None:
+    axes.axhline(floor, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.annotate(
+        "0 up to rounding", (0, floor), xycoords=("axes fraction", "data"), xytext=(4, 3),
+        textcoords="offset points", fontsize=TEXT, color=INK,
+    )  # fmt: skip
+
+
 def _spectrum_in_words(s: Array, log: bool) -> str:
     told = f"{len(s)} values, largest {s[0]:.3g}, middle {np.median(s):.3g}, smallest {s[-1]:.3g}"
-    lost = int((s <= EPS * s[0]).sum())
-    return told + (f"; {lost} below the rounding of the largest" if lost and log else "")
+    lost = int(_is_rounding(s).sum())
+    return told + (f"; {lost} of them 0 up to rounding" if lost and log else "")
 
 
 def _exponent(curve: Curve) -> float:
@@ -317,7 +347,8 @@ def _pair_in_words(
     if points:
         where = ", ".join(f"{size:.3g}" for size, _ in points)
         before = "it" if len(points) == 1 else "the first"
-        return f"{pair[0]} and {pair[1]} cross at {x_label} = {where}: before {before} {lower} is lower."
+        told = f"{pair[0]} and {pair[1]} cross at {x_label} = {where}"
+        return f"{told}: before {before} {lower} is lower."
     higher = pair[1] if lower == pair[0] else pair[0]
     least, most = np.exp(np.sort(abs(ratio))[[0, -1]])
     return (
@@ -336,7 +367,7 @@ def _guides(axes: Axes, slopes: Sequence[float]) -> None:
             [left, x], [low, y], color="#777777", linewidth=1, linestyle=(0, (1, 2)), zorder=1
         )
         axes.annotate(
-            f"slope {slope:g}", (x, y), xytext=(-3, -3), textcoords="offset points", fontsize=TEXT,
+            f"slope {slope:g}", (x, y), xytext=(-5, -7), textcoords="offset points", fontsize=TEXT,
             color=INK, ha="right", va="top", zorder=2,
             path_effects=[withStroke(linewidth=3, foreground=PAPER)],
         )  # fmt: skip
@@ -347,7 +378,7 @@ def _guides(axes: Axes, slopes: Sequence[float]) -> None:
 def _mark_crossings(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
     """A ring at each break-even point, with its size."""
     for x, y in points:
-        axes.plot([x], [y], marker="o", markersize=10, fillstyle="none", color=INK, zorder=4)
+        axes.plot([x], [y], marker="o", markersize=9, fillstyle="none", color=INK, zorder=4)
         axes.annotate(
             f"{x:.3g}", (x, y), xytext=(0, 8), textcoords="offset points", fontsize=TEXT,
             weight="bold", color=INK, ha="right", va="bottom", zorder=5,

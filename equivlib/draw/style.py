@@ -115,6 +115,12 @@ def axes_at(figure: Figure, left: float, top: float, width: float, height: float
     )
 
 
+def check_across(across: object) -> None:
+    """Refuse a number of panels in a row that is none."""
+    if not isinstance(across, int) or isinstance(across, bool) or across < 1:
+        raise ValueError(f"across (={across!r}) must be an integer of at least 1")
+
+
 def text_width(text: str, size: float = TEXT) -> float:
     """Inches that the longest line of a text takes, known before it is drawn."""
     lines = [line for line in text.split("\n") if line.strip()]

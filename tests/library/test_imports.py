@@ -34,7 +34,20 @@ LAYERS = [
 ]
 CORE = LAYERS[: LAYERS.index("spectrum") + 1]
 # The same rule inside a layer that is a package; its __init__ brings all of them together.
-INSIDE = {"draw": ["style", "cells", "entries", "matrix", "blocks", "image", "plots"]}
+INSIDE = {
+    "draw": [
+        "style",
+        "cells",
+        "entries",
+        "matrix",
+        "blocks",
+        "image",
+        "heatmap",
+        "columns",
+        "curveplot",
+        "plots",
+    ]
+}
 
 
 def files(name):
