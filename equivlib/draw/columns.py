@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import reduce
-from itertools import product
+from itertools import groupby, product
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
@@ -33,11 +33,10 @@ from .style import (
     axes_at,
     house_style,
     number,
+    numbers_width,
     size_in_words,
     text_width,
 )
-
-HATCH = "////"  # marks what falls on padding
 
 
 class Patch(NamedTuple):
@@ -139,7 +138,7 @@ def _figure(geometry: Geometry, image: Array, found: list[Patch]) -> Figure:
     """The image on the left, the columns on the right."""
     padded, outside = _padded(geometry, image)
     taps = math.prod(geometry.kernel_size)
-    written = max(text_width(number(value)) for value in padded.flat) + 0.06
+    written = numbers_width(padded) + 0.06
     # Too much to be read: the columns are strips of grey.
     many = taps > 40 or len(found) * (written + 0.1) > 2.4
     wide = 0.24 if many else max(written, 0.24)
@@ -182,31 +181,40 @@ def _name_columns(image: Axes, strip: Axes, names: list[str]) -> None:
 def _draw_image(axes: Axes, padded: Array, outside: Array, written: bool) -> None:
     """The padded image: numbers in cells, or grey levels; padding is hatched."""
     grid(axes, padded.shape)
-    if not written:
+    if written:
+        for at, value in np.ndenumerate(padded):
+            _value(axes, (at[0], at[1]), value, bool(outside[at]))
+    else:
         bounds = (0, padded.shape[1], padded.shape[0], 0)
         axes.imshow(padded, cmap="gray", extent=bounds, aspect="auto", interpolation="nearest")
-        for row, column in zip(*np.nonzero(outside), strict=True):
-            axes.add_patch(_square(row, column, PAPER, 0))
-        return
-    for at, value in np.ndenumerate(padded):
-        _value(axes, (at[0], at[1]), value, bool(outside[at]))
+    rows, columns = (np.flatnonzero((~outside).any(axis=axis)) for axis in (1, 0))
+    (top, bottom), (left, right) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
+    height, width = padded.shape
+    _hatch(axes, (0, 0), (top, width), written)
+    _hatch(axes, (bottom, 0), (height - bottom, width), written)
+    _hatch(axes, (top, 0), (bottom - top, left), written)
+    _hatch(axes, (top, right), (bottom - top, width - right), written)
+
+
+def _hatch(axes: Axes, at: tuple[int, int], size: tuple[int, int], written: bool) -> None:
+    """Hatch rows and columns of padding at once; over grey levels on ground of its own."""
+    if min(size) > 0:
+        area = Rectangle(
+            at[::-1], size[1], size[0], facecolor="none" if written else PAPER, edgecolor=GRID,
+            linewidth=0, hatch="////", clip_on=False,
+        )  # fmt: skip
+        axes.add_patch(area)
 
 
 def _value(axes: Axes, at: tuple[int, int], value: Any, padding: bool) -> None:
     row, column = at
-    axes.add_patch(_square(row, column, EMPTY if padding else PAPER, 0.6))
+    face = EMPTY if padding else PAPER
+    axes.add_patch(
+        Rectangle((column, row), 1, 1, facecolor=face, edgecolor=GRID, lw=0.6, clip_on=False)
+    )
     axes.text(
         column + 0.5, row + 0.5, number(value), ha="center", va="center", fontsize=TEXT, color=INK,
         path_effects=[withStroke(linewidth=2.5, foreground=EMPTY)] if padding else None,
-    )  # fmt: skip
-
-
-def _square(row: int, column: int, face: str, line: float) -> Rectangle:
-    """A cell; one without a border, and an empty one, is hatched as padding."""
-    hatch = None if face == PAPER and line else HATCH
-    return Rectangle(
-        (column, row), 1, 1, facecolor=face, edgecolor=GRID, linewidth=line, hatch=hatch,
-        clip_on=False,
     )  # fmt: skip
 
 
@@ -264,11 +272,16 @@ def _draw_column(
             patch.values[:, None], cmap="gray", extent=bounds, aspect="auto",
             interpolation="nearest", **limits,
         )  # fmt: skip
-    for tap, (at, value) in enumerate(zip(_cells(patch), patch.values, strict=True)):
-        if written:
-            _value(axes, (tap, 0), value, bool(outside[at]))
-        elif outside[at]:
-            axes.add_patch(_square(tap, 0, PAPER, 0))
+    padding = [bool(outside[at]) for at in _cells(patch)]
+    if written:
+        for tap, value in enumerate(patch.values):
+            _value(axes, (tap, 0), value, padding[tap])
+    start = 0
+    for is_padding, stretch in groupby(padding):
+        length = len(list(stretch))
+        if is_padding:
+            _hatch(axes, (start, 0), (length, 1), written)
+        start += length
     frame = Rectangle(
         (0, 0), 1, len(patch.values), fill=False, edgecolor=line.colour, linestyle=line.dash,
         linewidth=1.8, zorder=4, clip_on=False,

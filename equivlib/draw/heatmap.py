@@ -26,6 +26,7 @@ from .style import (
     check_across,
     house_style,
     number,
+    numbers_width,
     size_in_words,
     text_width,
     title,
@@ -129,8 +130,7 @@ def _heat_figure(arrays: Mapping[str, Array], across: int, limit: float, of: str
 
 def _write(axes: Axes, plane: Array, shades: Array, unit: float) -> None:
     """The values where the cells have room; else dashes on what is negative, not too close."""
-    longest = max(map(number, plane.flat), key=len)
-    fits = unit > 0.15 and text_width(longest) + 0.06 <= unit
+    fits = unit > 0.15 and numbers_width(plane) + 0.06 <= unit
     step = 1 if fits else math.ceil(0.09 / unit)
     for row, column in product(*(range(step // 2, n, step) for n in plane.shape)):
         value = plane[row, column]

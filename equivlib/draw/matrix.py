@@ -20,6 +20,7 @@ from .entries import matrix_cells, rows_in_words, tap_colour, weight_labels
 from .style import (
     EMPTY,
     PAPER,
+    TEXT,
     WIDTH,
     Drawing,
     as_plane,
@@ -170,14 +171,14 @@ def _layer_figure(
 
     gap = (WIDTH / unit - sum(widths)) / 4
     lefts = np.cumsum([gap, *(w + gap for w in widths[:2])])
-    size = min(9.5, unit * 31)
+    size = _text_size(unit, 9.5)
     drawn = place(lefts[0], 0, image.shape, "input x")
     for j, value in enumerate(image.flat):
         cell(drawn, divmod(j, widths[0]), number(value), tap_colour(taps.get(j)), size)
     drawn = place(lefts[1], 0, kernel.shape, f"kernel {names}")
     for t, value in enumerate(kernel.flat):
         text = f"{labels[t]}\n{number(value)}"
-        cell(drawn, divmod(t, widths[1]), text, tap_colour(t), size * 0.85)
+        cell(drawn, divmod(t, widths[1]), text, tap_colour(t), _text_size(unit * 0.85, 9.5 * 0.85))
     drawn = place(lefts[2], 0, result.shape, "output y")
     for o, value in enumerate(result.flat):
         colour = PAPER if o == output else EMPTY
@@ -185,7 +186,7 @@ def _layer_figure(
     shape = geometry.matrix_shape
     text = f"the same as one matrix W, {rows} × {columns}"
     drawn = place((WIDTH / unit - columns) / 2, heights[0] + 0.3 / unit, shape, text)
-    matrix_cells(drawn, geometry, labels, min(8.5, unit * 30))
+    matrix_cells(drawn, geometry, labels, _text_size(unit, 8.5))
     mark_row(drawn, output, columns)
     return figure
 
@@ -206,9 +207,14 @@ def _matrices_figure(geometries: Mapping[str, Geometry], labels: list[str], acro
             box = (left / WIDTH, 1 - (top + shape[0] * unit) / total)
             drawn = figure.add_axes((*box, shape[1] * unit / WIDTH, shape[0] * unit / total))
             title(grid(drawn, shape), name)
-            matrix_cells(drawn, geometry, labels, min(8.5, unit * 30))
+            matrix_cells(drawn, geometry, labels, _text_size(unit, 8.5))
         top += height * unit + 0.08
     return figure
+
+
+def _text_size(unit: float, most: float) -> float:
+    """Points of the text in cells of so many inches: readable as long as the cells can hold it."""
+    return min(most, max(unit * 31, TEXT if unit > 0.2 else 0))
 
 
 def _require_one_channel(geometry: Geometry) -> None:

@@ -48,8 +48,8 @@ def spectrum(values: Mapping[str, ArrayLike], *, log: bool = True) -> Drawing:
     Singular values from the largest down, logarithmic axis. circle: 3 values, largest 2, middle 1,
     smallest 0; 1 of them 0 up to rounding.
     """
+    _check_count("values", values)
     arrays = {name: _vector(f"values[{name!r}]", given) for name, given in values.items()}
-    _check_count("values", arrays)
     for name, array in arrays.items():
         if (array < 0).any() or not array.any():
             raise ValueError(
@@ -197,9 +197,10 @@ def costs(
 
 def _check_count(name: str, series: Mapping[str, Any]) -> None:
     if not isinstance(series, Mapping) or not 1 <= len(series) <= len(LINES):
+        given = list(series) if isinstance(series, Mapping) else series
         raise ValueError(
-            f"{name} (={list(series)}) must map names to one to {len(LINES)} series, so that each has its "
-            "own colour, marker and dash"
+            f"{name} (={given!r}) must map one to {len(LINES)} names to series, so that each has "
+            "its own colour, marker and dash"
         )
 
 
@@ -300,9 +301,7 @@ def _spectrum_in_words(s: Array, log: bool) -> str:
 
 def _exponent(curve: Curve) -> float:
     """The slope of the least-squares line on logarithmic axes."""
-    return float(
-        np.polynomial.Polynomial.fit(np.log(curve.x), np.log(curve.y), 1).convert().coef[1]
-    )
+    return float(np.polyfit(np.log(curve.x), np.log(curve.y), 1)[0])
 
 
 def _common(first: Curve, second: Curve) -> tuple[Array, Array]:
@@ -350,9 +349,10 @@ def _pair_in_words(
         told = f"{pair[0]} and {pair[1]} cross at {x_label} = {where}"
         return f"{told}: before {before} {lower} is lower."
     higher = pair[1] if lower == pair[0] else pair[0]
+    compared = "lower" if ratio.all() else "nowhere higher"
     least, most = np.exp(np.sort(abs(ratio))[[0, -1]])
     return (
-        f"{lower} is lower than {higher} at all sizes they share, by a factor of "
+        f"{lower} is {compared} than {higher} at all sizes they share, by a factor of "
         f"{least:.3g} to {most:.3g}."
     )
 

@@ -125,8 +125,13 @@ def text_width(text: str, size: float = TEXT) -> float:
     """Inches that the longest line of a text takes, known before it is drawn."""
     lines = [line for line in text.split("\n") if line.strip()]
     font = FontProperties(family="DejaVu Sans")
-    points = (TextPath((0, 0), line, size=size, prop=font).get_extents().x1 for line in lines)
-    return max(points, default=0.0) / 72
+    points = (TextPath((0, 0), line, size=size, prop=font).vertices[:, 0].max() for line in lines)
+    return float(max(points, default=0.0)) / 72
+
+
+def numbers_width(array: Array) -> float:
+    """Inches that each number of an array takes at most: a digit is the widest of its signs."""
+    return text_width("0" * max(len(number(value)) for value in array.flat))
 
 
 def title(axes: Axes, text: str) -> None:
