@@ -197,7 +197,7 @@ def _pixel_figure(geometry: Geometry, entries: Entries, names: str, blocks: bool
     height = float(np.clip(width * rows / columns, 0.8, 5.5))
     colours = _weight_colours(geometry)
     side = _legend_cell(geometry, _legend_labels(geometry, names))
-    legend = max(_legend_planes(geometry)[1] * side, 0.3)
+    legend = max(_legend_planes(geometry)[1] * side, 0.42)  # three lines of text
     figure = Figure(figsize=(WIDTH, TOP + height + 0.3 + legend + EDGE), layout=None)
     axes = axes_at(figure, left, TOP, width, height)
     grid(axes, geometry.matrix_shape)

@@ -24,12 +24,15 @@ from .style import (
     WIDTH,
     Drawing,
     as_plane,
+    axes_at,
     check_across,
     house_style,
     number,
     size_in_words,
     title,
 )
+
+TWO_LINES = 1.35  # how much larger a cell is that holds a label and a number
 
 
 def layer(
@@ -157,15 +160,16 @@ def _layer_figure(
     """Input, kernel and output in a row, W below."""
     image, kernel, result = planes
     rows, columns = geometry.matrix_shape
-    widths = [plane.shape[1] for plane in planes]
-    heights = [max(plane.shape[0] for plane in planes) + 0.7, rows]
-    unit = WIDTH / max(sum(widths) + 4.4, columns + 1.2)
+    widths = [image.shape[1], kernel.shape[1] * TWO_LINES, result.shape[1]]
+    tallest = max(image.shape[0], kernel.shape[0] * TWO_LINES, result.shape[0])
+    heights = [tallest + 0.7, rows]
+    unit = WIDTH / max(sum(widths) + 3.4, columns + 1.2)
     figure = Figure(figsize=(WIDTH, unit * sum(heights) + 0.75), layout=None)
-    total = figure.get_figheight()
 
-    def place(left: float, top: float, shape: tuple[int, ...], text: str) -> Axes:
-        box = (left * unit / WIDTH, 1 - (0.3 + (top + shape[0]) * unit) / total)
-        drawn = figure.add_axes((*box, shape[1] * unit / WIDTH, shape[0] * unit / total))
+    def place(left: float, top: float, shape: tuple[int, ...], text: str, scale: float = 1) -> Axes:
+        side = unit * scale
+        size = shape[1] * side, shape[0] * side
+        drawn = axes_at(figure, left * unit, 0.3 + top * unit, *size)
         title(grid(drawn, shape), text)
         return drawn
 
@@ -175,10 +179,10 @@ def _layer_figure(
     drawn = place(lefts[0], 0, image.shape, "input x")
     for j, value in enumerate(image.flat):
         cell(drawn, divmod(j, widths[0]), number(value), tap_colour(taps.get(j)), size)
-    drawn = place(lefts[1], 0, kernel.shape, f"kernel {names}")
+    drawn = place(lefts[1], 0, kernel.shape, f"kernel {names}", TWO_LINES)
     for t, value in enumerate(kernel.flat):
         text = f"{labels[t]}\n{number(value)}"
-        cell(drawn, divmod(t, widths[1]), text, tap_colour(t), _text_size(unit * 0.85, 9.5 * 0.85))
+        cell(drawn, divmod(t, kernel.shape[1]), text, tap_colour(t), _text_size(unit, 8.5))
     drawn = place(lefts[2], 0, result.shape, "output y")
     for o, value in enumerate(result.flat):
         colour = PAPER if o == output else EMPTY
