@@ -246,7 +246,8 @@ def _draw_blocks(axes: Axes, geometry: Geometry, inches: tuple[float, float], bl
     several = [b for b in _levels(geometry) if b.height < rows or b.width < columns]
     for level, (width, colour) in zip(several, LINES, strict=False):
         down, across = rows // level.height, columns // level.width
-        if blocks and inches[0] / down > 0.06 and inches[1] / across > 0.06:
+        single = level.height == level.width == 1  # its lines would hide the entries
+        if blocks and not single and inches[0] / down > 0.06 and inches[1] / across > 0.06:
             ends: dict[str, Any] = {
                 "colors": colour,
                 "linewidth": width,
@@ -345,8 +346,8 @@ def _in_words(geometry: Geometry, entries: Entries) -> str:
     rows, columns = geometry.matrix_shape
     weights = math.prod(geometry.weight_shape)
     told = (
-        f"Matrix W of {rows} rows and {columns} columns: {geometry.nnz} of {rows * columns} "
-        f"entries are not empty; {_count(weights, 'different weight')}, "
+        f"Matrix W of {_count(rows, 'row')} and {_count(columns, 'column')}: {geometry.nnz} "
+        f"of {rows * columns} entries are not empty; {_count(weights, 'different weight')}, "
         f"{_places_in_words(np.bincount(entries.weights, minlength=weights))}."
     )
     out, into = geometry.out_channels, geometry.in_channels

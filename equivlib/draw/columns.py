@@ -145,9 +145,10 @@ def _figure(geometry: Geometry, image: Array, found: list[Patch]) -> Figure:
     names = ["" if many else ", ".join(map(str, tap)) for tap in np.ndindex(*geometry.kernel_size)]
     margin = max(map(text_width, names)) + 0.21
     right = len(found) * (wide + 0.1) - 0.1
-    unit = min((WIDTH - right - margin - 0.4) / padded.shape[1], 0.42)
+    unit = min((WIDTH - right - margin - 0.4) / padded.shape[1], 5 / padded.shape[0], 0.42)
     side = min(0.22, 3 / taps)
     width, depth = padded.shape[1] * unit, padded.shape[0] * unit
+    margin = max(margin, 1.9 - width - right)  # beside each other, both labels need that
     figure = Figure(figsize=(WIDTH, max(depth, taps * side) + 0.76), layout=None)
     start = (WIDTH - width - margin - right) / 2
     axes = axes_at(figure, start, 0.6, width, depth)

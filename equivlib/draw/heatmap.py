@@ -108,7 +108,8 @@ def _heat_figure(arrays: Mapping[str, Array], across: int, limit: float, of: str
     lines = -(-len(arrays) // across)
     gap = 0.12
     room = (WIDTH - _bar_room(limit) - gap * (across + 1)) / across
-    unit = min(min(room / plane.shape[1] for plane in arrays.values()), 0.6)
+    unit = min(min(room / plane.shape[1], 5 / plane.shape[0]) for plane in arrays.values())
+    unit = min(unit, 0.6)
     height = max(plane.shape[0] for plane in arrays.values()) * unit
     height, stretch = (height, 1.0) if height > 0.3 else (0.3, 0.3 / height)
     figure = Figure(figsize=(WIDTH, max(lines * (height + 0.36), 1.3) + 0.1), layout=None)

@@ -294,7 +294,8 @@ def _mark_floor(axes: Axes, floor: float) -> None:
 
 
 def _spectrum_in_words(s: Array, log: bool) -> str:
-    told = f"{len(s)} values, largest {s[0]:.3g}, middle {np.median(s):.3g}, smallest {s[-1]:.3g}"
+    count = f"{len(s)} value{'s' * (len(s) != 1)}"
+    told = f"{count}, largest {s[0]:.3g}, middle {np.median(s):.3g}, smallest {s[-1]:.3g}"
     lost = int(_is_rounding(s).sum())
     return told + (f"; {lost} of them 0 up to rounding" if lost and log else "")
 

@@ -172,6 +172,24 @@ def test_the_description_of_a_structure_counts_what_the_definition_gives(
         assert f"{len(inner)} hold entries" in alt
 
 
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda: draw.structure((1, 1, 1), (1, 1)),
+        lambda: draw.structure((64, 64, 1), (64, 1)),
+        lambda: draw.structure((300, 1, 1), (1, 1)),
+        lambda: draw.heat({"tall": np.arange(200).reshape(100, 2), "zero": [[0.0]]}),
+        lambda: draw.patches(np.zeros((50, 4)), 2, [0]),
+        lambda: draw.patches(np.linspace(0, 1, 36).reshape(6, 6), 3, range(6)),
+        lambda: draw.spectrum({"one": [3.0]}),
+    ],
+)
+def test_extreme_sizes_keep_the_width_and_a_height_of_a_page(action):
+    width, height = action().figure.get_size_inches()
+    assert width == draw.WIDTH
+    assert height < 8
+
+
 def test_a_small_structure_is_spelled_out():
     alt = draw.structure((2, 1, 2), (1, 3), names="w").alt
     assert alt.endswith(": w00 w01 . | . w00 w01 | w10 w11 . | . w10 w11.")
