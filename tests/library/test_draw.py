@@ -1,15 +1,123 @@
-"""Figures: what they say is what the library computes; bad input is refused."""
+"""Figures: what they show is what was stored, what they say is what the library computes.
+
+When a figure is meant to change, `RENEW_PICTURES=1 python -m pytest tests/library/test_draw.py`
+stores the new pictures; look at each of them before you commit it. Matplotlib renders text and
+images a little differently in each of its versions, so pictures are compared only under the one
+that drew them, which is the one of the lock; all other tests hold under every version.
+"""
 
 import io
+import math
+import os
+import re
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
 
+import matplotlib
 import matplotlib.image
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.testing.compare import compare_images
+from matplotlib.testing.exceptions import ImageComparisonFailure
+from matplotlib.text import Text
+from pictures import DPI, DRAWINGS, IMAGE, KERNEL, SIGNAL, STORED, grey, training
+from reference import products
+from scipy import stats
 
-from equivlib import conv, draw
+from equivlib import conv, draw, im2col
+from equivlib.draw import blocks, entries, style
 
-KERNEL = np.array([[[1, -2, 1]]])
-SIGNAL = np.array([[3, 1, 4, 1, 5]])
+#: Root mean square over all pixels and channels, of 255: above what another processor rounds, and
+#: far below a colour exchanged (9 and more), a patch moved by one (12) or a guide line lost (4).
+TOLERANCE = 1.0
+
+MINOR = ".".join(matplotlib.__version__.split(".")[:2])
+DREW = STORED / "matplotlib.txt"  # the version that drew the pictures
+RENEW = bool(os.environ.get("RENEW_PICTURES"))
+compares_pictures = pytest.mark.skipif(
+    not RENEW and DREW.read_text(encoding="utf-8").strip() != MINOR,
+    reason=f"the stored pictures are of another version of matplotlib than {MINOR}",
+)
+
+
+def difference(name, drawing, folder):
+    """None if the drawing looks like the stored picture, else a sentence with all paths."""
+    stored, actual = STORED / f"{name}.png", folder / f"{name}.png"
+    actual.write_bytes(drawing.png(dpi=DPI))
+    renew = "RENEW_PICTURES=1 python -m pytest tests/library/test_draw.py stores new pictures"
+    try:
+        found = compare_images(str(stored), str(actual), TOLERANCE, in_decorator=True)
+    except (OSError, ImageComparisonFailure) as error:
+        return f"{error}; stored {stored}, drawn {actual}; {renew}"
+    if found is None:
+        return None
+    return (
+        f"{name} differs by {found['rms']:.1f}, allowed {TOLERANCE}: stored {stored}, drawn "
+        f"{actual}, difference {found['diff']}; {renew}"
+    )
+
+
+@compares_pictures
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_drawing_looks_like_the_stored_picture(name, tmp_path):
+    if RENEW:
+        (STORED / f"{name}.png").write_bytes(DRAWINGS[name]().png(dpi=DPI))
+        DREW.write_text(MINOR + "\n", encoding="utf-8")
+    told = difference(name, DRAWINGS[name](), tmp_path)
+    assert told is None, told
+
+
+@compares_pictures
+def test_a_colour_exchanged_is_seen(tmp_path, monkeypatch):
+    swapped = (entries.TAP_COLOURS[1], entries.TAP_COLOURS[0], *entries.TAP_COLOURS[2:])
+    monkeypatch.setattr(entries, "TAP_COLOURS", swapped)
+    told = difference("layer", DRAWINGS["layer"](), tmp_path)
+    assert "layer differs by" in told
+    assert all(Path(path).exists() for path in re.findall(r"\S+\.png", told))
+    assert "RENEW_PICTURES=1" in told
+
+
+@compares_pictures
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("layer", lambda: draw.layer(KERNEL, SIGNAL, output=2, padding=1)),
+        ("structure_labelled", lambda: draw.structure((2, 2, 2), (2, 4), blocks=False)),
+        ("layer", lambda: draw.layer(KERNEL, SIGNAL, output=1, padding=1, names="h")),
+        (
+            "structure_doubly_blocked",
+            lambda: draw.structure((1, 1, 3, 3), (1, 7, 7), padding=1, flip=True),
+        ),
+        (
+            "structure_channels",
+            lambda: draw.structure((4, 2, 3, 3), (4, 6, 6), groups=2, flip=True),
+        ),
+        ("patches", lambda: draw.patches(IMAGE[:3], 3, [0, 1, 7], padding=1)),
+        (
+            "patches_grey",
+            lambda: draw.patches(grey(), 7, [0, 300, 501], padding=3, padding_mode="reflect"),
+        ),
+        ("spectrum_linear", lambda: draw.spectrum({"linear": [0, 1, 2, 3, 5, 5, 6, 7]}, log=False)),
+        (
+            "heat",
+            lambda: draw.heat(
+                {"kernel": [[1, 0, -1], [2, 0, -2], [1, 0, -1]], "difference": -np.eye(3) / 4}
+            ),
+        ),
+    ],
+)
+def test_a_small_change_is_seen(name, other, tmp_path):
+    assert difference(name, DRAWINGS[name](), tmp_path) is None
+    assert "differs by" in difference(name, other(), tmp_path)
+
+
+@compares_pictures
+def test_a_picture_of_another_size_is_named_with_both_files(tmp_path):
+    told = difference("heat", DRAWINGS["heat_large"](), tmp_path)
+    assert "sizes do not match" in told
+    assert str(tmp_path / "heat.png") in told
 
 
 def test_the_description_names_what_the_marked_output_reads():
@@ -30,9 +138,243 @@ def test_the_description_of_matrices_spells_them_out():
     assert "mirror: k1 k0+k2 . . | k0 k1 k2 . | . k0 k1 k2 | . . k0+k2 k1." in alt
 
 
-def test_the_same_drawing_is_the_same_file_every_time():
-    first, second = (draw.layer(KERNEL, SIGNAL).png() for _ in range(2))
-    assert first == second
+GEOMETRIES = [
+    ((1, 1, 3), (1, 5), {"padding": 1, "padding_mode": "reflect"}),
+    ((2, 3, 3), (3, 9), {"padding": 2, "padding_mode": "replicate", "stride": 2}),
+    ((4, 2, 2, 3), (4, 5, 6), {"groups": 2, "padding": 1}),
+    ((1, 1, 3, 3), (1, 6, 6), {"dilation": 2, "padding": 2, "padding_mode": "circular"}),
+    ((2, 1, 2, 2, 2), (1, 3, 4, 3), {}),
+]
+
+
+@pytest.mark.parametrize(("weight_shape", "input_shape", "options"), GEOMETRIES)
+def test_the_description_of_a_structure_counts_what_the_definition_gives(
+    weight_shape, input_shape, options
+):
+    alt = draw.structure(weight_shape, input_shape, **options).alt
+    every = list(products(weight_shape, input_shape, **options))
+    places = Counter((output, element) for output, _, element in every)
+    uses = Counter(weight for _, weight, _ in every)
+    assert f": {len(places)} of " in alt
+    assert f"; {math.prod(weight_shape)} different weights, each in " in alt
+    least, most = min(uses.values()), max(uses.values())
+    assert f"each in {least} to {most} places" in alt or (
+        least == most and f"each in {least} place" in alt
+    )
+    sums = sum(count > 1 for count in places.values())
+    assert re.findall(r"(\d+) of the entries", alt) == ([str(sums)] if sums else [])
+    pairs = {(output[0], element[0]) for output, element in places}
+    empty = weight_shape[0] * input_shape[0] - len(pairs)
+    assert re.findall(r"(\d+) of them empty", alt) == ([str(empty)] if empty else [])
+    if len(input_shape) > 2:
+        first = next(iter(pairs))
+        inner = {(o[1], e[1]) for o, e in places if (o[0], e[0]) == first}
+        assert f"{len(inner)} hold entries" in alt
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda: draw.structure((1, 1, 1), (1, 1)),
+        lambda: draw.structure((64, 64, 1), (64, 1)),
+        lambda: draw.structure((300, 1, 1), (1, 1)),
+        lambda: draw.heat({"tall": np.arange(200).reshape(100, 2), "zero": [[0.0]]}),
+        lambda: draw.patches(np.zeros((50, 4)), 2, [0]),
+        lambda: draw.patches(np.linspace(0, 1, 36).reshape(6, 6), 3, range(6)),
+        lambda: draw.spectrum({"one": [3.0]}),
+    ],
+)
+def test_extreme_sizes_keep_the_width_and_a_height_of_a_page(action):
+    width, height = action().figure.get_size_inches()
+    assert width == draw.WIDTH
+    assert height < 8
+
+
+def test_a_small_structure_is_spelled_out():
+    alt = draw.structure((2, 1, 2), (1, 3), names="w").alt
+    assert alt.endswith(": w00 w01 . | . w00 w01 | w10 w11 . | . w10 w11.")
+
+
+@pytest.mark.parametrize("weight_shape", [(1, 1, 3, 3), (2, 2, 3, 3)])
+def test_equal_weights_have_one_colour_and_others_another(weight_shape):
+    input_shape = (weight_shape[1], 8, 8)
+    drawing = draw.structure(weight_shape, input_shape, padding=1)
+    pixels = drawing.figure.axes[0].images[0].get_array()
+    outputs, inputs = (weight_shape[0], 8, 8), input_shape
+    assert pixels.shape[:2] == (math.prod(outputs), math.prod(inputs))
+    seen = {}
+    for output, weight, element in products(weight_shape, input_shape, padding=1):
+        at = np.ravel_multi_index(output, outputs), np.ravel_multi_index(element, inputs)
+        seen.setdefault(weight, set()).add(tuple(pixels[at].round(6)))
+    assert all(len(colours) == 1 for colours in seen.values())
+    assert len(set.union(*seen.values())) == math.prod(weight_shape)
+
+
+def test_a_matrix_of_thousands_of_rows_loses_no_diagonal():
+    drawing = draw.structure((1, 1, 3, 3), (1, 64, 64), padding=1)
+    pixels = drawing.figure.axes[0].images[0].get_array()
+    empty = np.array(matplotlib.colors.to_rgb(style.EMPTY))
+    filled = (abs(pixels - empty) > 1e-9).any(axis=2)
+    assert max(pixels.shape) < 450
+    assert filled.any(axis=1).all()
+    assert filled.any(axis=0).all()
+
+
+def test_the_description_of_patches_gives_their_columns():
+    options = {"padding": ((0, 1), (2, 0)), "stride": (1, 2), "dilation": (2, 1)}
+    columns = im2col(IMAGE[None], (2, 3), **options)
+    alt = draw.patches(IMAGE, (2, 3), [1, 4], **options).alt
+    for output in (1, 4):
+        values = " ".join(map(str, columns[:, output]))
+        assert re.search(rf"Position {output} reads [^:]*: {values}\.", alt)
+    assert "Position 1 reads rows 0, 2 and columns 0, 1, 2: " in alt
+    assert "Position 4 reads rows 2, 4 and columns -2, -1, 0 (5 of its 6 values fall on" in alt
+
+
+def test_the_description_of_a_flipped_patch_follows_the_taps():
+    alt = draw.patches([3, 1, 4], 2, [1], flip=True).alt
+    assert "Position 1 reads columns 2, 1: 4 1." in alt
+
+
+def test_the_description_of_spectra_gives_their_numbers():
+    values = np.linalg.svd(np.vander([1.0, 2, 3, 4, 5]), compute_uv=False)
+    alt = draw.spectrum({"Vandermonde": values[::-1], "projection": [1, 0, 1]}).alt
+    assert (
+        f"Vandermonde: 5 values, largest {values[0]:.3g}, middle {values[2]:.3g}, smallest "
+        f"{values[4]:.3g};" in alt
+    )
+    assert "projection: 3 values, largest 1, middle 1, smallest 0; 1 of them 0 up to" in alt
+
+
+def test_zeros_are_drawn_below_all_other_values():
+    axes = draw.spectrum({"one": [4.0, 2.0, 0.0], "two": [1.0, 1e-17]}).figure.axes[0]
+    drawn = np.concatenate([line.get_ydata() for line in axes.lines[:2]])
+    assert (np.sort(drawn)[:2] == drawn.min()).all()
+    assert 0 < drawn.min() < 1
+
+
+def test_the_description_of_curves_gives_the_interval_of_student():
+    alt = draw.curves(training(), x_label="epoch", y_label="loss", interval=0.9).alt
+    for name, (x, runs) in training().items():
+        for place in (0, -1):
+            mean = runs[:, place].mean()
+            low, high = stats.t.interval(0.9, 3, mean, stats.sem(runs[:, place]))
+            told = f"at epoch = {x[place]} it is {mean:.3g} ± {(high - low) / 2:.3g}"
+            assert told in alt, name
+
+
+def test_the_description_of_costs_gives_exponents_and_break_even():
+    sizes = np.array([5, 10, 20, 50])
+    noise = np.array([1.1, 0.9, 1.05, 1])
+    series = {"cheap": (sizes, 3 * noise * sizes), "steep": (sizes, 0.25 * noise * sizes**2)}
+    alt = draw.costs(series, x_label="n", y_label="s").alt
+    for name, (x, y) in series.items():
+        assert f"exponent {stats.linregress(np.log(x), np.log(y)).slope:.2f}" in alt, name
+    assert "cheap and steep cross at n = 12: before it steep is lower." in alt
+
+
+def test_costs_that_do_not_cross_are_compared():
+    one, two, other = ([1, 10], [1, 10]), ([1, 10], [3, 20]), ([20, 30], [1, 1])
+    alt = draw.costs({"a": one, "b": two, "c": other}, x_label="n", y_label="s").alt
+    assert "a is lower than b at all sizes they share, by a factor of 2 to 3." in alt
+    assert "a and c have no size in common." in alt
+    same = draw.costs({"a": one, "b": one}, x_label="n", y_label="s", slopes=()).alt
+    assert same.endswith("a and b cost the same.")
+
+
+def test_series_that_meet_and_part_again_do_not_cross():
+    series = {"a": ([1, 2, 4], [1, 4, 9]), "b": ([1, 2, 4], [2, 4, 10])}
+    alt = draw.costs(series, x_label="n", y_label="s").alt
+    assert "a is nowhere higher than b" in alt
+    crossing = {"a": ([1, 2, 4], [1, 4, 11]), "b": ([1, 2, 4], [2, 4, 10])}
+    assert "cross at n = 2:" in draw.costs(crossing, x_label="n", y_label="s").alt
+
+
+def test_the_description_of_a_heat_map_gives_values_or_extremes():
+    plane = np.sin(np.arange(40.0)).reshape(4, 10)
+    alt = draw.heat({"small": [[1, -2]], "large": plane}).alt
+    assert "one scale from -2 to 2" in alt
+    assert "small (1 × 2): 1 -2" in alt
+    assert f"least {plane.min():.3g} in row 1, column 1" in alt
+    assert f"{(plane < 0).sum()} values negative, 1 zero, {(plane > 0).sum()} positive" in alt
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_the_same_drawing_is_the_same_file_every_time(name):
+    first = DRAWINGS[name]().png(dpi=DPI)
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "font.family": "serif"}):
+        assert DRAWINGS[name]().png(dpi=DPI) == first
+
+
+def written(drawing):
+    """Each text of a drawing with its box in inches and its size in points."""
+    FigureCanvasAgg(drawing.figure).draw()
+    undrawn = set()
+    for axes in drawing.figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = axis.get_major_ticks()
+            shown = [axes.axison and low <= tick.get_loc() <= high for tick in ticks]
+            undrawn |= {t.label1 for t, is_shown in zip(ticks, shown, strict=True) if not is_shown}
+    inches = drawing.figure.dpi_scale_trans.inverted()
+    for text in set(drawing.figure.findobj(Text)) - undrawn:
+        if text.get_text().strip() and text.get_visible():
+            yield text.get_text(), text.get_window_extent().transformed(inches), text
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_every_text_is_large_enough_and_inside_the_figure(name):
+    drawing = DRAWINGS[name]()
+    width, height = drawing.figure.get_size_inches()
+    assert width == draw.WIDTH
+    for told, box, text in written(drawing):
+        assert text.get_fontsize() >= 8, told
+        assert box.x0 >= 0, told
+        assert box.x1 <= width, told
+        assert box.y0 >= 0, told
+        assert box.y1 <= height, told
+
+
+@pytest.mark.parametrize("name", [n for n in DRAWINGS if n not in {"patches", "patches_dilated"}])
+def test_no_text_lies_on_another(name):
+    boxes = [(told, box) for told, box, _ in written(DRAWINGS[name]())]
+    for (told, box), (other, beside) in combinations(boxes, 2):
+        apart = (
+            min(box.x1, beside.x1) - max(box.x0, beside.x0) < 0.01
+            or min(box.y1, beside.y1) - max(box.y0, beside.y0) < 0.03
+        )
+        assert apart, (told, other)
+
+
+def luminance(colour):
+    """Relative luminance of WCAG 2."""
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in matplotlib.colors.to_rgb(colour)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(colour, ground):
+    light, dark = sorted((luminance(colour) + 0.05, luminance(ground) + 0.05), reverse=True)
+    return light / dark
+
+
+def test_lines_stand_out_from_the_paper_and_labels_from_the_cells():
+    assert all(contrast(line.colour, draw.PAPER) >= 3 for line in draw.LINES)
+    assert all(contrast(style.INK, colour) >= 4.5 for colour in draw.TAP_COLOURS)
+
+
+def test_no_two_lines_share_a_colour_a_marker_or_a_dash():
+    for kind in zip(*draw.LINES, strict=True):
+        assert len(set(map(str, kind))) == len(draw.LINES)
+
+
+@pytest.mark.parametrize("ramp", [style.RAMP, *blocks.HUES])
+def test_the_weights_of_a_kernel_get_darker_from_tap_to_tap(ramp):
+    light = [luminance(colour) for colour in ramp]
+    assert light == sorted(light, reverse=True)
+    assert contrast(ramp[0], ramp[-1]) > 3
 
 
 def test_a_marked_output_changes_the_picture():
@@ -58,6 +400,9 @@ def test_images_are_named_with_their_sizes():
     assert alt == "Grey test images side by side: one (2 × 3 pixels), two (4 × 4 pixels)."
 
 
+XY = {"x_label": "n", "y_label": "s"}
+
+
 @pytest.mark.parametrize(
     ("action", "message"),
     [
@@ -67,8 +412,47 @@ def test_images_are_named_with_their_sizes():
         (lambda: draw.matrices({}, (1, 1, 3), (1, 5)), "cases"),
         (lambda: draw.images({}), "planes"),
         (lambda: draw.images({"line": np.ones(3)}), "planes"),
+        (lambda: draw.images({"square": np.eye(3)}, across=0), r"across \(=0\).* at least 1"),
+        (lambda: draw.matrices({"one": {}}, (1, 1, 3), (1, 5), across=True), "across"),
+        (lambda: draw.structure((1, 1, 3), (2, 5)), "weight_shape"),
+        (lambda: draw.structure((64, 64, 3, 3), (64, 56, 56)), "weight_shape.* 5000000"),
+        (lambda: draw.structure((1, 1, 3), (1, 5), strides=2), "strides"),
+        (lambda: draw.patches(IMAGE, 3, []), r"outputs \(=\[\]\).* 0 to 3"),
+        (lambda: draw.patches(IMAGE, 3, [4]), r"outputs \(=\[4\]\).* 0 to 3"),
+        (lambda: draw.patches(IMAGE, 3, [1, 1]), "different"),
+        (lambda: draw.patches(IMAGE, 3, 1), r"outputs \(=1\)"),
+        (lambda: draw.patches(IMAGE, 3, [0.5]), "outputs"),
+        (lambda: draw.patches(IMAGE, 1, range(7)), "one to 6"),
+        (lambda: draw.patches(IMAGE[None], 3, [0]), r"image \(of shape \(1, 4, 4\)"),
+        (lambda: draw.patches(IMAGE * 1j, 3, [0]), "image .* real"),
+        (lambda: draw.patches(IMAGE, 5, [0]), "weight_shape"),
+        (lambda: draw.spectrum({}), r"values \(=\[\]\).* one to 6"),
+        (lambda: draw.spectrum([1, 2]), r"values \(=\[1, 2\]\)"),
+        (lambda: draw.spectrum({str(i): [1] for i in range(7)}), "one to 6"),
+        (lambda: draw.spectrum({"a": [1, -1]}), r"values\['a'\] \(from -1 to 1\).* negative"),
+        (lambda: draw.spectrum({"a": [0, 0]}), "not all 0"),
+        (lambda: draw.spectrum({"a": [1j]}), "real"),
+        (lambda: draw.spectrum({"a": [np.nan, 1]}), "finite"),
+        (lambda: draw.spectrum({"a": [[1]]}), r"shape \(1, 1\)"),
+        (lambda: draw.curves({"a": ([1, 2], [[1, 2]])}, **XY), r"series\['a'\]\[1\].* 2"),
+        (lambda: draw.curves({"a": ([1, 2], np.ones((2, 3)))}, **XY), r"\(n_runs, 2\)"),
+        (lambda: draw.curves({"a": ([2, 1], np.ones((2, 2)))}, **XY), "ascending"),
+        (lambda: draw.curves({"a": [1, 2, 3]}, **XY), "pair"),
+        (lambda: draw.curves({"a": ([0, 1], np.ones((2, 2)))}, **XY, log_x=True), "least x 0"),
+        (lambda: draw.curves({"a": ([1, 2], -np.ones((2, 2)))}, **XY, log_y=True), "least y -1"),
+        (lambda: draw.curves({"a": ([1, 2], np.full((2, 2), np.inf))}, **XY), "finite"),
+        (lambda: draw.curves(training(), **XY, interval=95), r"interval \(=95\)"),
+        (lambda: draw.costs({"a": ([1, 2], [1, 0])}, **XY), "positive"),
+        (lambda: draw.costs({"a": ([1, 2], [1])}, **XY), "one cost for each"),
+        (lambda: draw.costs({"a": ([1], [1])}, **XY), "two or more"),
+        (lambda: draw.costs({"a": ([1, 2], [1, 2])}, **XY, slopes=(0,)), r"slopes \(=\(0,\)\)"),
+        (lambda: draw.heat({}), "planes"),
+        (lambda: draw.heat({"a": np.ones((1, 1, 1))}), r"planes\['a'\] \(of shape"),
+        (lambda: draw.heat({"a": [1j]}), "real"),
+        (lambda: draw.heat({"a": [np.inf]}), "finite"),
+        (lambda: draw.heat({"a": [1]}, across=0), "across"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_with_the_reason(action, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         action()

@@ -33,18 +33,43 @@ LAYERS = [
     "interop",
 ]
 CORE = LAYERS[: LAYERS.index("spectrum") + 1]
-PRESENT = [name for name in LAYERS if (PACKAGE / f"{name}.py").exists()]
+# The same rule inside a layer that is a package; its __init__ brings all of them together.
+INSIDE = {
+    "draw": [
+        "style",
+        "cells",
+        "entries",
+        "matrix",
+        "blocks",
+        "image",
+        "heatmap",
+        "columns",
+        "curveplot",
+        "plots",
+    ]
+}
 
 
-def imported(name, *, anywhere):
+def files(name):
+    """The files of a layer: one module, or the modules of a package."""
+    module = PACKAGE / f"{name}.py"
+    return [module] if module.exists() else sorted((PACKAGE / name).glob("*.py"))
+
+
+PRESENT = [name for name in LAYERS if files(name)]
+
+
+def imported(path, *, anywhere):
     """The full names that a module of the package imports, at its top or anywhere in it."""
-    tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    here = ["equivlib", *path.relative_to(PACKAGE).parent.parts]
     names = set()
     for node in ast.walk(tree) if anywhere else tree.body:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            origin = ".".join(["equivlib"] * (node.level > 0) + [node.module] * bool(node.module))
+            above = here[: len(here) - node.level + 1] if node.level else []
+            origin = ".".join(above + [node.module] * bool(node.module))
             names |= {f"{origin}.{alias.name}" for alias in node.names}
     return names
 
@@ -83,16 +108,36 @@ print(*sys.modules)
 
 @pytest.mark.parametrize("name", CORE)
 def test_the_core_never_imports_an_optional_package(name):
-    packages = {full_name.split(".")[0] for full_name in imported(name, anywhere=True)}
+    (module,) = files(name)
+    packages = {full_name.split(".")[0] for full_name in imported(module, anywhere=True)}
     assert OPTIONAL.isdisjoint(packages)
 
 
 @pytest.mark.parametrize("name", PRESENT)
 def test_a_module_imports_only_from_those_above_it(name):
-    allowed = set(LAYERS[: LAYERS.index(name)])
-    parts = [full_name.split(".") for full_name in imported(name, anywhere=False)]
-    own = {part[1] for part in parts if part[0] == "equivlib"}
-    assert own <= allowed
+    allowed = {*LAYERS[: LAYERS.index(name)], *([name] if name in INSIDE else [])}
+    for path in files(name):
+        parts = [full_name.split(".") for full_name in imported(path, anywhere=False)]
+        own = {part[1] for part in parts if part[0] == "equivlib"}
+        assert own <= allowed, path.name
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_inside_a_package_too_a_module_imports_only_from_those_above_it(name):
+    for path in files(name):
+        if path.stem != "__init__":
+            allowed = INSIDE[name][: INSIDE[name].index(path.stem)]
+            parts = [full_name.split(".") for full_name in imported(path, anywhere=True)]
+            own = {part[2] for part in parts if part[:2] == ["equivlib", name]}
+            assert own <= set(allowed), path.name
+
+
+def test_every_file_belongs_to_a_layer():
+    names = {path.stem for path in PACKAGE.glob("*.py")} | {
+        path.parent.name for path in PACKAGE.glob("*/__init__.py")
+    }
+    assert names - {"__init__"} <= set(LAYERS)
+    assert {name for name in LAYERS if (PACKAGE / name).is_dir()} == set(INSIDE)
 
 
 def test_the_public_names_are_those_of_the_contract():

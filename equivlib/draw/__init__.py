@@ -1,0 +1,32 @@
+"""Figures of the matrix and of what it does, each with its description in words.
+
+Every function returns a :class:`Drawing`: a matplotlib figure and its alt text, both made from the
+same data. Nothing is told by colour alone: equal weights share a colour and a label or a place in
+the legend, curves have a marker, a dash and a name at their end.
+"""
+
+from .blocks import structure
+from .columns import patches
+from .heatmap import heat
+from .image import images
+from .matrix import layer, matrices
+from .plots import costs, curves, spectrum
+from .style import DPI, LINES, PAPER, TAP_COLOURS, WIDTH, Drawing
+
+__all__ = [
+    "DPI",
+    "LINES",
+    "PAPER",
+    "TAP_COLOURS",
+    "WIDTH",
+    "Drawing",
+    "costs",
+    "curves",
+    "heat",
+    "images",
+    "layer",
+    "matrices",
+    "patches",
+    "spectrum",
+    "structure",
+]

@@ -1,0 +1,79 @@
+"""Where each weight stands in the matrix, and how it is called: what the figures of W read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..axis import PADDING, Index
+from ..geometry import Geometry
+from ..patches import positions
+from ..pattern import pattern
+from ..symbolic import symbol_array
+from .cells import cell, half
+from .style import EMPTY, PAPER, TAP_COLOURS
+
+
+class Entries(NamedTuple):
+    """The summands of the entries of W, one for each pair of an output and a weight it uses."""
+
+    rows: Index
+    columns: Index
+    #: Flat index into the weight.
+    weights: Index
+
+
+def entries_of(geometry: Geometry) -> Entries:
+    """All summands, those of one entry in the order of their taps; nothing dense is made."""
+    table = pattern(geometry)
+    outputs, taps = np.nonzero(table != PADDING)
+    elements = table[outputs, taps]
+    out_channels, per_group = geometry.weight_shape[:2]
+    u, c = (axis.reshape(-1, 1) for axis in np.indices((out_channels, per_group)))
+    first = u // (out_channels // geometry.groups) * per_group
+    rows = u * positions(geometry) + outputs
+    columns = (first + c) * int(np.prod(geometry.spatial_shape)) + elements
+    weights = (u * per_group + c) * table.shape[1] + taps
+    return Entries(rows.ravel(), columns.ravel(), weights.ravel())
+
+
+def summed(entries: Entries) -> dict[tuple[int, int], list[int]]:
+    """For each entry of W that is not empty, the weights that are summed in it."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for row, column, weight in zip(*(part.tolist() for part in entries), strict=True):
+        found.setdefault((row, column), []).append(weight)
+    return found
+
+
+def weight_labels(geometry: Geometry, names: str) -> list[str]:
+    """A name for each weight: its letter with its index along every axis longer than 1."""
+    return [str(symbol) for symbol in symbol_array(names, geometry.weight_shape).flat]
+
+
+def rows_in_words(geometry: Geometry, labels: list[str]) -> str:
+    """The matrix spelled out: a dot for an empty entry, a bar between rows."""
+    found = summed(entries_of(geometry))
+    rows, columns = geometry.matrix_shape
+
+    def entry(at: tuple[int, int]) -> str:
+        return "+".join(labels[t] for t in found[at]) if at in found else "."
+
+    return " | ".join(" ".join(entry((i, j)) for j in range(columns)) for i in range(rows))
+
+
+def tap_colour(weight: int | None) -> str:
+    """The colour of a labelled weight; after nine they begin again."""
+    return PAPER if weight is None else TAP_COLOURS[weight % len(TAP_COLOURS)]
+
+
+def matrix_cells(axes: Axes, geometry: Geometry, labels: list[str], size: float) -> None:
+    """W with every entry as a labelled cell."""
+    found = summed(entries_of(geometry))
+    for row, column in np.ndindex(*geometry.matrix_shape):
+        weights = found.get((row, column), [])
+        colour = tap_colour(weights[0]) if weights else EMPTY
+        cell(axes, (row, column), "\n+".join(labels[t] for t in weights), colour, size)
+        if len(set(weights)) > 1:  # a second weight takes half of the cell
+            half(axes, (row, column), tap_colour(weights[1]))

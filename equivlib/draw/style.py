@@ -1,0 +1,154 @@
+"""The house style: colours, sizes and words that all figures share, and what a figure is.
+
+The colours are Paul Tol's (Technical Note SRON/EPS/TN/09-002), told apart with every kind of colour
+vision. Text has at least 8 points on a width of 4.2 inches: 9 px high on a screen of 390 px.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+from ..patches import Array
+
+# The "light" scheme, made to fill labelled cells.
+TAP_COLOURS = (
+    "#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99", "#BBCC33", "#AAAA00",
+    "#DDDDDD",
+)  # fmt: skip
+# The "iridescent" scheme without its ends: lightness falls from each colour to the next.
+RAMP = (
+    "#D0E7CA", "#C2E3D2", "#B5DDD8", "#A8D8DC", "#9BD2E1", "#8DCBE4",
+    "#81C4E7", "#7BBCE7", "#7EB2E4", "#88A5DD", "#9398D2", "#9B8AC4", "#9D7DB2", "#9A709E",
+    "#906388", "#805770", "#684957",
+)  # fmt: skip
+# The "BuRd" scheme: as dark on either side, white in the middle.
+DIVERGING = (
+    "#2166AC", "#4393C3", "#92C5DE", "#D1E5F0", "#F7F7F7", "#FDDBC7", "#F4A582", "#D6604D",
+    "#B2182B",
+)  # fmt: skip
+INK, GRID, PAPER, EMPTY = "#1b1b1b", "#9a9a9a", "#fdfdfb", "#f1f1ee"
+
+WIDTH = 4.2  # inches
+DPI = 200
+TEXT = 8.0  # points, the smallest
+
+
+class Line(NamedTuple):
+    """How one of several curves is drawn: any one of the three tells it from the others."""
+
+    colour: str
+    marker: str
+    dash: Any
+
+
+# Colours of the "muted" scheme that stand out from the paper by 3 to 1 or more.
+LINES = (
+    Line("#332288", "o", "-"),
+    Line("#CC6677", "s", (0, (5, 1.5))),
+    Line("#117733", "^", (0, (1.2, 1.2))),
+    Line("#AA4499", "D", (0, (5, 1.5, 1.2, 1.5))),
+    Line("#882255", "v", (0, (8, 2))),
+    Line("#555555", "X", (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2))),
+)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with its alt text; a notebook shows the figure and stores the text beside it.
+
+    Attributes
+    ----------
+    figure : matplotlib.figure.Figure
+    alt : str
+        What the figure shows, in words, from the same data.
+    """
+
+    figure: Figure
+    alt: str
+
+    def __repr__(self) -> str:
+        return self.alt
+
+    def png(self, dpi: int = DPI) -> bytes:
+        """The figure as a PNG file, the same bytes every time.
+
+        Parameters
+        ----------
+        dpi : int, default 200
+            Pixels per inch; the figure is 4.2 inches wide.
+        """
+        buffer = io.BytesIO()
+        with house_style():
+            self.figure.savefig(
+                buffer, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None}
+            )
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        width = round(self.figure.get_figwidth() * 130)
+        return (
+            {"image/png": self.png(), "text/plain": self.alt},
+            {"image/png": {"width": width, "alt": self.alt}},
+        )
+
+
+def house_style() -> AbstractContextManager[None]:
+    """Matplotlib's own defaults, whatever a session has set: a figure must not depend on that."""
+    return matplotlib.style.context("default")
+
+
+def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes placed by inches from the top left corner of the figure."""
+    across, down = figure.get_size_inches()
+    return figure.add_axes(
+        (left / across, 1 - (top + height) / down, width / across, height / down)
+    )
+
+
+def check_across(across: object) -> None:
+    """Refuse a number of panels in a row that is none."""
+    if not isinstance(across, int) or isinstance(across, bool) or across < 1:
+        raise ValueError(f"across (={across!r}) must be an integer of at least 1")
+
+
+def text_width(text: str, size: float = TEXT) -> float:
+    """Inches that the longest line of a text takes, known before it is drawn."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    font = FontProperties(family="DejaVu Sans")
+    points = (TextPath((0, 0), line, size=size, prop=font).vertices[:, 0].max() for line in lines)
+    return float(max(points, default=0.0)) / 72
+
+
+def numbers_width(array: Array) -> float:
+    """Inches that each number of an array takes at most: a digit is the widest of its signs."""
+    return text_width("0" * max(len(number(value)) for value in array.flat))
+
+
+def title(axes: Axes, text: str) -> None:
+    """A panel's label, above it."""
+    axes.set_title(text, fontsize=9, color=INK, pad=4)
+
+
+def as_plane(array: Array) -> Array:
+    """An array of one axis as a single row."""
+    return array.reshape(1, -1) if array.ndim == 1 else array
+
+
+def size_in_words(plane: Array) -> str:
+    """Rows × columns."""
+    return f"{plane.shape[0]} × {plane.shape[1]}"
+
+
+def number(value: Any) -> str:
+    """A number as it is written into a cell and into a description."""
+    return f"{value:.3g}" if isinstance(value, (float, np.floating)) else str(value)

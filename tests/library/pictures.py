@@ -1,0 +1,75 @@
+"""One small drawing of each kind, compared with a stored picture and used by other tests."""
+
+from pathlib import Path
+
+import numpy as np
+
+from equivlib import draw
+
+STORED = Path(__file__).parent / "images"
+DPI = 60  # small files, in which a cell is still a dozen pixels wide
+
+KERNEL = np.array([[[1, -2, 1]]])
+SIGNAL = np.array([[3, 1, 4, 1, 5]])
+IMAGE = np.arange(1, 17).reshape(4, 4)
+MODES = ("zeros", "circular", "reflect", "replicate", "symmetric")
+
+
+def waves(seed, runs, points):
+    """Numbers without a random generator, whose stream a new release may change."""
+    at = np.arange(runs * points).reshape(runs, points)
+    return np.sin(1.7 * at + seed)
+
+
+def training():
+    epochs = np.arange(20)
+    return {
+        name: (epochs, scale * np.exp(-epochs / 5) + 0.3 + 0.1 * waves(seed, 4, 20))
+        for seed, (name, scale) in enumerate({"convolution": 1, "dense": 2}.items())
+    }
+
+
+def timings():
+    sizes = np.array([8, 16, 32, 64])
+    return {"im2col": (sizes, 0.5 * sizes**2), "dense": (sizes, 0.002 * sizes**4.0)}
+
+
+def grey():
+    rows, columns = np.mgrid[:24, :36]
+    return np.sin(rows / 4) * np.cos(columns / 5)
+
+
+DRAWINGS = {
+    "layer": lambda: draw.layer(KERNEL, SIGNAL, output=1, padding=1),
+    "matrices": lambda: draw.matrices(
+        {mode: {"padding": 1, "padding_mode": mode} for mode in MODES}, (1, 1, 3), (1, 5)
+    ),
+    "structure_labelled": lambda: draw.structure((2, 2, 2), (2, 4)),
+    "structure_sums": lambda: draw.structure(
+        (1, 1, 3), (1, 5), padding=1, padding_mode="reflect"
+    ),
+    "structure_doubly_blocked": lambda: draw.structure((1, 1, 3, 3), (1, 7, 7), padding=1),
+    "structure_channels": lambda: draw.structure((4, 2, 3, 3), (4, 6, 6), groups=2),
+    "structure_large": lambda: draw.structure((2, 1, 3, 3), (1, 40, 40), padding=1),
+    "structure_three_axes": lambda: draw.structure((1, 1, 2, 2, 2), (1, 4, 5, 5)),
+    "images": lambda: draw.images({"waves": grey(), "ramp": np.arange(24).reshape(4, 6)}),
+    "patches": lambda: draw.patches(IMAGE[:3], 3, [0, 1, 6], padding=1),
+    "patches_dilated": lambda: draw.patches(IMAGE, 2, [0, 3], dilation=2),
+    "patches_grey": lambda: draw.patches(
+        grey(), 7, [0, 300, 500], padding=3, padding_mode="reflect"
+    ),
+    "spectrum": lambda: draw.spectrum(
+        {"falling": 0.8 ** np.arange(40), "linear": np.arange(30.0)[::-1]}
+    ),
+    "spectrum_linear": lambda: draw.spectrum({"linear": np.arange(8)}, log=False),
+    "curves": lambda: draw.curves(training(), x_label="epoch", y_label="loss"),
+    "curves_few_points": lambda: draw.curves(
+        {"conv": ([10, 100, 1000], 1 + 0.2 * waves(1, 5, 3))},
+        x_label="images", y_label="error", log_x=True, log_y=True,
+    ),
+    "costs": lambda: draw.costs(timings(), x_label="side n", y_label="ms", slopes=(2, 4)),
+    "heat": lambda: draw.heat(
+        {"kernel": [[1, 0, -1], [2, 0, -2], [1, 0, -1]], "difference": np.eye(3) / 4}
+    ),
+    "heat_large": lambda: draw.heat({"waves": grey()}, across=1),
+}  # fmt: skip
