@@ -5,13 +5,14 @@ same data. Nothing is told by colour alone: equal weights share a colour and a l
 the legend, curves have a marker, a dash and a name at their end.
 """
 
+from ..labels import TAP_COLOURS
 from .blocks import structure
 from .columns import patches
 from .heatmap import heat
 from .image import images
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
-from .style import DPI, LINES, PAPER, TAP_COLOURS, WIDTH, Drawing
+from .style import DPI, LINES, PAPER, WIDTH, Drawing
 
 __all__ = [
     "DPI",

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from ..axis import PADDING
 from ..geometry import Geometry, kernel_shape
+from ..labels import written
 from ..patches import Array, as_array, im2col, positions
 from .cells import grid
 from .style import (
@@ -32,7 +33,6 @@ from .style import (
     as_plane,
     axes_at,
     house_style,
-    number,
     numbers_width,
     size_in_words,
     text_width,
@@ -214,7 +214,7 @@ def _value(axes: Axes, at: tuple[int, int], value: Any, padding: bool) -> None:
         Rectangle((column, row), 1, 1, facecolor=face, edgecolor=GRID, lw=0.6, clip_on=False)
     )
     axes.text(
-        column + 0.5, row + 0.5, number(value), ha="center", va="center", fontsize=TEXT, color=INK,
+        column + 0.5, row + 0.5, written(value), ha="center", va="center", fontsize=TEXT, color=INK,
         path_effects=[withStroke(linewidth=2.5, foreground=EMPTY)] if padding else None,
     )  # fmt: skip
 
@@ -321,4 +321,4 @@ def _patch_in_words(geometry: Geometry, patch: Patch, outside: Array, count: int
     told += f" ({beside} of its {count} values fall on padding)" if beside else ""
     if count > 36:
         return told + "."
-    return told + f": {' '.join(number(value) for value in patch.values)}."
+    return told + f": {' '.join(written(value) for value in patch.values)}."

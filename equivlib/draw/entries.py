@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 
 from ..axis import PADDING, Index
 from ..geometry import Geometry
+from ..labels import TAP_COLOURS, labels
 from ..patches import positions
 from ..pattern import pattern
-from ..symbolic import symbol_array
 from .cells import cell, half
-from .style import EMPTY, PAPER, TAP_COLOURS
+from .style import EMPTY, PAPER
 
 
 class Entries(NamedTuple):
@@ -49,16 +49,16 @@ def summed(entries: Entries) -> dict[tuple[int, int], list[int]]:
 
 def weight_labels(geometry: Geometry, names: str) -> list[str]:
     """A name for each weight: its letter with its index along every axis longer than 1."""
-    return [str(symbol) for symbol in symbol_array(names, geometry.weight_shape).flat]
+    return labels(names, geometry.weight_shape)
 
 
-def rows_in_words(geometry: Geometry, labels: list[str]) -> str:
+def rows_in_words(geometry: Geometry, named: list[str]) -> str:
     """The matrix spelled out: a dot for an empty entry, a bar between rows."""
     found = summed(entries_of(geometry))
     rows, columns = geometry.matrix_shape
 
     def entry(at: tuple[int, int]) -> str:
-        return "+".join(labels[t] for t in found[at]) if at in found else "."
+        return "+".join(named[t] for t in found[at]) if at in found else "."
 
     return " | ".join(" ".join(entry((i, j)) for j in range(columns)) for i in range(rows))
 
@@ -68,12 +68,12 @@ def tap_colour(weight: int | None) -> str:
     return PAPER if weight is None else TAP_COLOURS[weight % len(TAP_COLOURS)]
 
 
-def matrix_cells(axes: Axes, geometry: Geometry, labels: list[str], size: float) -> None:
+def matrix_cells(axes: Axes, geometry: Geometry, named: list[str], size: float) -> None:
     """W with every entry as a labelled cell."""
     found = summed(entries_of(geometry))
     for row, column in np.ndindex(*geometry.matrix_shape):
         weights = found.get((row, column), [])
         colour = tap_colour(weights[0]) if weights else EMPTY
-        cell(axes, (row, column), "\n+".join(labels[t] for t in weights), colour, size)
+        cell(axes, (row, column), "\n+".join(named[t] for t in weights), colour, size)
         if len(set(weights)) > 1:  # a second weight takes half of the cell
             half(axes, (row, column), tap_colour(weights[1]))

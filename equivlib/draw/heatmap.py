@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from ..labels import written
 from ..patches import Array, as_array
 from .style import (
     DIVERGING,
@@ -25,7 +26,6 @@ from .style import (
     axes_at,
     check_across,
     house_style,
-    number,
     numbers_width,
     size_in_words,
     text_width,
@@ -72,7 +72,7 @@ def heat(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "values"
         figure = _heat_figure(arrays, min(across, len(arrays)), limit, of)
     told = "; ".join(f"{name} {_plane_in_words(plane)}" for name, plane in arrays.items())
     return Drawing(
-        figure, f"Signed {of} on one scale from {number(-limit)} to {number(limit)}: {told}."
+        figure, f"Signed {of} on one scale from {written(-limit)} to {written(limit)}: {told}."
     )
 
 
@@ -90,7 +90,7 @@ def _real_plane(name: str, values: ArrayLike) -> Array:
 def _plane_in_words(plane: Array) -> str:
     """All values of a small plane; the extremes with their places of a large one."""
     if plane.size <= FEW:
-        rows = (" ".join(number(value) for value in row) for row in plane)
+        rows = (" ".join(written(value) for value in row) for row in plane)
         return f"({size_in_words(plane)}): {' | '.join(rows)}"
     low, high = (
         tuple(int(i) for i in np.unravel_index(place, plane.shape))
@@ -98,8 +98,8 @@ def _plane_in_words(plane: Array) -> str:
     )
     below, zero = int((plane < 0).sum()), int((plane == 0).sum())
     return (
-        f"({size_in_words(plane)}): least {number(plane[low])} in row {low[0]}, column {low[1]}, "
-        f"greatest {number(plane[high])} in row {high[0]}, column {high[1]}, {below} values "
+        f"({size_in_words(plane)}): least {written(plane[low])} in row {low[0]}, column {low[1]}, "
+        f"greatest {written(plane[high])} in row {high[0]}, column {high[1]}, {below} values "
         f"negative, {zero} zero, {plane.size - below - zero} positive"
     )
 
@@ -139,7 +139,7 @@ def _write(axes: Axes, plane: Array, shades: Array, unit: float) -> None:
         colour = PAPER if dark else INK
         if fits:
             axes.text(
-                column, row, number(value), ha="center", va="center", fontsize=TEXT, color=colour
+                column, row, written(value), ha="center", va="center", fontsize=TEXT, color=colour
             )
         elif value < 0:
             ends = [column - 0.25 * step, column + 0.25 * step]
@@ -147,7 +147,7 @@ def _write(axes: Axes, plane: Array, shades: Array, unit: float) -> None:
 
 
 def _scale_labels(limit: float) -> list[str]:
-    return [number(-limit), "0", number(limit)]
+    return [written(-limit), "0", written(limit)]
 
 
 def _colour_bar(figure: Figure, limit: float, of: str) -> None:

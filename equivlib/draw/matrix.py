@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from ..axis import PADDING
 from ..functional import conv
 from ..geometry import Geometry
+from ..labels import written
 from ..patches import Array, as_array
 from ..pattern import pattern
 from .cells import cell, grid, mark_row
@@ -27,7 +28,6 @@ from .style import (
     axes_at,
     check_across,
     house_style,
-    number,
     size_in_words,
     title,
 )
@@ -86,7 +86,7 @@ def layer(
         f"Input of {image}, kernel of {kernel}, output of {result}, and the matrix W of {rows} "
         f"rows and {columns} columns with {geometry.nnz} entries that are not empty. Output "
         f"{output} is marked: it reads {used}, and row {output} of W holds the same weights in "
-        f"the same columns; its value is {number(y.flat[output])}."
+        f"the same columns; its value is {written(y.flat[output])}."
     )
     return Drawing(figure, alt)
 
@@ -178,15 +178,15 @@ def _layer_figure(
     size = _text_size(unit, 9.5)
     drawn = place(lefts[0], 0, image.shape, "input x")
     for j, value in enumerate(image.flat):
-        cell(drawn, divmod(j, widths[0]), number(value), tap_colour(taps.get(j)), size)
+        cell(drawn, divmod(j, widths[0]), written(value), tap_colour(taps.get(j)), size)
     drawn = place(lefts[1], 0, kernel.shape, f"kernel {names}", TWO_LINES)
     for t, value in enumerate(kernel.flat):
-        text = f"{labels[t]}\n{number(value)}"
+        text = f"{labels[t]}\n{written(value)}"
         cell(drawn, divmod(t, kernel.shape[1]), text, tap_colour(t), _text_size(unit, 8.5))
     drawn = place(lefts[2], 0, result.shape, "output y")
     for o, value in enumerate(result.flat):
         colour = PAPER if o == output else EMPTY
-        cell(drawn, divmod(o, widths[2]), number(value), colour, size, bold=o == output)
+        cell(drawn, divmod(o, widths[2]), written(value), colour, size, bold=o == output)
     shape = geometry.matrix_shape
     text = f"the same as one matrix W, {rows} × {columns}"
     drawn = place((WIDTH / unit - columns) / 2, heights[0] + 0.3 / unit, shape, text)

@@ -12,19 +12,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import matplotlib.style
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from ..labels import written
 from ..patches import Array
 
-# The "light" scheme, made to fill labelled cells.
-TAP_COLOURS = (
-    "#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99", "#BBCC33", "#AAAA00",
-    "#DDDDDD",
-)  # fmt: skip
 # The "iridescent" scheme without its ends: lightness falls from each colour to the next.
 RAMP = (
     "#D0E7CA", "#C2E3D2", "#B5DDD8", "#A8D8DC", "#9BD2E1", "#8DCBE4",
@@ -131,7 +126,7 @@ def text_width(text: str, size: float = TEXT) -> float:
 
 def numbers_width(array: Array) -> float:
     """Inches that each number of an array takes at most: a digit is the widest of its signs."""
-    return text_width("0" * max(len(number(value)) for value in array.flat))
+    return text_width("0" * max(len(written(value)) for value in array.flat))
 
 
 def title(axes: Axes, text: str) -> None:
@@ -147,8 +142,3 @@ def as_plane(array: Array) -> Array:
 def size_in_words(plane: Array) -> str:
     """Rows × columns."""
     return f"{plane.shape[0]} × {plane.shape[1]}"
-
-
-def number(value: Any) -> str:
-    """A number as it is written into a cell and into a description."""
-    return f"{value:.3g}" if isinstance(value, (float, np.floating)) else str(value)

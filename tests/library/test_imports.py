@@ -15,6 +15,7 @@ OPTIONAL = {"sympy", "matplotlib", "torch", "onnx"}
 
 # A module imports only from those above it.
 LAYERS = [
+    "labels",
     "axis",
     "geometry",
     "pattern",
@@ -35,6 +36,7 @@ LAYERS = [
 CORE = LAYERS[: LAYERS.index("spectrum") + 1]
 # The same rule inside a layer that is a package; its __init__ brings all of them together.
 INSIDE = {
+    "explore": ["facts", "code", "static"],
     "draw": [
         "style",
         "cells",
@@ -46,7 +48,7 @@ INSIDE = {
         "columns",
         "curveplot",
         "plots",
-    ]
+    ],
 }
 
 
@@ -158,6 +160,7 @@ def test_the_public_names_are_those_of_the_contract():
         "project",
         "recognize",
         "singular_values",
+        "explore",
         "tap_matrix",
         "NotAConvolution",
     }
