@@ -1,0 +1,334 @@
+"""Pooling layers: the largest number or the average of each window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from .functional import backward as transposed
+from .functional import forward as convolved
+from .geometry import Geometry
+from .linear import Gradients, Layer, Shape
+from .patches import Array, columns_of, image_of
+
+
+class _Pool(Layer):
+    """A layer that sees its input through windows, in each channel by itself."""
+
+    def __init__(
+        self, kernel_size: int | Sequence[int], source: int | None, options: dict[str, Any]
+    ) -> None:
+        super().__init__(source=source)
+        self.kernel_size = kernel_size
+        self.options = options
+
+    def details(self) -> list[str]:
+        return [str(self.kernel_size), *(f"{k}={v!r}" for k, v in self.options.items())]
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """The depthwise convolution that reads the windows of an input of this shape."""
+        geometry = Geometry.of_pool(shape, self.kernel_size, **self.options)
+        if geometry.padding_mode != "zeros" or geometry.flip:
+            raise ValueError("padding_mode and flip are no options of a pooling layer")
+        return geometry
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return self.geometry(shapes[0]).output_shape
+
+
+def windows(x: Array, geometry: Geometry) -> Array:
+    """The window of each output: ``(batch, channels, taps, *positions)``, 0 in padding."""
+    shape = (geometry.in_channels, math.prod(geometry.kernel_size), *geometry.output_shape[1:])
+    return columns_of(x, geometry).reshape(len(x), *shape)
+
+
+def inside(geometry: Geometry) -> Array:
+    """Whether each tap of each window lies in the input: ``(taps, *positions)``.
+
+    Raises
+    ------
+    ValueError
+        If a window has no element, so no largest one and no average.
+    """
+    channel = geometry.spatial_shape
+    one = Geometry(
+        (1, 1, *geometry.kernel_size), (1, *channel), **{**geometry.options, "groups": 1}
+    )
+    found: Array = windows(np.ones((1, 1, *channel), dtype=bool), one)[0, 0]
+    if not found.any(axis=0).all():
+        raise ValueError(
+            f"padding (={geometry.padding}) must leave an element of the input (of spatial shape "
+            f"{channel}) in each window of kernel_size (={geometry.kernel_size})"
+        )
+    return found
+
+
+class MaxPool(_Pool):
+    r"""The largest number of each window. Padding is never chosen.
+
+    .. math:: y[c, o] = \max_a \; x[c, \, s\,o + d\,a - p]
+
+    Parameters
+    ----------
+    kernel_size : int or tuple of N int
+    source : int, optional
+        Position of the layer that it reads, if that is not the one before it.
+    **options
+        ``stride`` (by default ``kernel_size``), ``padding``, ``dilation`` and ``ceil_mode`` as in
+        :meth:`Geometry.of_pool <equivlib.Geometry.of_pool>`.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Notes
+    -----
+    The gradient goes to the first largest element of a window, row by row.
+
+    Examples
+    --------
+    ::
+
+        [-5 -2] [-1 -4]  becomes  -2 -1
+
+    >>> import numpy as np
+    >>> MaxPool(2).forward(np.array([[[-5, -2, -1, -4]]]))
+    array([[[-2, -1]]])
+
+    Overlapping windows are those of scipy's filter:
+
+    >>> from scipy.ndimage import maximum_filter
+    >>> x = np.random.default_rng(0).integers(-9, 9, size=(6, 7))
+    >>> y = MaxPool(3, stride=1, padding=1).forward(x[None, None])
+    >>> bool((y == maximum_filter(x, size=3, mode="nearest")).all())
+    True
+    """
+
+    def __init__(
+        self, kernel_size: int | Sequence[int], *, source: int | None = None, **options: Any
+    ) -> None:
+        super().__init__(kernel_size, source, options)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        geometry = self.geometry(shapes[0])
+        inside(geometry)
+        return geometry.output_shape
+
+    def _candidates(self, x: Array) -> tuple[Array, Geometry]:
+        geometry = self.geometry(x.shape[1:])
+        found = windows(x, geometry)
+        if any(low or high for low, high in geometry.padding):
+            found = np.where(inside(geometry), found, _lowest(x.dtype))
+        return found, geometry
+
+    def forward(self, *xs: Array) -> Array:
+        y: Array = self._candidates(xs[0])[0].max(axis=2)
+        return y
+
+    def backward(
+        self, xs: tuple[Array, ...], y: Array, grad: Array
+    ) -> tuple[tuple[Array, ...], Gradients]:
+        found, geometry = self._candidates(xs[0])
+        chosen = found.argmax(axis=2)[:, :, None]
+        columns = np.zeros(found.shape, dtype=grad.dtype)
+        np.put_along_axis(columns, chosen, grad[:, :, None], axis=2)
+        return (image_of(columns, geometry),), {}
+
+
+def _lowest(dtype: np.dtype[Any]) -> Any:
+    """A number that is never chosen where there is another."""
+    return np.iinfo(dtype).min if dtype.kind in "iu" else -math.inf
+
+
+class AvgPool(_Pool):
+    r"""The average of each window.
+
+    .. math:: y[c, o] = \frac{1}{K_o} \sum_a x[c, \, s\,o + d\,a - p]
+
+    Parameters
+    ----------
+    kernel_size : int or tuple of N int
+    count_include_pad : bool, default True
+        Whether :math:`K_o` counts padding, as in PyTorch. What ``ceil_mode`` lets a window reach
+        over the padded end never counts.
+    source : int, optional
+        Position of the layer that it reads, if that is not the one before it.
+    **options
+        ``stride`` (by default ``kernel_size``), ``padding`` and ``ceil_mode`` as in
+        :meth:`Geometry.of_pool <equivlib.Geometry.of_pool>`.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    ::
+
+        [1 2] [3 6]  becomes  1.5 4.5
+
+    >>> import numpy as np
+    >>> AvgPool(2).forward(np.array([[[1.0, 2.0, 3.0, 6.0]]]))
+    array([[[1.5, 4.5]]])
+
+    Fractions stay exact, and windows are those of numpy:
+
+    >>> from fractions import Fraction
+    >>> x = np.array([Fraction(n) for n in (1, 2, 4, 8)])
+    >>> y = AvgPool(3, stride=1).forward(x[None, None])[0, 0]
+    >>> [str(value) for value in y]
+    ['7/3', '14/3']
+    >>> bool((y * 3 == np.lib.stride_tricks.sliding_window_view(x, 3).sum(axis=1)).all())
+    True
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | Sequence[int],
+        *,
+        count_include_pad: bool = True,
+        source: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(kernel_size, source, options)
+        self.count_include_pad = count_include_pad
+
+    def details(self) -> list[str]:
+        return super().details() + ["count_include_pad=False"] * (not self.count_include_pad)
+
+    def counts(self, geometry: Geometry) -> Array:
+        """The numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
+        real: Array = inside(geometry).sum(axis=0)
+        if not self.count_include_pad:
+            return real
+        # An input that is as large as the padded one has elements wherever padding counts.
+        floor = Geometry.of_pool(
+            geometry.input_shape, self.kernel_size, **{**self.options, "ceil_mode": False}
+        )
+        pairs = zip(geometry.axes, floor.axes, strict=True)
+        overhang = tuple((0, axis.high - known.high) for axis, known in pairs)
+        sizes = tuple(axis.low + axis.size + axis.high for axis in floor.axes)
+        options = {**geometry.options, "groups": 1, "padding": overhang}
+        padded = Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options)
+        counted: Array = inside(padded).sum(axis=0)
+        return counted
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        geometry = self.geometry(shapes[0])
+        if any(dilation > 1 for dilation in geometry.dilation):
+            raise ValueError("dilation is no option of average pooling")
+        inside(geometry)
+        return geometry.output_shape
+
+    def forward(self, *xs: Array) -> Array:
+        geometry = self.geometry(xs[0].shape[1:])
+        ones = np.ones(geometry.weight_shape, dtype=xs[0].dtype)
+        return divided(convolved(xs[0], ones, geometry), self.counts(geometry))
+
+    def backward(
+        self, xs: tuple[Array, ...], y: Array, grad: Array
+    ) -> tuple[tuple[Array, ...], Gradients]:
+        geometry = self.geometry(xs[0].shape[1:])
+        shares = divided(grad, self.counts(geometry))
+        ones = np.ones(geometry.weight_shape, dtype=shares.dtype)
+        return (transposed(shares, ones, geometry),), {}
+
+
+def divided(total: Array, counts: Array) -> Array:
+    """``total / counts``, exact for exact objects, in the precision of ``total`` for floats."""
+    if total.dtype == object:
+        inverse = [Fraction(1, int(n)) for n in counts.flat]
+        shares: Array = total * np.array(inverse, dtype=object).reshape(counts.shape)
+        return shares
+    precision = total.dtype if total.dtype.kind in "fc" else np.dtype(np.float64)
+    quotient: Array = total / counts.astype(precision)
+    return quotient
+
+
+class AdaptiveAvgPool(Layer):
+    r"""Averages over as many windows as the output is to have, whatever the input.
+
+    .. math:: y[c, o] = \text{mean of } x[c, j] \text{ for }
+              \lfloor o n / m \rfloor \le j < \lceil (o + 1) n / m \rceil
+
+    along each axis, for n elements and m outputs.
+
+    Parameters
+    ----------
+    output_size : int or tuple of N int
+    source : int, optional
+        Position of the layer that it reads, if that is not the one before it.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    Two averages of three numbers share the middle one::
+
+        [1 2] . and . [2 6]  become  1.5 4
+
+    >>> import numpy as np
+    >>> AdaptiveAvgPool(2).forward(np.array([[[1.0, 2.0, 6.0]]]))
+    array([[[1.5, 4. ]]])
+    >>> x = np.random.default_rng(0).integers(9, size=(1, 2, 4, 6))
+    >>> bool((AdaptiveAvgPool(1).forward(x)[..., 0, 0] == x.mean(axis=(2, 3))).all())
+    True
+    """
+
+    def __init__(self, output_size: int | Sequence[int], *, source: int | None = None) -> None:
+        super().__init__(source=source)
+        self.output_size = output_size
+
+    def details(self) -> list[str]:
+        return [str(self.output_size)]
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        size, ndim = self.output_size, len(shape) - 1
+        sizes = tuple(size) if isinstance(size, (Sequence, np.ndarray)) else (size,) * ndim
+        whole = all(isinstance(m, (int, np.integer)) and not isinstance(m, bool) for m in sizes)
+        if ndim < 1 or len(sizes) != ndim or not whole or not all(m >= 1 for m in sizes):
+            raise ValueError(
+                f"output_size (={size!r}) must be an integer of at least 1, or one for each of the "
+                f"{ndim} spatial axes of the input (of shape {shape})"
+            )
+        return shape[0], *(int(m) for m in sizes)
+
+    def averages(self, shape: Shape, dtype: Any) -> list[Array]:
+        """For each axis the matrix that averages along it."""
+        sizes = zip(shape[1:], self.output_shape(shape)[1:], strict=True)
+        return [_averages(n, m, np.dtype(dtype)) for n, m in sizes]
+
+    def forward(self, *xs: Array) -> Array:
+        matrices = self.averages(xs[0].shape[1:], xs[0].dtype)
+        return _along_axes(xs[0], matrices)
+
+    def backward(
+        self, xs: tuple[Array, ...], y: Array, grad: Array
+    ) -> tuple[tuple[Array, ...], Gradients]:
+        matrices = self.averages(xs[0].shape[1:], grad.dtype)
+        return (_along_axes(grad, [matrix.T for matrix in matrices]),), {}
+
+
+def _averages(n: int, m: int, dtype: np.dtype[Any]) -> Array:
+    begins = np.arange(m) * n // m
+    ends = -(-(np.arange(m) + 1) * n // m)
+    elements = np.arange(n)
+    met = (begins[:, None] <= elements) & (elements < ends[:, None])
+    ones = met.astype(dtype if dtype.kind in "fcO" else np.float64)
+    return divided(ones, np.broadcast_to((ends - begins)[:, None], ones.shape))
+
+
+def _along_axes(x: Array, matrices: list[Array]) -> Array:
+    for axis, matrix in enumerate(matrices, start=2):
+        x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T, -1, axis)
+    return x
