@@ -414,7 +414,7 @@ def _sparse_gradient(weight: Any, x: Array, grad: Array) -> Any:
     return scipy.sparse.csr_array((data, weight.indices, weight.indptr), shape=weight.shape)
 
 
-AnyAffine = TypeVar("AnyAffine", Conv, ConvTranspose, Dense)
+AnyAffine = TypeVar("AnyAffine", bound=Conv | ConvTranspose | Dense)
 
 
 class BatchNorm(Layer):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
+from .axis import Index
 from .functional import backward as transposed
 from .functional import forward as convolved
 from .geometry import Geometry
@@ -46,25 +48,25 @@ def windows(x: Array, geometry: Geometry) -> Array:
     return columns_of(x, geometry).reshape(len(x), *shape)
 
 
-def inside(geometry: Geometry) -> Array:
-    """Whether each tap of each window lies in the input: ``(taps, *positions)``.
+def one_channel(geometry: Geometry) -> Geometry:
+    """What a pooling layer reads in each channel."""
+    options = {**geometry.options, "groups": 1}
+    return Geometry((1, 1, *geometry.kernel_size), (1, *geometry.spatial_shape), **options)
 
-    Raises
-    ------
-    ValueError
-        If a window has no element, so no largest one and no average.
-    """
-    channel = geometry.spatial_shape
-    one = Geometry(
-        (1, 1, *geometry.kernel_size), (1, *channel), **{**geometry.options, "groups": 1}
-    )
-    found: Array = windows(np.ones((1, 1, *channel), dtype=bool), one)[0, 0]
-    if not found.any(axis=0).all():
+
+def check_windows(geometry: Geometry) -> None:
+    """Refuse a window without an element: it has no largest one and no average."""
+    if not all(len(run.elements) for axis in geometry.axes for run in axis.runs):
         raise ValueError(
             f"padding (={geometry.padding}) must leave an element of the input (of spatial shape "
-            f"{channel}) in each window of kernel_size (={geometry.kernel_size})"
+            f"{geometry.spatial_shape}) in each window of kernel_size (={geometry.kernel_size})"
         )
-    return found
+
+
+def elements(geometry: Geometry) -> Array:
+    """How many elements of the input each window has: ``(*positions,)``."""
+    counts: Array = reduce(np.multiply.outer, [axis.counts() for axis in geometry.axes])
+    return counts
 
 
 class MaxPool(_Pool):
@@ -116,14 +118,16 @@ class MaxPool(_Pool):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         geometry = self.geometry(shapes[0])
-        inside(geometry)
+        check_windows(geometry)
         return geometry.output_shape
 
     def _candidates(self, x: Array) -> tuple[Array, Geometry]:
         geometry = self.geometry(x.shape[1:])
         found = windows(x, geometry)
         if any(low or high for low, high in geometry.padding):
-            found = np.where(inside(geometry), found, _lowest(x.dtype))
+            ones = np.ones((1, 1, *geometry.spatial_shape), dtype=bool)
+            inside = windows(ones, one_channel(geometry))
+            found = np.where(inside, found, _lowest(x.dtype))
         return found, geometry
 
     def forward(self, *xs: Array) -> Array:
@@ -204,9 +208,8 @@ class AvgPool(_Pool):
 
     def counts(self, geometry: Geometry) -> Array:
         """The numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
-        real: Array = inside(geometry).sum(axis=0)
         if not self.count_include_pad:
-            return real
+            return elements(geometry)
         # An input that is as large as the padded one has elements wherever padding counts.
         floor = Geometry.of_pool(
             geometry.input_shape, self.kernel_size, **{**self.options, "ceil_mode": False}
@@ -214,16 +217,14 @@ class AvgPool(_Pool):
         pairs = zip(geometry.axes, floor.axes, strict=True)
         overhang = tuple((0, axis.high - known.high) for axis, known in pairs)
         sizes = tuple(axis.low + axis.size + axis.high for axis in floor.axes)
-        options = {**geometry.options, "groups": 1, "padding": overhang}
-        padded = Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options)
-        counted: Array = inside(padded).sum(axis=0)
-        return counted
+        options = {**one_channel(geometry).options, "padding": overhang}
+        return elements(Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options))
 
     def output_shape(self, *shapes: Shape) -> Shape:
         geometry = self.geometry(shapes[0])
         if any(dilation > 1 for dilation in geometry.dilation):
             raise ValueError("dilation is no option of average pooling")
-        inside(geometry)
+        check_windows(geometry)
         return geometry.output_shape
 
     def forward(self, *xs: Array) -> Array:
@@ -303,10 +304,15 @@ class AdaptiveAvgPool(Layer):
             )
         return shape[0], *(int(m) for m in sizes)
 
+    def bounds(self, shape: Shape) -> list[tuple[Index, Index]]:
+        """For each axis the first element of each window, and the first after it."""
+        sizes = zip(shape[1:], self.output_shape(shape)[1:], strict=True)
+        return [(np.arange(m) * n // m, -(-(np.arange(m) + 1) * n // m)) for n, m in sizes]
+
     def averages(self, shape: Shape, dtype: Any) -> list[Array]:
         """For each axis the matrix that averages along it."""
-        sizes = zip(shape[1:], self.output_shape(shape)[1:], strict=True)
-        return [_averages(n, m, np.dtype(dtype)) for n, m in sizes]
+        each = zip(shape[1:], self.bounds(shape), strict=True)
+        return [_averages(n, begins, ends, np.dtype(dtype)) for n, (begins, ends) in each]
 
     def forward(self, *xs: Array) -> Array:
         matrices = self.averages(xs[0].shape[1:], xs[0].dtype)
@@ -319,11 +325,8 @@ class AdaptiveAvgPool(Layer):
         return (_along_axes(grad, [matrix.T for matrix in matrices]),), {}
 
 
-def _averages(n: int, m: int, dtype: np.dtype[Any]) -> Array:
-    begins = np.arange(m) * n // m
-    ends = -(-(np.arange(m) + 1) * n // m)
-    elements = np.arange(n)
-    met = (begins[:, None] <= elements) & (elements < ends[:, None])
+def _averages(n: int, begins: Index, ends: Index, dtype: np.dtype[Any]) -> Array:
+    met = (begins[:, None] <= np.arange(n)) & (np.arange(n) < ends[:, None])
     ones = met.astype(dtype if dtype.kind in "fcO" else np.float64)
     return divided(ones, np.broadcast_to((ends - begins)[:, None], ones.shape))
 

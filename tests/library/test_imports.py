@@ -32,6 +32,7 @@ LAYERS = [
     "train",
     "maps",
     "tournament",
+    "plan",
     "convert",
     "rounding",
     "slide",
@@ -122,6 +123,10 @@ def test_the_public_names_are_those_of_the_contract():
         "singular_values",
         "tap_matrix",
         "NotAConvolution",
+        "Network",
+        "UnsupportedLayer",
+        "to_cnn",
+        "to_mlp",
     }
     assert names <= set(equivlib.__all__)
     assert all(hasattr(equivlib, name) for name in equivlib.__all__)
