@@ -68,6 +68,13 @@ class UnsupportedLayer(ValueError):
     """A layer that is equal to no network of Dense and ReLU; the message says which and why."""
 
 
+def unsupported(net: Network, position: int) -> UnsupportedLayer:
+    """The error that names a layer and why it has no equal."""
+    layer, unknown = net.layers[position], "no rule is known for it"
+    reason = next((why for kind, why in REASONS.items() if isinstance(layer, kind)), unknown)
+    return UnsupportedLayer(f"{net.label(position)} has no equal of Dense and ReLU: {reason}")
+
+
 def network_dtype(net: Network) -> DType:
     """The type that holds the numbers of all layers, averages included."""
     arrays: list[Any] = [value for _, _, value in net.parameters()]
@@ -115,13 +122,9 @@ class Plan:
         self._finish(len(net.layers) - 1)
 
     def _add(self, position: int, layer: Layer) -> None:
-        reason = next((why for kind, why in REASONS.items() if isinstance(layer, kind)), None)
         rule = next((rule for kind, rule in RULES.items() if isinstance(layer, kind)), None)
-        if reason or rule is None:
-            raise UnsupportedLayer(
-                f"{self.net.label(position)} has no equal of Dense and ReLU: "
-                f"{reason or 'no rule is known for it'}"
-            )
+        if rule is None:
+            raise unsupported(self.net, position)
         self.values[position] = rule(self, position, layer)
         self._drop(position)
 

@@ -292,7 +292,6 @@ def exact_network():
             AdaptiveAvgPool((3, 2)),
             Flatten(),
             Dense(fractions(3, 12, seed=6), fractions(3)),
-            ReLU(),
         ],
         (1, 4, 4),
     )
