@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from .geometry import checked_shape
 from .linear import (
+    Arrays,
     BatchNorm,
     Conv,
     ConvTranspose,
@@ -64,10 +65,8 @@ class ReLU(Layer):
         y: Array = np.maximum(xs[0], 0)
         return y
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        return (np.where(xs[0] > 0, grad, 0),), {}
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (np.where(xs[0] > 0, grad, 0),)
 
 
 class LeakyReLU(Layer):
@@ -103,10 +102,8 @@ class LeakyReLU(Layer):
         y: Array = np.where(xs[0] > 0, xs[0], exact_scalar(self.slope, xs[0]) * xs[0])
         return y
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        return (np.where(xs[0] > 0, grad, exact_scalar(self.slope, grad) * grad),), {}
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (np.where(xs[0] > 0, grad, exact_scalar(self.slope, grad) * grad),)
 
 
 class ReLU6(Layer):
@@ -129,10 +126,8 @@ class ReLU6(Layer):
         y: Array = np.minimum(np.maximum(xs[0], 0), 6)
         return y
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        return (np.where((xs[0] > 0) & (xs[0] < 6), grad, 0),), {}
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (np.where((xs[0] > 0) & (xs[0] < 6), grad, 0),)
 
 
 class Sigmoid(Layer):
@@ -153,10 +148,8 @@ class Sigmoid(Layer):
         y: Array = (1 + np.tanh(xs[0] / 2)) / 2  # which never overflows
         return y
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        return (grad * y * (1 - y),), {}
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (grad * y * (1 - y),)
 
 
 class Tanh(Layer):
@@ -175,10 +168,8 @@ class Tanh(Layer):
     def forward(self, *xs: Array) -> Array:
         return np.tanh(xs[0])
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        return (grad * (1 - y * y),), {}
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (grad * (1 - y * y),)
 
 
 class Softmax(Layer):
@@ -200,10 +191,8 @@ class Softmax(Layer):
         y: Array = powers / powers.sum(axis=1, keepdims=True)
         return y
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        return (y * (grad - (grad * y).sum(axis=1, keepdims=True)),), {}
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (y * (grad - (grad * y).sum(axis=1, keepdims=True)),)
 
 
 class Flatten(Layer):
@@ -222,10 +211,8 @@ class Flatten(Layer):
     def forward(self, *xs: Array) -> Array:
         return xs[0].reshape(len(xs[0]), math.prod(xs[0].shape[1:]))
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        return (grad.reshape(xs[0].shape),), {}
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (grad.reshape(xs[0].shape),)
 
 
 class Add(Layer):
@@ -267,10 +254,8 @@ class Add(Layer):
             total = total + x
         return total
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        return (grad,) * len(xs), {}
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (grad,) * len(xs)
 
 
 class Network:
@@ -386,11 +371,8 @@ class Network:
         """Shape of the output, without batch."""
         return self.shapes[-1]
 
-    def __call__(self, x: ArrayLike) -> Array:
-        """Apply the network to ``x`` of shape ``(*batch, *input_shape)``.
-
-        The outputs of all layers are kept for :meth:`backward` until the next call.
-        """
+    def samples(self, x: ArrayLike) -> tuple[Array, Shape]:
+        """``x`` with its batch axes made one, and what they were."""
         array = as_array("x", x)
         split = array.ndim - len(self.input_shape)
         if split < 0 or array.shape[split:] != self.input_shape:
@@ -399,23 +381,33 @@ class Network:
                 f"(={self.input_shape})"
             )
         batch = array.shape[:split]
-        values = [array.reshape(math.prod(batch), *self.input_shape)]
+        return array.reshape(math.prod(batch), *self.input_shape), batch
+
+    def __call__(self, x: ArrayLike) -> Array:
+        """Apply the network to ``x`` of shape ``(*batch, *input_shape)``.
+
+        The outputs of all layers are kept for :meth:`backward` until the next call.
+        """
+        samples, batch = self.samples(x)
+        values = [samples]
         for position, layer in enumerate(self.layers):
             values.append(layer.forward(*(values[s + 1] for s in self.sources(position))))
         self._batch, self._values = batch, values
         return values[-1].reshape(*batch, *self.output_shape)
 
-    def backward(self, grad: ArrayLike) -> Array:
+    def backward(self, grad: ArrayLike, *, to_input: bool = True) -> Array | None:
         """Gradients by the chain rule, for the last input that the network was called with.
 
         Parameters
         ----------
         grad : array_like, of the shape of the output
             Gradient of a number with respect to the output.
+        to_input : bool, default True
+            Whether the gradient with respect to the input is wanted. Training does without.
 
         Returns
         -------
-        ndarray, of the shape of the input
+        ndarray, of the shape of the input, or None if it is not wanted
             Gradient with respect to the input. Those of the parameters are in ``gradients``.
         """
         if not self._values:
@@ -431,16 +423,16 @@ class Network:
         grads[-1] = array.reshape(values[-1].shape)
         gradients: list[Gradients] = []
         for position in reversed(range(len(self.layers))):
-            read = [s + 1 for s in self.sources(position)]
-            xs = tuple(values[index] for index in read)
-            layer, y, given = self.layers[position], values[position + 1], grads[position + 1]
-            back, of_params = layer.backward(xs, y, given)
-            gradients.append(of_params)
-            for index, part in zip(read, back, strict=True):
-                grads[index] = part if grads[index] is None else grads[index] + part
+            sources, layer = self.sources(position), self.layers[position]
+            given = tuple(values[s + 1] for s in sources), values[position + 1], grads[position + 1]
+            gradients.append(layer.parameter_gradients(*given))
+            if to_input or max(sources) >= 0:
+                for source, part in zip(sources, layer.backward(*given), strict=True):
+                    so_far = grads[source + 1]
+                    grads[source + 1] = part if so_far is None else so_far + part
         self.gradients = tuple(reversed(gradients))
-        if grads[0] is None:  # no layer reads the input
-            grads[0] = np.zeros_like(values[0])
+        if not to_input:
+            return None
         return np.asarray(grads[0]).reshape(*self._batch, *self.input_shape)
 
     def parameters(self) -> Iterator[tuple[int, str, Any]]:

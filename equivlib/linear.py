@@ -18,6 +18,7 @@ from .geometry import Geometry
 from .patches import Array, as_array
 
 Shape: TypeAlias = tuple[int, ...]
+Arrays: TypeAlias = tuple[Array, ...]
 Gradients: TypeAlias = dict[str, Any]
 
 #: Sums of products that a sparse weight gradient makes at a time, to bound the scratch memory.
@@ -27,7 +28,8 @@ BLOCK = 2**22
 class Layer:
     r"""One layer: a function of arrays ``(batch, *shape)``, channels first.
 
-    Every layer has the same five members.
+    Every layer has the same members. A new kind of layer defines those of the methods that differ
+    from here.
 
     Attributes
     ----------
@@ -45,7 +47,9 @@ class Layer:
         The output ``(batch, *output_shape)``. Integers and exact objects stay exact.
     backward(xs, y, grad)
         With ``y = forward(*xs)`` and ``grad`` the gradient of a number with respect to ``y``: its
-        gradients with respect to each of ``xs``, and to ``params`` by name.
+        gradient with respect to each of ``xs``.
+    parameter_gradients(xs, y, grad)
+        The same with respect to each of ``params``, by name.
     """
 
     def __init__(self, *, source: int | None = None) -> None:
@@ -60,11 +64,13 @@ class Layer:
         """Apply the layer to a batch."""
         raise NotImplementedError
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        """Gradients with respect to the inputs and the parameters."""
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        """Gradients with respect to the inputs."""
         raise NotImplementedError
+
+    def parameter_gradients(self, xs: Arrays, y: Array, grad: Array) -> Gradients:
+        """Gradients with respect to the parameters: none, unless a layer has some."""
+        return {}
 
     def details(self) -> list[str]:
         """What the representation tells besides the name."""
@@ -114,10 +120,16 @@ class _Affine(Layer):
         """The bias, if there is one."""
         return self.params.get("bias")
 
-    def _with_bias_gradient(self, gradients: Gradients, grad: Array) -> Gradients:
-        if self.bias is not None:
+    def parameter_gradients(self, xs: Arrays, y: Array, grad: Array) -> Gradients:
+        gradients: Gradients = {}
+        if "weight" in self.params:
+            gradients["weight"] = self._weight_gradient(xs[0], grad)
+        if "bias" in self.params:
             gradients["bias"] = grad.sum(axis=(0, *range(2, grad.ndim)))
         return gradients
+
+    def _weight_gradient(self, x: Array, grad: Array) -> Any:
+        raise NotImplementedError
 
 
 def checked_vector(name: str, value: ArrayLike, length: int, what: str) -> Array:
@@ -138,6 +150,12 @@ def _checked_kernel(weight: ArrayLike) -> Array:
             "spatial axis, none empty"
         )
     return kernel
+
+
+def _common(weight: Array, grad: Array) -> Arrays:
+    """Both arrays with the dtype of their products."""
+    dtype = np.result_type(weight, grad)
+    return weight.astype(dtype, copy=False), grad.astype(dtype, copy=False)
 
 
 def _given(options: dict[str, Any]) -> list[str]:
@@ -174,8 +192,7 @@ class Conv(_Affine):
     >>> import numpy as np
     >>> layer = Conv([[[-1, 1]]])
     >>> x, g = np.array([[[1, 2, 4]]]), np.array([[[1, 10]]])
-    >>> y = layer.forward(x)
-    >>> _, gradients = layer.backward((x,), y, g)
+    >>> gradients = layer.parameter_gradients((x,), layer.forward(x), g)
     >>> gradients["weight"]
     array([[[21, 42]]])
 
@@ -210,14 +227,12 @@ class Conv(_Affine):
     def forward(self, *xs: Array) -> Array:
         return conv(xs[0], self.weight, self.bias, **self.options)
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        geometry = self.geometry(xs[0].shape[1:])
-        dtype = np.result_type(self.weight, grad)
-        weight, grad = self.weight.astype(dtype, copy=False), grad.astype(dtype, copy=False)
-        gradients = {"weight": weight_gradient(xs[0], grad, geometry)}
-        return (transposed(grad, weight, geometry),), self._with_bias_gradient(gradients, grad)
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        weight, grad = _common(self.weight, grad)
+        return (transposed(grad, weight, self.geometry(xs[0].shape[1:])),)
+
+    def _weight_gradient(self, x: Array, grad: Array) -> Any:
+        return weight_gradient(x, grad, self.geometry(x.shape[1:]))
 
 
 class ConvTranspose(_Affine):
@@ -292,19 +307,17 @@ class ConvTranspose(_Affine):
     def forward(self, *xs: Array) -> Array:
         return conv_transpose(xs[0], self.weight, self.bias, **self.options)
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        (x,) = xs
-        geometry = self.geometry(x.shape[1:])
-        dtype = np.result_type(self.weight, grad)
-        weight, grad = self.weight.astype(dtype, copy=False), grad.astype(dtype, copy=False)
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        weight, grad = _common(self.weight, grad)
+        shape = xs[0].shape[1:]
+        back = convolved(grad, weight, self.geometry(shape))
         # The convolution may have a few outputs more than there are inputs here (output_padding).
+        return (back[(slice(None), *(slice(n) for n in shape))],)
+
+    def _weight_gradient(self, x: Array, grad: Array) -> Any:
+        geometry = self.geometry(x.shape[1:])
         missing = [(0, n - m) for n, m in zip(geometry.output_shape, x.shape[1:], strict=True)]
-        read = tuple(slice(n) for n in x.shape[1:])
-        gradients = {"weight": weight_gradient(grad, np.pad(x, [(0, 0), *missing]), geometry)}
-        back = convolved(grad, weight, geometry)[(slice(None), *read)]
-        return (back,), self._with_bias_gradient(gradients, grad)
+        return weight_gradient(grad, np.pad(x, [(0, 0), *missing]), geometry)
 
 
 class Dense(_Affine):
@@ -391,16 +404,13 @@ class Dense(_Affine):
         y: Array = (self.weight @ xs[0].T).T
         return y if self.bias is None else y + self.bias
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
-        (x,), weight = xs, self.weight
-        gradients: Gradients = {}
-        if scipy.sparse.issparse(weight):
-            gradients["weight"] = _sparse_gradient(weight, x, grad)
-        elif "weight" in self.params:
-            gradients["weight"] = grad.T @ x
-        return ((weight.T @ grad.T).T,), self._with_bias_gradient(gradients, grad)
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return ((self.weight.T @ grad.T).T,)
+
+    def _weight_gradient(self, x: Array, grad: Array) -> Any:
+        if scipy.sparse.issparse(self.weight):
+            return _sparse_gradient(self.weight, x, grad)
+        return grad.T @ x
 
 
 def _sparse_gradient(weight: Any, x: Array, grad: Array) -> Any:
@@ -499,13 +509,13 @@ class BatchNorm(Layer):
         y: Array = xs[0] * _per_channel(self.scale, xs[0]) + _per_channel(self.shift, xs[0])
         return y
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (grad * _per_channel(self.scale, grad),)
+
+    def parameter_gradients(self, xs: Arrays, y: Array, grad: Array) -> Gradients:
         axes = (0, *range(2, grad.ndim))
         normal = (xs[0] - _per_channel(self.mean, xs[0])) / _per_channel(self._deviation, xs[0])
-        gradients = {"gamma": (grad * normal).sum(axis=axes), "beta": grad.sum(axis=axes)}
-        return (grad * _per_channel(self.scale, grad),), gradients
+        return {"gamma": (grad * normal).sum(axis=axes), "beta": grad.sum(axis=axes)}
 
     def folded(self, layer: AnyAffine) -> AnyAffine:
         r"""``layer`` followed by this one, as a single layer.

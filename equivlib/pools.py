@@ -14,7 +14,7 @@ from .axis import Index
 from .functional import backward as transposed
 from .functional import forward as convolved
 from .geometry import Geometry
-from .linear import Gradients, Layer, Shape
+from .linear import Arrays, Layer, Shape
 from .patches import Array, columns_of, image_of
 
 
@@ -134,14 +134,12 @@ class MaxPool(_Pool):
         y: Array = self._candidates(xs[0])[0].max(axis=2)
         return y
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
         found, geometry = self._candidates(xs[0])
         chosen = found.argmax(axis=2)[:, :, None]
         columns = np.zeros(found.shape, dtype=grad.dtype)
         np.put_along_axis(columns, chosen, grad[:, :, None], axis=2)
-        return (image_of(columns, geometry),), {}
+        return (image_of(columns, geometry),)
 
 
 def _lowest(dtype: np.dtype[Any]) -> Any:
@@ -232,13 +230,11 @@ class AvgPool(_Pool):
         ones = np.ones(geometry.weight_shape, dtype=xs[0].dtype)
         return divided(convolved(xs[0], ones, geometry), self.counts(geometry))
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
         geometry = self.geometry(xs[0].shape[1:])
         shares = divided(grad, self.counts(geometry))
         ones = np.ones(geometry.weight_shape, dtype=shares.dtype)
-        return (transposed(shares, ones, geometry),), {}
+        return (transposed(shares, ones, geometry),)
 
 
 def divided(total: Array, counts: Array) -> Array:
@@ -318,11 +314,9 @@ class AdaptiveAvgPool(Layer):
         matrices = self.averages(xs[0].shape[1:], xs[0].dtype)
         return _along_axes(xs[0], matrices)
 
-    def backward(
-        self, xs: tuple[Array, ...], y: Array, grad: Array
-    ) -> tuple[tuple[Array, ...], Gradients]:
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
         matrices = self.averages(xs[0].shape[1:], grad.dtype)
-        return (_along_axes(grad, [matrix.T for matrix in matrices]),), {}
+        return (_along_axes(grad, [matrix.T for matrix in matrices]),)
 
 
 def _averages(n: int, begins: Index, ends: Index, dtype: np.dtype[Any]) -> Array:

@@ -46,7 +46,7 @@ from .layers import (
     ReLU,
     ReLU6,
 )
-from .patches import Array, as_array
+from .patches import Array
 from .plan import unsupported
 
 
@@ -92,11 +92,8 @@ def error_bound(net: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Ar
     >>> bool(np.isclose(error_bound(net, [[5.0, 7.0]]), 2 * one_way, rtol=1e-9).all())
     True
     """
-    array = as_array("x", x)
-    split = array.ndim - len(net.input_shape)
-    batch = array.shape[:split]
-    samples = abs(array.astype(np.float64).reshape(math.prod(batch), *net.input_shape))
-    sizes = {-1: Size(samples, 0)}
+    samples, batch = net.samples(x)
+    sizes = {-1: Size(_absolute(samples), 0)}
     for position, layer in enumerate(net.layers):
         rule = next((rule for kind, rule in RULES.items() if isinstance(layer, kind)), None)
         if rule is None:

@@ -92,7 +92,7 @@ def agrees_with_torch(torch, layer, function, x):
     np.testing.assert_allclose(y, expected.detach().numpy(), rtol=1e-11, atol=1e-11)
     grad = normal(*y.shape, seed=7)
     expected.backward(torch.tensor(grad))
-    (back,), gradients = layer.backward((x,), y, grad)
+    (back,), gradients = layer.backward((x,), y, grad), layer.parameter_gradients((x,), y, grad)
     np.testing.assert_allclose(back, leaf.grad.numpy(), rtol=1e-11, atol=1e-11)
     assert gradients.keys() == params.keys()
     for name, p in params.items():
@@ -189,8 +189,9 @@ def test_a_sparse_weight_gives_what_the_dense_one_gives_and_gradients_where_it_s
     full, sparse = Dense(dense, bias), Dense(scipy.sparse.csr_array(dense), bias)
     y = full.forward(x)
     np.testing.assert_allclose(sparse.forward(x), y, rtol=1e-12)
-    (back,), gradients = full.backward((x,), y, grad)
-    (sparse_back,), sparse_gradients = sparse.backward((x,), y, grad)
+    (back,), (sparse_back,) = full.backward((x,), y, grad), sparse.backward((x,), y, grad)
+    gradients = full.parameter_gradients((x,), y, grad)
+    sparse_gradients = sparse.parameter_gradients((x,), y, grad)
     np.testing.assert_allclose(sparse_back, back, rtol=1e-12)
     stored = sparse_gradients["weight"]
     assert stored.nnz == np.count_nonzero(dense) > 0
@@ -208,10 +209,10 @@ def test_an_operator_as_weight_is_applied_both_ways_and_has_no_gradient():
     expected = conv.forward(x)
     np.testing.assert_allclose(y - layer.bias, expected.reshape(4, -1), atol=1e-12)
     grad = normal(*expected.shape)
-    (back,), gradients = layer.backward((x.reshape(4, -1),), y, grad.reshape(4, -1))
-    (conv_back,), _ = conv.backward((x,), expected, grad)
+    given = (x.reshape(4, -1),), y, grad.reshape(4, -1)
+    (back,), (conv_back,) = layer.backward(*given), conv.backward((x,), expected, grad)
     np.testing.assert_allclose(back, conv_back.reshape(4, -1), atol=1e-12)
-    assert gradients.keys() == {"bias"}
+    assert layer.parameter_gradients(*given).keys() == {"bias"}
 
 
 def test_the_gradient_of_a_weight_is_the_dense_gradient_summed_over_ties():
@@ -223,7 +224,7 @@ def test_the_gradient_of_a_weight_is_the_dense_gradient_summed_over_ties():
     y = layer.forward(x)
     grad = normal(*y.shape, seed=1)
     dense = grad.reshape(4, -1).T @ x.reshape(4, -1)
-    ours = layer.backward((x,), y, grad)[1]["weight"]
+    ours = layer.parameter_gradients((x,), y, grad)["weight"]
     for tap in np.ndindex(weight.shape):
         ties = tap_matrix(tap, weight.shape, x.shape[1:], **options)
         np.testing.assert_allclose(ours[tap], (ties * dense).sum(), rtol=1e-12)
@@ -320,7 +321,8 @@ EXACT = [
 def test_fractions_stay_exact_forward_and_backward(layer):
     x = fractions(2, 2, 4, 5, seed=1)
     y = layer.forward(x)
-    (back,), gradients = layer.backward((x,), y, fractions(*y.shape, seed=2))
+    given = (x,), y, fractions(*y.shape, seed=2)
+    (back,), gradients = layer.backward(*given), layer.parameter_gradients(*given)
     for array in (y, back, *gradients.values()):
         assert all(isinstance(value, (Fraction, int)) for value in array.flat)
     floats = type(layer).__new__(type(layer))
@@ -411,6 +413,18 @@ def test_any_number_of_batch_axes_is_taken():
     assert net.backward(y).shape == x.shape
     np.testing.assert_allclose(net(x[1, 2]), y[1, 2], rtol=1e-12)
     assert net(np.empty((0, 1, 5))).shape == (0, 3)
+
+
+def test_the_gradient_of_the_input_can_be_left_out():
+    net = small_networks()["residual block"]
+    x = distinct(2, *net.input_shape)
+    y = net(x)
+    net.backward(y)
+    expected = net.gradients
+    assert net.backward(y, to_input=False) is None
+    for ours, theirs in zip(net.gradients, expected, strict=True):
+        assert ours.keys() == theirs.keys()
+        assert all((ours[name] == theirs[name]).all() for name in ours)
 
 
 def test_a_shortcut_in_a_shortcut_is_the_formula():
