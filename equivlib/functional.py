@@ -135,11 +135,13 @@ def weight_gradient(x: Array, grad: Array, geometry: Geometry) -> Array:
     rows = math.prod(geometry.weight_shape[1:])
     total = np.zeros((groups, per_group, rows), dtype=np.result_type(x, grad))
     step = _samples_at_once(geometry, x)
+    tile = np.empty((step, groups, rows, places), dtype=x.dtype)
     for start in range(0, len(x), step):
-        columns = columns_of(x[start : start + step], geometry)
-        samples = grad[start : start + step].reshape(-1, groups, per_group, places)
-        columns = columns.reshape(len(samples), groups, rows, places)
-        total += np.matmul(samples, columns.swapaxes(2, 3)).sum(axis=0)
+        samples = x[start : start + step]
+        columns = tile[: len(samples)]
+        columns_of(samples, geometry, into=columns)
+        grads = grad[start : start + step].reshape(-1, groups, per_group, places)
+        total += np.matmul(grads, columns.swapaxes(2, 3)).sum(axis=0)
     return total.reshape(geometry.weight_shape)
 
 

@@ -136,9 +136,12 @@ class MaxPool(_Pool):
 
     def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
         found, geometry = self._candidates(xs[0])
-        chosen = found.argmax(axis=2)[:, :, None]
         columns = np.zeros(found.shape, dtype=grad.dtype)
-        np.put_along_axis(columns, chosen, grad[:, :, None], axis=2)
+        waiting = np.ones(y.shape, dtype=bool)
+        for tap in range(found.shape[2]):
+            chosen = waiting & (found[:, :, tap] == y)
+            np.copyto(columns[:, :, tap], grad, where=chosen)
+            waiting &= ~chosen
         return (image_of(columns, geometry),)
 
 

@@ -295,9 +295,9 @@ def fit(
             f"x (of shape {inputs.shape}) must be (samples, *input_shape) with input_shape "
             f"(={net.input_shape}), and targets (of shape {wanted.shape}) as many, at least one"
         )
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{name} (={value!r}) must be an integer of at least 1")
+    for name, count in (("epochs", epochs), ("batch_size", batch_size)):
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+            raise ValueError(f"{name} (={count!r}) must be an integer of at least 1")
     rng = np.random.default_rng(seed)
     means = []
     for epoch in range(epochs):
