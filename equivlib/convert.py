@@ -34,13 +34,10 @@ def to_mlp(
     It has only :class:`Dense` layers, with sparse weights, and :class:`ReLU`. Affine layers are
     their matrices. The others are these combinations of ReLU:
 
-    ================ =============================================================
-    LeakyReLU        ``relu(x) - slope * relu(-x)``
-    ReLU6            ``relu(x) - relu(x - 6)``
-    MaxPool          a tournament of ``max(a, b) = b + relu(a - b)``
-    a shortcut past  ``v = relu(v) - relu(-v)``, or v itself where it cannot be
-    a ReLU           negative
-    ================ =============================================================
+    - LeakyReLU: ``relu(x) - slope * relu(-x)``;
+    - ReLU6: ``relu(x) - relu(x - 6)``;
+    - MaxPool: a tournament of ``max(a, b) = b + relu(a - b)``;
+    - a shortcut past a ReLU: ``v = relu(v) - relu(-v)``, or v itself where it cannot be negative.
 
     Parameters
     ----------
@@ -112,6 +109,12 @@ def to_mlp(
         raise ValueError(
             "merge (=True) multiplies matrices and matrix_free (=True) builds none: choose one"
         )
+    for position, layer in enumerate(net.layers):
+        if isinstance(layer, Dense) and "weight" not in layer.params and not matrix_free:
+            raise ValueError(
+                f"{net.label(position)} has an operator as weight: there are no numbers to store, "
+                "but matrix_free=True applies it"
+            )
     number = network_dtype(net) if dtype is None else np.dtype(dtype)
     plan = Plan(net, number, math.inf if matrix_free else max_bytes)
     layers: list[Layer] = []

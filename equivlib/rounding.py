@@ -4,10 +4,10 @@ Both compute the same numbers in another order. Let u be the unit roundoff and
 :math:`\gamma_k = k u / (1 - k u)`. Then:
 
 1. A sum of n products, in any order, is off by at most :math:`\gamma_n \sum |w_i| |x_i|`
-   ([1]_, section 3.1). With a bias that is n + 1.
+   (Higham, section 3.1). With a bias that is n + 1.
 2. So if each :math:`\hat x_i` is off by at most :math:`\gamma_k a_i`, where :math:`|x_i| \le a_i`,
    the computed :math:`y = W x + b` is off by at most :math:`\gamma_{k + n + 1} (|W| a + |b|)`, by
-   :math:`\gamma_k + \gamma_n + \gamma_k \gamma_n \le \gamma_{k + n}` ([1]_, lemma 3.3). A weight
+   :math:`\gamma_k + \gamma_n + \gamma_k \gamma_n \le \gamma_{k + n}` (Higham, lemma 3.3). A weight
    that is itself rounded j times adds j to the index.
 3. ReLU and the maximum do not enlarge an error: :math:`|\max(x, 0) - \max(y, 0)| \le |x - y|`.
 
@@ -15,9 +15,8 @@ So one pass with absolute weights gives a, and along it the roundings k are coun
 output is within :math:`\gamma_k a` of the exact one. Every rule counts what the network does and
 what the perceptron does, whichever is more, so that both are within it.
 
-References
-----------
-.. [1] N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM, 2002, ch. 3.
+The sections are those of N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed.,
+SIAM, 2002.
 """
 
 from __future__ import annotations

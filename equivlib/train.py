@@ -146,7 +146,7 @@ class SGD:
 
 
 class Adam:
-    r"""Steps of about the learning rate, whatever the size of the gradient [1]_.
+    r"""Steps of about the learning rate, whatever the size of the gradient.
 
     .. math:: m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
               v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
@@ -164,7 +164,7 @@ class Adam:
 
     References
     ----------
-    .. [1] D. P. Kingma and J. Ba, "Adam: A method for stochastic optimization", ICLR 2015.
+    D. P. Kingma and J. Ba, "Adam: A method for stochastic optimization", ICLR 2015.
 
     Examples
     --------
@@ -349,7 +349,7 @@ def predict(net: Network, x: ArrayLike, *, batch_size: int = 256) -> Array:
 def he_normal(
     shape: Sequence[int], seed: int | np.random.Generator = 0, dtype: DTypeLike = np.float32
 ) -> Array:
-    r"""Random weights with which ReLU layers keep the size of what passes through [1]_.
+    r"""Random weights with which ReLU layers keep the size of what passes through.
 
     Normally distributed with standard deviation :math:`\sqrt{2 / n}`, n the number of inputs of one
     output: ``prod(shape[1:])``.
@@ -364,7 +364,7 @@ def he_normal(
 
     References
     ----------
-    .. [1] K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers", ICCV 2015.
+    K. He, X. Zhang, S. Ren and J. Sun, "Delving deep into rectifiers", ICCV 2015.
 
     Examples
     --------

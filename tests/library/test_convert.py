@@ -495,5 +495,9 @@ def test_kernels_that_are_too_large_are_refused():
 
 def test_a_weight_that_is_not_built_cannot_become_a_kernel():
     mlp = to_mlp(Network([Conv(whole(2, 1, 3))], (1, 9)), matrix_free=True)
-    with pytest.raises(ValueError, match=r"layer 0 \(Dense\) has an operator as weight"):
-        to_cnn(mlp)
+    for call in (to_cnn, to_mlp):
+        with pytest.raises(ValueError, match=r"layer 0 \(Dense\) has an operator as weight"):
+            call(mlp)
+    x = inputs(mlp)
+    again = to_mlp(Network([*mlp.layers, ReLU()], (9,)), matrix_free=True)
+    np.testing.assert_array_equal(again(x), mlp(x).clip(0))
