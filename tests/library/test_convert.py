@@ -146,6 +146,12 @@ NETWORKS = {
     "MobileNet": mobilenet,
     "normalised before the activation": before_activation,
     "branches": branches,
+    "a convolution that is read with and without its normalisation": lambda: Network(
+        [Conv(whole(2, 1, 3)), norm(2), Add(0, 1)], (1, 7)
+    ),
+    "a leaky activation carried past another": lambda: Network(
+        [LeakyReLU(0.5), Conv(whole(2, 2, 3), padding=1), ReLU(), Add(2, 0)], (2, 5)
+    ),
     "one axis": lambda: Network(
         [Conv(whole(3, 1, 5), stride=2), norm(3), LeakyReLU(0.5), MaxPool(3, stride=2), AvgPool(4)],
         (1, 33),
@@ -368,6 +374,13 @@ def test_a_shortcut_that_may_be_negative_costs_two():
     assert [a.stored - b.stored for a, b in zip(table, without, strict=False)] == [36, 0, 36]
     assert table[3].stored == 3 * elements  # one for the branch, two for the shortcut
     assert [cost.depth for cost in table] == [1, 1, 1, 1]
+
+
+def test_what_changes_nothing_disappears():
+    layers = [ReLU(), ReLU(), Flatten(), LeakyReLU(), Flatten()]
+    net = Network(layers, (2, 3))
+    assert names(to_mlp(net)) == "ReLU"
+    assert [cost.depth for cost in conversion_table(net)] == [1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(("window", "rounds"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (9, 4)])
