@@ -15,7 +15,7 @@ from .functional import backward as transposed
 from .functional import forward as convolved
 from .geometry import Geometry
 from .linear import Arrays, Layer, Shape
-from .patches import Array, columns_of, image_of
+from .patches import Array, taps
 
 
 class _Pool(Layer):
@@ -40,12 +40,6 @@ class _Pool(Layer):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return self.geometry(shapes[0]).output_shape
-
-
-def windows(x: Array, geometry: Geometry) -> Array:
-    """The window of each output: ``(batch, channels, taps, *positions)``, 0 in padding."""
-    shape = (geometry.in_channels, math.prod(geometry.kernel_size), *geometry.output_shape[1:])
-    return columns_of(x, geometry).reshape(len(x), *shape)
 
 
 def one_channel(geometry: Geometry) -> Geometry:
@@ -121,33 +115,39 @@ class MaxPool(_Pool):
         check_windows(geometry)
         return geometry.output_shape
 
-    def _candidates(self, x: Array) -> tuple[Array, Geometry]:
-        geometry = self.geometry(x.shape[1:])
-        found = windows(x, geometry)
-        if any(low or high for low, high in geometry.padding):
-            ones = np.ones((1, 1, *geometry.spatial_shape), dtype=bool)
-            inside = windows(ones, one_channel(geometry))
-            found = np.where(inside, found, _lowest(x.dtype))
-        return found, geometry
+    def _padded(self, shape: Shape) -> Geometry:
+        """The same windows on an input that is as large as the padded one, so without padding."""
+        geometry = self.geometry(shape)
+        sizes = (axis.low + axis.size + axis.high for axis in geometry.axes)
+        options = {**geometry.options, "padding": 0}
+        return Geometry(geometry.weight_shape, (shape[0], *sizes), **options)
+
+    def _pad(self, x: Array) -> Array:
+        padding = self.geometry(x.shape[1:]).padding
+        if not any(low or high for low, high in padding):
+            return x
+        lowest = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -math.inf
+        return np.pad(x, [(0, 0), (0, 0), *padding], constant_values=lowest)
 
     def forward(self, *xs: Array) -> Array:
-        y: Array = self._candidates(xs[0])[0].max(axis=2)
+        padded = self._pad(xs[0])
+        views = (padded[places] for _, places in taps(self._padded(xs[0].shape[1:])))
+        y: Array = next(views).copy()
+        for view in views:
+            np.maximum(y, view, out=y)
         return y
 
     def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
-        found, geometry = self._candidates(xs[0])
-        columns = np.zeros(found.shape, dtype=grad.dtype)
+        padded = self._pad(xs[0])
+        back = np.zeros(padded.shape, dtype=grad.dtype)
         waiting = np.ones(y.shape, dtype=bool)
-        for tap in range(found.shape[2]):
-            chosen = waiting & (found[:, :, tap] == y)
-            np.copyto(columns[:, :, tap], grad, where=chosen)
+        for _, places in taps(self._padded(xs[0].shape[1:])):
+            chosen = waiting & (padded[places] == y)
+            back[places] += np.where(chosen, grad, 0)
             waiting &= ~chosen
-        return (image_of(columns, geometry),)
-
-
-def _lowest(dtype: np.dtype[Any]) -> Any:
-    """A number that is never chosen where there is another."""
-    return np.iinfo(dtype).min if dtype.kind in "iu" else -math.inf
+        each = zip(self.geometry(xs[0].shape[1:]).padding, xs[0].shape[2:], strict=True)
+        inside = (slice(low, low + size) for (low, _), size in each)
+        return (back[(slice(None), slice(None), *inside)],)
 
 
 class AvgPool(_Pool):

@@ -514,3 +514,98 @@ def test_a_weight_that_is_not_built_cannot_become_a_kernel():
     x = inputs(mlp)
     again = to_mlp(Network([*mlp.layers, ReLU()], (9,)), matrix_free=True)
     np.testing.assert_array_equal(again(x), mlp(x).clip(0))
+
+
+# --- random networks ----------------------------------------------------------------------------
+
+
+def random_layer(rng, shapes, source):
+    """A random layer for one of the values that there are, or a sum of two of one shape."""
+    shape, seed = shapes[source + 1], int(rng.integers(10**6))
+    channels, ndim = shape[0], len(shape) - 1
+    kind = rng.choice(
+        [
+            "conv",
+            "transposed",
+            "norm",
+            "relu",
+            "leaky",
+            "relu6",
+            "max",
+            "average",
+            "adaptive",
+            "add",
+        ]
+    )
+    kernel = tuple(int(k) for k in rng.integers(1, 4, ndim))
+    options = {"stride": int(rng.integers(1, 3)), "padding": int(rng.integers(0, 2))}
+    if kind == "conv":
+        out, groups = (channels, channels) if rng.integers(2) else (int(rng.integers(1, 3)), 1)
+        weight = whole(out, channels // groups, *kernel, seed=seed).clip(-1, 1)
+        return Conv(weight, whole(out, seed=seed), groups=groups, source=source, **options)
+    if kind == "transposed":
+        weight = whole(channels, 1, *kernel, seed=seed).clip(-1, 1)
+        return ConvTranspose(weight, source=source, output_padding=options["stride"] - 1, **options)
+    if kind == "norm":
+        made = norm(channels, seed)
+        made.sources = (source,)
+        return made
+    if kind == "add":
+        same = [i - 1 for i, other in enumerate(shapes) if other == shape]
+        return Add(source, int(rng.choice(same)))
+    return {
+        "relu": lambda: ReLU(source=source),
+        "leaky": lambda: LeakyReLU(float(rng.choice([-0.5, 0.25])), source=source),
+        "relu6": lambda: ReLU6(source=source),
+        "max": lambda: MaxPool(kernel, source=source, ceil_mode=bool(rng.integers(2)), **options),
+        "average": lambda: AvgPool(2, source=source, **options),
+        "adaptive": lambda: AdaptiveAvgPool(1 if shape[1] not in (4, 8) else 4, source=source),
+    }[str(kind)]()
+
+
+def without_unread(layers):
+    """The layers that the last one depends on, with their new positions."""
+    needed, waiting = set(), [len(layers) - 1]
+    while waiting:
+        position = waiting.pop()
+        if position >= 0 and position not in needed:
+            needed.add(position)
+            waiting += layers[position].sources
+    place = {-1: -1} | {old: new for new, old in enumerate(sorted(needed))}
+    for old in needed:
+        layers[old].sources = tuple(place[source] for source in layers[old].sources)
+    return [layers[old] for old in sorted(needed)]
+
+
+def random_network(seed):
+    rng = np.random.default_rng(seed)
+    shapes = [(2, *(int(n) for n in rng.integers(4, 9, seed % 2 + 1)))]
+    layers = []
+    while len(layers) < 9:
+        recent = max(-1, len(layers) - 1 - int(rng.integers(0, 3)))
+        layer = random_layer(rng, shapes, recent)
+        try:
+            shapes.append(layer.output_shape(*(shapes[s + 1] for s in layer.sources)))
+        except ValueError:
+            continue  # a window that does not fit: draw again
+        layers.append(layer)
+    return Network(without_unread(layers), shapes[0])
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_a_random_network_without_loops_equals_its_perceptron(seed):
+    net = random_network(seed)
+    x, mlp = inputs(net, count=4, seed=seed), to_mlp(net)
+    y, ours = net(x), mlp(flat(x))
+    size = abs(y).max() + 1
+    np.testing.assert_allclose(ours, flat(y), rtol=0, atol=1e-12 * size)
+    assert conversion_table(net).total.stored == sum(weight.nnz for weight in weights(mlp))
+    np.testing.assert_allclose(to_mlp(net, merge=True)(flat(x)), flat(y), rtol=0, atol=1e-12 * size)
+
+
+def test_the_random_networks_are_not_all_alike():
+    nets = [random_network(seed) for seed in range(80)]
+    kinds = {layer.name for net in nets for layer in net.layers}
+    assert len(kinds) == 10
+    assert sum(any(len(layer.sources) == 2 for layer in net.layers) for net in nets) > 20
+    assert np.mean([len(net.layers) for net in nets]) > 4
