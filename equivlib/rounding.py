@@ -15,6 +15,10 @@ So one pass with absolute weights gives a, and along it the roundings k are coun
 output is within :math:`\gamma_k a` of the exact one. Every rule counts what the network does and
 what the perceptron does, whichever is more, so that both are within it.
 
+This is the worst case, in which all roundings and all weights conspire: a grows with the sums of
+absolute weights, layer by layer, where the values themselves hardly grow. So it is of use for
+networks of a few layers, and says nothing for very deep ones.
+
 The sections are those of N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed.,
 SIAM, 2002.
 """

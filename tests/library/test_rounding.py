@@ -2,12 +2,30 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from test_convert import NETWORKS, each_network, flat
 from test_layers import normal
 
 from equivlib.convert import UnsupportedLayer, to_cnn, to_mlp
-from equivlib.layers import BatchNorm, Conv, ConvTranspose, Dense, MaxPool, Network, ReLU, Tanh
+from equivlib.layers import (
+    AdaptiveAvgPool,
+    Add,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Flatten,
+    LeakyReLU,
+    MaxPool,
+    Network,
+    ReLU,
+    ReLU6,
+    Tanh,
+)
 from equivlib.rounding import error_bound
+
+UNIT = np.finfo(float).eps / 2
 
 
 def with_random_weights(net, dtype, seed):
@@ -61,15 +79,36 @@ def test_the_bound_counts_every_term():
     # 10^5 equal terms: their sum is rounded again and again.
     net = Network([Dense(np.full((1, 10**5), 0.1))], (10**5,))
     allowed = error_bound(net, np.full(10**5, 0.1))
-    unit = np.finfo(float).eps / 2
-    np.testing.assert_allclose(allowed, 2 * (10**5 + 1) * unit * 1000, rtol=1e-6)
+    np.testing.assert_allclose(allowed, 2 * (10**5 + 1) * UNIT * 1000, rtol=1e-6)
 
 
-def test_each_round_of_a_maximum_may_triple_it():
-    x = np.array([[[1.0, -3.0, 2.0, 0.5]]])
-    unit = np.finfo(float).eps / 2
-    allowed = error_bound(Network([MaxPool(4)], (1, 4)), x)
-    np.testing.assert_allclose(allowed, 2 * (6 * 2 + 3) * unit * 9 * 3.0, rtol=1e-9)
+#: Layers on the input 1, -3, 2, 0.5: roundings, and what the first output is at most.
+BY_HAND = {
+    # Each round of a maximum adds |a| + 2 |b|, and six numbers; the last sum has three.
+    "maximum of four": ([MaxPool(4)], 6 * 2 + 3, 9 * 3.0),
+    "clipped": ([ReLU6()], 2, 2 * 1 + 6.0),
+    "leaky": ([LeakyReLU(-3)], 2, 3 * 1.0),
+    "average": ([AvgPool(4)], 4 + 1, 6.5 / 4),
+    "adaptive average": ([AdaptiveAvgPool(2)], 2 + 2 + 1, 2.0),
+    "convolution": ([Conv([[[5, -1]]], [-7])], 2 + 1, 5 + 3 + 7.0),
+    "transposed": ([ConvTranspose(np.full((1, 1, 3), -2.0))], 3 + 1, 2.0),
+    "groups": (
+        [Conv([[[2]], [[3]]]), ConvTranspose(np.ones((2, 1, 1)), groups=2)],
+        (1 + 1) + (1 + 1),
+        2.0,
+    ),
+    "normalisation": ([BatchNorm([-2], [-3], [5], [4], 0)], 7, 1 + 3 + 5.0),
+    "sum": ([Conv([[[4]]]), Add(0, -1, -1)], (1 + 1) + 3, 4 + 1 + 1.0),
+    "flat": ([Flatten(), Dense(np.ones((1, 4)))], 4 + 1, 6.5),
+    "sparse": ([Flatten(), Dense(csr_array([[0, 2, 0, -1.0]]))], 2 + 1, 6.5),
+    "rectified": ([ReLU()], 0, 1.0),
+}
+
+
+@pytest.mark.parametrize(("layers", "roundings", "size"), BY_HAND.values(), ids=BY_HAND)
+def test_the_bound_of_one_layer_is_the_one_found_by_hand(layers, roundings, size):
+    allowed = error_bound(Network(layers, (1, 4)), [[1.0, -3.0, 2.0, 0.5]])
+    np.testing.assert_allclose(allowed.flat[0], 2 * roundings * UNIT * size, rtol=1e-9)
 
 
 def test_what_has_no_perceptron_has_no_bound():

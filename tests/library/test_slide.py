@@ -85,6 +85,20 @@ SLIDING = {
         (4,),
         (3, 3),
     ),
+    "averages of two values": (
+        [
+            Conv(whole(2, 2, 1)),
+            AdaptiveAvgPool(1, source=-1),
+            AdaptiveAvgPool(1, source=0),
+            Add(1, 2),
+            Flatten(),
+            Dense(whole(3, 2)),
+        ],
+        (2, 4),
+        (2, 9),
+        (1,),
+        (3, 6),
+    ),
     "perceptron on every pixel": (
         [Dense(whole(4, 3)), ReLU(), Dense(whole(2, 4))],
         (3,),
