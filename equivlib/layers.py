@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from .geometry import checked_shape
 from .linear import (
     Arrays,
-    BatchNorm,
     Conv,
     ConvTranspose,
     Dense,
@@ -21,6 +20,7 @@ from .linear import (
     Shape,
     exact_scalar,
 )
+from .normalization import BatchNorm
 from .patches import Array, as_array
 from .pools import AdaptiveAvgPool, AvgPool, MaxPool
 

@@ -288,6 +288,8 @@ class Stage:
                     dense[row : row + part.size, columns] = factor * of.build(dtype)
                 row += part.size
             return dense
+        if len(self.parts) == 1:
+            return _csr_rows(self.parts[0], starts, self.shape[1], dtype)
         index = index_dtype(*self.shape, self.nnz)
         data, indices = np.empty(self.nnz, dtype=dtype), np.empty(self.nnz, dtype=index)
         indptr = np.zeros(self.shape[0] + 1, dtype=index)
@@ -339,12 +341,15 @@ def _csr_rows(part: Part, starts: Sequence[int] | Array, columns: int, dtype: DT
     """The rows of a part over all columns."""
     shifted = []
     for factor, of, block in sorted(part.terms, key=lambda term: term[2]):
-        matrix = of.build(dtype)
-        data = matrix.data if factor == 1 else matrix.data * dtype.type(factor)
+        matrix = of.build(dtype)  # made for this alone, so it may be changed
+        if factor != 1:
+            matrix.data *= dtype.type(factor)
         index = index_dtype(part.size, columns, of.nnz)
-        indices = matrix.indices.astype(index) + index.type(starts[block])
+        indices, indptr = (a.astype(index, copy=False) for a in (matrix.indices, matrix.indptr))
+        if starts[block]:
+            indices += index.type(starts[block])
         shape = (part.size, columns)
-        shifted.append(scipy.sparse.csr_array((data, indices, matrix.indptr), shape=shape))
+        shifted.append(scipy.sparse.csr_array((matrix.data, indices, indptr), shape=shape))
     return shifted[0] if len(shifted) == 1 else _interleaved(shifted)
 
 

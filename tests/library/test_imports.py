@@ -27,6 +27,7 @@ LAYERS = [
     "spectrum",
     "symbolic",
     "linear",
+    "normalization",
     "pools",
     "layers",
     "train",
