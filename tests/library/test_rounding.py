@@ -92,12 +92,17 @@ BY_HAND = {
     "adaptive average": ([AdaptiveAvgPool(2)], 2 + 2 + 1, 2.0),
     "convolution": ([Conv([[[5, -1]]], [-7])], 2 + 1, 5 + 3 + 7.0),
     "transposed": ([ConvTranspose(np.full((1, 1, 3), -2.0))], 3 + 1, 2.0),
+    "transposed, two channels": (
+        [Conv([[[2]], [[3]]]), ConvTranspose(np.ones((2, 1, 1)))],
+        (1 + 1) + (2 + 1),
+        2 + 3.0,
+    ),
     "groups": (
         [Conv([[[2]], [[3]]]), ConvTranspose(np.ones((2, 1, 1)), groups=2)],
         (1 + 1) + (1 + 1),
         2.0,
     ),
-    "normalisation": ([BatchNorm([-2], [-3], [5], [4], 0)], 7, 1 + 3 + 5.0),
+    "normalisation": ([BatchNorm([-2], [-3], [5], [16], 0)], 7, 0.5 + 3 + 2.5),
     "sum": ([Conv([[[4]]]), Add(0, -1, -1)], (1 + 1) + 3, 4 + 1 + 1.0),
     "flat": ([Flatten(), Dense(np.ones((1, 4)))], 4 + 1, 6.5),
     "sparse": ([Flatten(), Dense(csr_array([[0, 2, 0, -1.0]]))], 2 + 1, 6.5),
