@@ -86,7 +86,7 @@ def slide(net: Network, input_shape: Sequence[int], *, exact: bool = True) -> Sl
                 [     ]     map[2]
 
     >>> import numpy as np
-    >>> from equivlib.layers import Dense
+    >>> from equivlib.layers import Dense, Flatten
     >>> rng = np.random.default_rng(0)
     >>> k, W, x = (rng.integers(-5, 6, shape) for shape in ((2, 1, 2), (3, 4), (1, 8)))
     >>> net = Network([Conv(k, stride=2), Flatten(), Dense(W)], (1, 4))
