@@ -5,11 +5,14 @@ places. ``equivlib`` builds that matrix, applies it without building it, takes i
 proves it.
 """
 
+from . import layers
 from .axis import PADDING_MODES
 from .converse import NotAConvolution, kernel_from_matrix, project
+from .convert import ConversionTable, UnsupportedLayer, conversion_table, to_cnn, to_mlp
 from .explore import Explorer, explore
 from .functional import conv, conv_transpose
 from .geometry import Geometry
+from .layers import Network
 from .matrix import (
     MatrixTooLarge,
     conv_matrix,
@@ -25,26 +28,33 @@ from .spectrum import operator_norm, singular_values
 
 __all__ = [
     "PADDING_MODES",
+    "ConversionTable",
     "Explorer",
     "Geometry",
     "MatrixTooLarge",
+    "Network",
     "NotAConvolution",
+    "UnsupportedLayer",
     "col2im",
     "conv",
     "conv_matrix",
     "conv_operator",
     "conv_transpose",
+    "conversion_table",
     "dense_to_conv",
     "dense_to_pointwise",
     "dot_test",
     "explore",
     "im2col",
     "kernel_from_matrix",
+    "layers",
     "operator_norm",
     "project",
     "recognize",
     "singular_values",
     "tap_matrix",
+    "to_cnn",
+    "to_mlp",
 ]
 
 __version__ = "0.1.0"

@@ -174,6 +174,28 @@ def backward(y: Array, weight: Array, geometry: Geometry) -> Array:
     return x
 
 
+def weight_gradient(x: Array, grad: Array, geometry: Geometry) -> Array:
+    r"""Gradient of the weight for checked batches of inputs and of output gradients.
+
+    The fully connected layer has the gradient :math:`g x^T`, a number for each entry of its
+    matrix. Entries that are one weight are tied, so their numbers are summed:
+    :math:`\langle E_t, \, g x^T \rangle` for the tap t, which is g times the columns.
+    """
+    groups, places = geometry.groups, positions(geometry)
+    per_group = geometry.out_channels // groups
+    rows = math.prod(geometry.weight_shape[1:])
+    total = np.zeros((groups, per_group, rows), dtype=np.result_type(x, grad))
+    step = _samples_at_once(geometry, x)
+    tile = np.empty((step, groups, rows, places), dtype=x.dtype)
+    for start in range(0, len(x), step):
+        samples = x[start : start + step]
+        columns = tile[: len(samples)]
+        columns_of(samples, geometry, into=columns)
+        grads = grad[start : start + step].reshape(-1, groups, per_group, places)
+        total += np.matmul(grads, columns.swapaxes(2, 3)).sum(axis=0)
+    return total.reshape(geometry.weight_shape)
+
+
 def _samples_at_once(geometry: Geometry, batch: Array) -> int:
     """How many samples have columns that fit a tile together, at least one."""
     return max(1, min(len(batch), TILE_BYTES // _columns_nbytes(geometry, batch.dtype)))

@@ -239,6 +239,62 @@ class Geometry:
             )
         return geometry
 
+    @classmethod
+    def of_pool(
+        cls,
+        input_shape: Sequence[int],
+        kernel_size: int | Sequence[int],
+        *,
+        stride: int | Sequence[int] | None = None,
+        ceil_mode: bool = False,
+        **options: Any,
+    ) -> Geometry:
+        r"""The depthwise convolution that reads the windows of a pooling layer.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            ``(channels, *spatial)``.
+        kernel_size : int or tuple of N int
+            The window.
+        stride : int or tuple of N int, optional
+            By default the window itself, so that windows lie side by side.
+        ceil_mode : bool, default False
+            Add a last window that reaches over the high end, if it begins before that end:
+            ``ceil((n + low + high - extent) / stride) + 1`` positions instead of the floor. It
+            shows as more padding at the high end.
+        **options
+            ``padding`` and ``dilation`` as for :class:`Geometry`.
+
+        Raises
+        ------
+        ValueError
+            Names the argument, its value and the rule it breaks.
+
+        Examples
+        --------
+        Windows of two over five elements, without and with the last one::
+
+            [0 1] [2 3] 4        [0 1] [2 3] [4 .]
+
+        >>> Geometry.of_pool((1, 5), 2).output_shape
+        (1, 2)
+        >>> Geometry.of_pool((1, 5), 2, ceil_mode=True).output_shape
+        (1, 3)
+        """
+        shape = checked_shape("input_shape", input_shape)
+        kernel = kernel_shape(kernel_size, len(shape) - 1)
+        options["stride"] = kernel if stride is None else stride
+        windows = cls((shape[0], 1, *kernel), shape, groups=shape[0], **options)
+        if not ceil_mode:
+            return windows
+        pads = []
+        for axis in windows.axes:
+            missing = -(axis.size + axis.low + axis.high - axis.extent) % axis.stride
+            begins_inside = axis.outputs * axis.stride < axis.size + axis.low
+            pads.append((axis.low, axis.high + (missing if begins_inside else 0)))
+        return cls(windows.weight_shape, shape, **{**windows.options, "padding": tuple(pads)})
+
     @property
     def ndim(self) -> int:
         """Number of spatial axes."""
@@ -350,14 +406,18 @@ def _integer(name: str, value: object, minimum: int) -> int:
     return number
 
 
-def checked_shape(name: str, value: object) -> tuple[int, ...]:
-    """A shape of channels and spatial axes as a tuple, or the error that names it."""
-    if isinstance(value, str) or not isinstance(value, (Sequence, np.ndarray)) or len(value) < 2:
-        raise ValueError(f"{name} (={value!r}) must hold channels and at least one spatial axis")
+def checked_shape(name: str, value: object, *, flat: bool = False) -> tuple[int, ...]:
+    """A shape as a tuple, or the error that names it: with spatial axes, unless it may be flat."""
+    least = 1 if flat else 2
+    is_sequence = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str)
+    if not is_sequence or len(cast(Any, value)) < least:
+        rule = "at least one size" if flat else "channels and at least one spatial axis"
+        raise ValueError(f"{name} (={value!r}) must hold {rule}")
     try:
-        return tuple(_integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value))
+        sizes = enumerate(cast(Any, value))
+        return tuple(_integer(f"{name}[{i}]", n, minimum=1) for i, n in sizes)
     except ValueError as error:
-        raise ValueError(f"{error}: {name} (={tuple(value)})") from None
+        raise ValueError(f"{error}: {name} (={tuple(cast(Any, value))})") from None
 
 
 def _per_axis(name: str, value: object, ndim: int, minimum: int) -> tuple[int, ...]:

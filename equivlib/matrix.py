@@ -405,19 +405,24 @@ def _row_range(rows: object, count: int) -> tuple[int, int]:
 def _check_size(
     shape: tuple[int, int], nnz: int, weight: Array, format: Format, max_bytes: Any
 ) -> None:
-    number = isinstance(max_bytes, numbers.Real) and not isinstance(max_bytes, bool)
-    if not number or not max_bytes > 0:
-        raise ValueError(f"max_bytes (={max_bytes!r}) must be a positive number of bytes")
+    checked_limit(max_bytes)
     size = {name: matrix_nbytes(*shape, nnz, weight.dtype, name) for name in FORMATS}
     if size[format] > max_bytes:
         raise MatrixTooLarge(
-            f"the matrix of shape {shape} would take {_readable(size['csr'])} as csr and "
-            f"{_readable(size['dense'])} dense; format (={format!r}) is over max_bytes "
+            f"the matrix of shape {shape} would take {readable(size['csr'])} as csr and "
+            f"{readable(size['dense'])} dense; format (={format!r}) is over max_bytes "
             f"(={max_bytes}); rows= builds a part of it, conv_operator applies it unbuilt"
         )
 
 
-def _readable(size: int) -> str:
+def checked_limit(max_bytes: Any) -> None:
+    """Refuse a limit that is no positive number."""
+    number = isinstance(max_bytes, numbers.Real) and not isinstance(max_bytes, bool)
+    if not number or not max_bytes > 0:
+        raise ValueError(f"max_bytes (={max_bytes!r}) must be a positive number of bytes")
+
+
+def readable(size: int) -> str:
     """A number of bytes in decimal units, as disks and networks count."""
     value, unit = float(size), "bytes"
     for larger in ("kB", "MB", "GB", "TB", "PB", "EB"):

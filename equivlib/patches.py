@@ -142,7 +142,7 @@ def columns_of(x: Array, geometry: Geometry, into: Array | None = None) -> Array
     padded = _pad(x, geometry)
     shape = (*x.shape[:2], *geometry.kernel_size, *geometry.output_shape[1:])
     columns = np.empty(shape, dtype=x.dtype) if into is None else into.reshape(shape)
-    for tap, places in _taps(geometry):
+    for tap, places in taps(geometry):
         columns[tap] = padded[places]
     rows = geometry.in_channels * math.prod(geometry.kernel_size)
     return columns.reshape(len(x), rows, positions(geometry))
@@ -154,12 +154,12 @@ def image_of(columns: Array, geometry: Geometry) -> Array:
         len(columns), geometry.in_channels, *geometry.kernel_size, *geometry.output_shape[1:]
     )
     padded = np.zeros((*columns.shape[:2], *_padded_shape(geometry)), dtype=columns.dtype)
-    for tap, places in _taps(geometry):
+    for tap, places in taps(geometry):
         padded[places] += columns[tap]
     return _fold_padding(padded, geometry)
 
 
-def _taps(geometry: Geometry) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+def taps(geometry: Geometry) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
     """For each tap, its index into the columns and the places of the padded input it meets."""
     slices = [axis.tap_slices() for axis in geometry.axes]
     all_channels = (slice(None), slice(None))

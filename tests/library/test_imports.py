@@ -27,8 +27,17 @@ LAYERS = [
     "recognition",
     "spectrum",
     "symbolic",
+    "linear",
+    "normalization",
+    "pools",
     "layers",
+    "train",
+    "maps",
+    "tournament",
+    "plan",
     "convert",
+    "rounding",
+    "slide",
     "draw",
     "explore",
     "interop",
@@ -163,6 +172,10 @@ def test_the_public_names_are_those_of_the_contract():
         "explore",
         "tap_matrix",
         "NotAConvolution",
+        "Network",
+        "UnsupportedLayer",
+        "to_cnn",
+        "to_mlp",
     }
     assert names <= set(equivlib.__all__)
     assert all(hasattr(equivlib, name) for name in equivlib.__all__)
