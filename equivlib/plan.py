@@ -6,10 +6,11 @@ beside what is computed now, as a block of its own. Every kind of layer has one 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -97,6 +98,21 @@ class Value:
     nonnegative: bool = False
 
 
+class Form(NamedTuple):
+    """Where a layer's output is found in the chain: a sum of factors times units of one stage.
+
+    Attributes
+    ----------
+    stage : int
+        Position in the chain, -1 for its input.
+    terms : tuple of (factor, start)
+        Unit u of the layer, flattened, is the sum of ``factor`` times unit ``start + u``.
+    """
+
+    stage: int
+    terms: tuple[tuple[Any, int], ...]
+
+
 class Plan:
     """The chain of Dense and ReLU, not built yet.
 
@@ -110,6 +126,8 @@ class Plan:
         self.widths: tuple[int, ...] = (math.prod(net.input_shape),)
         self.nonnegative = [False]
         self.values = {-1: Value(((1, 0),))}
+        #: Of each layer, but for those whose output is folded into the layer after it.
+        self.forms = {-1: Form(-1, ((1, 0),))}
         self.readers: dict[int, list[int]] = {
             position: [] for position in range(-1, len(net.layers))
         }
@@ -125,7 +143,11 @@ class Plan:
         rule = next((rule for kind, rule in RULES.items() if isinstance(layer, kind)), None)
         if rule is None:
             raise unsupported(self.net, position)
-        self.values[position] = rule(self, position, layer)
+        value = self.values[position] = rule(self, position, layer)
+        if not isinstance(layer, (Conv, ConvTranspose, Dense)) or not _norm_to_fold(self, position):
+            starts = [0, *itertools.accumulate(self.widths)]
+            terms = tuple((factor, starts[block]) for factor, block in value.terms)
+            self.forms[position] = Form(len(self.stages) - 1, terms)
         self._drop(position)
 
     # --- what the rules use -------------------------------------------------------------------

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
-import re
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..geometry import Geometry
-from ..labels import TAP_COLOURS
 from ..patches import as_array
 from .code import code
 from .facts import Facts, facts
+from .page import element
 from .static import static
 
 #: A matrix of at most so many rows and columns has a label in each entry; a larger one is an image.
@@ -48,17 +44,8 @@ class Explorer:
         return static(self._settings[0], self._told)
 
     def _repr_html_(self) -> str:
-        tag, script = _script()
-        told = {
-            "css": _style(),
-            "colours": TAP_COLOURS,
-            "labelled": LABELLED,
-            "settings": self._settings,
-        }
-        data = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-        # Between single quotes only these three characters have a meaning.
-        quoted = data.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;")
-        return f"<{tag} data='{quoted}'>{self._repr_svg_()}</{tag}><script>{script}</script>"
+        data = {"labelled": LABELLED, "settings": self._settings}
+        return element("layer", data, self._repr_svg_())
 
 
 def explore(
@@ -175,26 +162,3 @@ def _told(geometry: Geometry, settings: int) -> str:
         f"explore: input {sizes[0]}, kernel {sizes[1]}, output {sizes[2]}; W is {rows} × "
         f"{columns}, {geometry.nnz} of its {rows * columns} entries not empty{more}"
     )
-
-
-def _style() -> str:
-    style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
-    return re.sub(r":\s+", ":", re.sub(r"\s*([{};,>])\s*", r"\1", style)).strip()
-
-
-def _script() -> tuple[str, str]:
-    """The name of the element and the script that defines it; another version has another name."""
-    source = files(__package__).joinpath("script.js").read_text(encoding="utf-8")
-    tag = "one-matrix-" + hashlib.sha256(source.encode()).hexdigest()[:8]
-    return tag, _squeeze(source.replace("@TAG@", tag))
-
-
-def _squeeze(source: str) -> str:
-    """Leave out comments and the space around signs; strings and templates stay as they are."""
-    source = re.sub(r"(?m)(^|\s)//.*$", "", source)
-    kept, sign = r"\"[^\"\n]*\"|`[^`]*`", r"[-=+*/<>?:;,{}()\[\]&|%]"
-    return re.sub(
-        rf"({kept})|\s*({sign})\s*|\s*(\n)\s*",
-        lambda match: match[1] or match[2] or match[3],
-        source,
-    ).strip()

@@ -36,8 +36,8 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
     element, places = _padded(geometry)
     return {
         "x": {
-            "shape": _plane(geometry.input_shape),
-            "padded": _plane((geometry.in_channels, *_padded_sizes(geometry))),
+            "shape": plane(geometry.input_shape),
+            "padded": plane((geometry.in_channels, *_padded_sizes(geometry))),
             "inside": _inside(geometry),
             "labels": labels("x", x.shape),
             "values": [written(value) for value in x.flat],
@@ -45,14 +45,14 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
             "levels": _levels(x),
         },
         "k": {
-            "shape": [*weight.shape[:2], *_plane((1, *geometry.kernel_size))[1:]],
+            "shape": [*weight.shape[:2], *plane((1, *geometry.kernel_size))[1:]],
             "labels": labels(names, weight.shape),
             "values": [written(value) for value in weight.flat],
             "counts": _counts(geometry),
             "taps": math.prod(geometry.kernel_size),
         },
         "y": {
-            "shape": _plane(geometry.output_shape),
+            "shape": plane(geometry.output_shape),
             "labels": labels("y", y.shape),
             "values": [written(value) for value in y.flat],
             "levels": _levels(y),
@@ -173,7 +173,7 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
     return reasons
 
 
-def _plane(shape: tuple[int, ...]) -> list[int]:
+def plane(shape: tuple[int, ...]) -> list[int]:
     """(channels, height, width); one spatial axis is a plane of one line."""
     return list(shape) if len(shape) == 3 else [shape[0], 1, shape[1]]
 

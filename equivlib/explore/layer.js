@@ -1,63 +1,7 @@
-// Draws the facts that the library computed and follows their links; it computes no index.
-(() => {
-const TAG = "@TAG@";
-if (customElements.get(TAG)) return;
-
-const put = (node, attributes) => {
-  for (const key in attributes) node.setAttribute(key, attributes[key]);
-  return node;
-};
-const make = (space, name, attributes, ...children) => {
-  const node = put(document.createElementNS("http://www.w3.org/" + space, name), attributes);
-  node.append(...children);
-  return node;
-};
-const html = (...rest) => make("1999/xhtml", ...rest);
-const svg = (...rest) => make("2000/svg", ...rest);
-const button = (text, label, action) => {
-  const node = html("button", { type: "button", "aria-label": label }, text);
-  node.onclick = action;
-  return node;
-};
-const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
-const listed = (names) => {
-  const all = [...new Set(names)];
-  return all.slice(0, 4).join(", ") + (all.length > 4 ? ` and ${all.length - 4} more` : "");
-};
-const signed = (value) => (/^-|.[-+\s]/.test(value) ? `(${value})` : value);
+// The linked picture of one layer: draws the facts that the library computed and follows their links.
 const part = ({ shape: [, h, w] }, n) => [Math.floor(n / h / w), n % (h * w)]; // channel, place in it
-const media = (query) => matchMedia(`(prefers-${query})`);
 
-customElements.define(TAG, class extends HTMLElement {
-  connectedCallback() {
-    // Light text means a dark page, whichever program shows it.
-    const theme = () => {
-      const [r, g, b] = getComputedStyle(this.parentElement || document.body).color.match(/[\d.]+/g);
-      this.toggleAttribute("dark", r * 0.3 + g * 0.6 + b * 0.1 > 128);
-    };
-    this.watch = new MutationObserver(theme);
-    this.watch.observe(document.documentElement, { attributes: true });
-    this.watch.observe(document.body, { attributes: true });
-    media("color-scheme: dark").onchange = theme;
-    theme();
-    if (this.shadowRoot) return;
-    Object.assign(this, JSON.parse(this.getAttribute("data"))); // css, colours, labelled, settings
-    this.build();
-    this.show(0);
-    this.onkeydown = (event) => { if (event.key === "Escape") this.pin(false); };
-    // It starts by itself once it is seen, unless somebody was faster or wants no motion.
-    const seen = new IntersectionObserver(([entry]) => {
-      if (!entry.isIntersecting) return;
-      seen.disconnect();
-      if (!this.touched && !this.player.hidden) this.play(true);
-    }, { threshold: 0.6 });
-    seen.observe(this);
-  }
-  disconnectedCallback() {
-    this.play(false);
-    this.watch.disconnect();
-  }
-
+customElements.define(TAG, class extends Linked {
   build() {
     const group = (label, ...children) => html("span", { role: "group", "aria-label": label }, ...children);
     this.choices = this.settings.map(({ title }, i) => button(title, title, () => this.show(i)));
@@ -68,16 +12,10 @@ customElements.define(TAG, class extends HTMLElement {
     });
     this.player = button("", "", () => { this.touched = true; this.play(!this.timer); });
     this.player.hidden = media("reduced-motion: reduce").matches;
-    this.free = button("Release (Esc)", "Release the pin", () => this.pin(false));
-    this.board = html("div", { class: "board" });
-    this.equation = html("div", { class: "equation" });
-    this.status = html("p", { role: "status" });
     this.code = html("pre", { tabindex: 0, role: "region", "aria-label": "Code" });
     const copy = button("Copy", "Copy the code", () =>
       navigator.clipboard?.writeText(this.code.textContent).then(() => { copy.textContent = "Copied"; }));
-    this.attachShadow({ mode: "open" }).append(
-      html("style", {}, this.css),
-      html("p", { class: "hint" }, "Point at or tap any number to see it everywhere. ", html("small", {}, "Click or Enter pins it, Esc releases; arrow keys move.")),
+    this.shadowRoot.append(
       html("div", { class: "bar" },
         group("Setting", ...(this.choices[1] ? this.choices : [])),
         group("Step", button("◀", "Step back", () => this.step(-1)), this.player, button("▶|", "Step on", () => this.step(1))),
@@ -85,7 +23,14 @@ customElements.define(TAG, class extends HTMLElement {
       this.board, this.equation, this.status, this.free,
       html("details", {}, html("summary", {}, "Code"), copy, this.code));
     this.play(false);
-    this.pin(false);
+    this.show(0);
+    // It starts by itself once it is seen, unless somebody was faster or wants no motion.
+    const seen = new IntersectionObserver(([entry]) => {
+      if (!entry.isIntersecting) return;
+      seen.disconnect();
+      if (!this.touched && !this.player.hidden) this.play(true);
+    }, { threshold: 0.6 });
+    seen.observe(this);
   }
 
   // One setting: its links both ways, its panels.
@@ -160,28 +105,18 @@ customElements.define(TAG, class extends HTMLElement {
       drawing.append(svg("path", { d: d.join(""), class: "block b" + n }));
     }
     const band = drawing.appendChild(svg("rect", { class: "band" }));
-    const box = html("div", { class: "box", tabindex: 0, role: "application", "aria-label": title + ", arrow keys move, Enter pins", "data-panel": kind }, drawing);
+    const box = html("div", { class: "box", tabindex: 0, role: "application", "aria-label": title, "data-panel": kind }, drawing);
     const found = (event) => {
       const area = drawing.getBoundingClientRect(), scale = (width + 4) / area.width;
       const last = (list, v) => Math.max(0, list.findLastIndex((start) => start <= v));
       return at(last(ys, (event.clientY - area.top) * scale - 2), last(xs, (event.clientX - area.left) * scale - 2));
     };
     const panel = (this.panels[kind] = { nodes, spots, band, box, xs, ys, w, h, width, height, left, top, cursor: [0, 0] });
-    box.onpointermove = (event) => { if (event.pointerType !== "touch") this.point(kind, found(event)); };
-    box.onclick = (event) => this.fix(kind, found(event));
-    box.onfocus = () => { if (box.matches(":focus-visible")) this.point(kind, at(...panel.cursor)); };
-    box.onkeydown = (event) => {
-      const [i, j] = panel.cursor, move = (i, j) => {
-        event.preventDefault();
-        panel.cursor = [Math.min(ys.length - 1, Math.max(0, i)), Math.min(xs.length - 1, Math.max(0, j))];
-        this.pin(false);
-        this.point(kind, at(...panel.cursor));
-      };
-      ({
-        ArrowUp: () => move(i - 1, j), ArrowDown: () => move(i + 1, j), ArrowLeft: () => move(i, j - 1), ArrowRight: () => move(i, j + 1),
-        Enter: () => this.fix(kind, at(i, j)),
-      })[event.key]?.();
-    };
+    this.listen(box, kind, found, (i, j) => {
+      const [row, column] = panel.cursor;
+      panel.cursor = [Math.min(ys.length - 1, Math.max(0, row + i)), Math.min(xs.length - 1, Math.max(0, column + j))];
+      return at(...panel.cursor);
+    });
     return html("div", { class: "panel " + kind }, html("div", { class: "title" }, title, html("small", {}, " " + told.join(" × "))), box);
   }
   // What a cell shows: nothing, for an empty entry of W.
@@ -204,23 +139,6 @@ customElements.define(TAG, class extends HTMLElement {
     return this.colours[(weight % this.facts.k.taps) % this.colours.length];
   }
 
-  // Pointing selects, unless something is pinned; a click pins, a second one releases.
-  point(kind, at) {
-    this.touched = true;
-    if (this.pinned) return;
-    this.play(false);
-    this.select(kind, at);
-  }
-  fix(kind, at) {
-    const same = this.pinned && String(this.chosen) === String([kind, at]);
-    this.pin(false);
-    this.point(kind, at);
-    this.pin(!same);
-  }
-  pin(on) {
-    this.pinned = on;
-    this.free.style.visibility = on ? "visible" : "hidden";
-  }
   // The walk over the results, one after the other.
   result() {
     return this.columns ? "x" : "y";
@@ -333,4 +251,3 @@ customElements.define(TAG, class extends HTMLElement {
     return `${from} is out of reach of ${to}`;
   }
 });
-})();

@@ -1,0 +1,56 @@
+"""One element of a page with everything in it: data, style, script, and a picture without them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from importlib.resources import files
+from typing import Any
+
+from ..labels import TAP_COLOURS
+
+HINT = (
+    "Point at or tap any number to see it everywhere. ",
+    "Click or Enter pins it, Esc releases; arrow keys move.",
+)
+
+
+def element(kind: str, data: dict[str, Any], picture: str) -> str:
+    """HTML of the element that ``kind``.js draws; ``picture`` stands there without scripts.
+
+    The data are an attribute, so that they are there when the page meets the element, and the
+    element draws into a shadow root, so that two on one page share no name.
+    """
+    tag, script = _script(kind)
+    told = {"css": _style(), "colours": TAP_COLOURS, "hint": HINT, **data}
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    # Between single quotes only these three characters have a meaning.
+    quoted = text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;")
+    return f"<{tag} data='{quoted}'>{picture}</{tag}><script>{script}</script>"
+
+
+def _read(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _style() -> str:
+    return re.sub(r":\s+", ":", re.sub(r"\s*([{};,>])\s*", r"\1", _read("style.css"))).strip()
+
+
+def _script(kind: str) -> tuple[str, str]:
+    """The name of the element and the script that defines it; another version has another name."""
+    source = _squeeze(_read("common.js") + _read(f"{kind}.js"))
+    tag = f"one-matrix-{kind}-" + hashlib.sha256(source.encode()).hexdigest()[:8]
+    return tag, f'(()=>{{const TAG="{tag}";if(customElements.get(TAG))return;{source}}})();'
+
+
+def _squeeze(source: str) -> str:
+    """Leave out comments and the space around signs; strings and templates stay as they are."""
+    source = re.sub(r"(?m)(^|\s)//.*$", "", source)
+    kept, sign = r"\"[^\"\n]*\"|`[^`]*`", r"[-=+*/<>?:;,{}()\[\]&|%]"
+    return re.sub(
+        rf"({kept})|\s*({sign})\s*|\s*(\n)\s*",
+        lambda match: match[1] or match[2] or match[3],
+        source,
+    ).strip()
