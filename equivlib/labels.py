@@ -41,9 +41,12 @@ def labels(name: str, shape: Sequence[int]) -> list[str]:
 
 def written(value: Any) -> str:
     """A number as figures show it: three digits of a float, anything exact in full."""
-    if isinstance(value, (float, complex, np.inexact)):
+    if isinstance(value, (complex, np.complexfloating)):
         return f"{value:.3g}"
-    return str(value)
+    if not isinstance(value, (float, np.floating)):
+        return str(value)
+    # Not 1e+03: up to a million the digits are more familiar than the power.
+    return f"{value:.0f}" if 999.5 <= abs(float(value)) < 1e6 else f"{value:.3g}"
 
 
 #: One colour for each weight, in turn. Paul Tol's "light" scheme (Technical Note

@@ -15,6 +15,7 @@ from .code import code
 from .facts import Facts, facts
 from .page import element
 from .static import static
+from .words import WORDS
 
 #: A matrix of at most so many rows and columns has a label in each entry; a larger one is an image.
 LABELLED = 40
@@ -44,7 +45,7 @@ class Explorer:
         return static(self._settings[0], self._told)
 
     def _repr_html_(self) -> str:
-        data = {"labelled": LABELLED, "settings": self._settings}
+        data = {"labelled": LABELLED, "words": WORDS, "settings": self._settings}
         return element("layer", data, self._repr_svg_())
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from ..geometry import Geometry
 from ..patches import Array
 
-#: Arrays of more numbers are not spelled out: counted numbers stand for them.
-SPELLED = 200
+#: Arrays of more numbers are not spelled out: counted numbers stand in, and a line says so.
+SPELLED = 2000
 
 TORCH_MODES = {
     "zeros": "constant",
@@ -23,7 +23,9 @@ TORCH_MODES = {
 
 def code(weight: Array, x: Array, options: Mapping[str, Any], geometry: Geometry) -> str:
     """Both, one after the other, ready to run."""
-    return _equivlib(weight, x, options) + "\n\n" + _torch(weight, x, geometry)
+    stand_in = max(weight.size, x.size) > SPELLED
+    head = "# the numbers are stand-ins: put yours in their place\n" if stand_in else ""
+    return head + _equivlib(weight, x, options) + "\n\n" + _torch(weight, x, geometry)
 
 
 def _equivlib(weight: Array, x: Array, options: Mapping[str, Any]) -> str:
@@ -41,6 +43,7 @@ def _equivlib(weight: Array, x: Array, options: Mapping[str, Any]) -> str:
             f"x = np.array({_spelled(x)})",
             f"W = conv_matrix(weight, x.shape{told})",
             "y = W @ x.ravel()",
+            "back = W.T @ y  # read by columns: the transposed convolution",
         ]
     )
 

@@ -1,17 +1,18 @@
 // What the linked pictures share: small helpers, and how they are pointed at.
-const put = (node, attributes) => {
-  for (const key in attributes) node.setAttribute(key, attributes[key]);
+const { floor, max, min } = Math;
+const put = (node, told) => {
+  for (const key in told) node.setAttribute(key, told[key]);
   return node;
 };
-const make = (space, name, attributes, ...children) => {
-  const node = put(document.createElementNS("http://www.w3.org/" + space, name), attributes);
+const make = (space, name, told, ...children) => {
+  const node = put(document.createElementNS("http://www.w3.org/" + space, name), told);
   node.append(...children);
   return node;
 };
 const html = (...rest) => make("1999/xhtml", ...rest);
 const svg = (...rest) => make("2000/svg", ...rest);
 const button = (text, label, action) => {
-  const node = html("button", { type: "button", "aria-label": label }, text);
+  const node = html("button", { type: "button", title: label, ...(label && { "aria-label": label }) }, text);
   node.onclick = action;
   return node;
 };
@@ -21,7 +22,6 @@ const listed = (names) => {
   return all.slice(0, 4).join(", ") + (all.length > 4 ? ` and ${all.length - 4} more` : "");
 };
 const signed = (value) => (/^-|.[-+\s]/.test(value) ? `(${value})` : value);
-const media = (query) => matchMedia(`(prefers-${query})`);
 
 // What every linked picture does: follow the colours of the page, release a pin, start by itself.
 class Linked extends HTMLElement {
@@ -33,20 +33,21 @@ class Linked extends HTMLElement {
     };
     this.watch = new MutationObserver(theme);
     for (const node of [document.documentElement, document.body]) this.watch.observe(node, { attributes: true });
-    media("color-scheme: dark").onchange = theme;
+    matchMedia("(prefers-color-scheme:dark)").onchange = theme;
     theme();
     if (this.shadowRoot) return;
     Object.assign(this, JSON.parse(this.getAttribute("data"))); // css, colours, hint, and what is shown
-    this.free = button("Release", "Release the pin", () => this.pin(false));
+    this.free = button("Pin", "Pin the selection", () => this.pin(!this.pinned));
     this.board = html("div", { class: "board" });
     this.equation = html("div", { class: "equation" });
     this.status = html("p", { role: "status" });
+    this.answer = html("div", { class: "answer" }, this.status, this.equation);
     this.attachShadow({ mode: "open" }).append(
       html("style", {}, this.css),
       html("p", { class: "hint" }, this.hint[0], html("small", {}, this.hint[1])));
     this.build();
     this.pin(false);
-    this.onkeydown = (event) => { if (event.key === "Escape") this.pin(false); };
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape") this.pin(false); });
   }
   disconnectedCallback() {
     this.watch.disconnect();
@@ -55,7 +56,7 @@ class Linked extends HTMLElement {
   // Pointing selects, unless something is pinned; a click pins, a second one releases.
   point(kind, at) {
     this.touched = true;
-    if (this.pinned) return;
+    if (this.pinned || "" + this.chosen === "" + [kind, at]) return;
     this.play?.(false);
     this.select(kind, at);
   }
@@ -67,7 +68,8 @@ class Linked extends HTMLElement {
   }
   pin(on) {
     this.pinned = on;
-    this.free.style.visibility = on ? "visible" : "hidden";
+    put(this.free, { "aria-pressed": !!on });
+    this.toggleAttribute("pinned", !!on);
   }
   // Mouse, finger and keys in one box: `found` finds what is pointed at, `step` what an arrow leads to.
   listen(box, kind, found, step) {
@@ -76,9 +78,10 @@ class Linked extends HTMLElement {
     box.onfocus = () => { if (box.matches(":focus-visible")) this.point(kind, step(0, 0)); };
     box.onkeydown = (event) => {
       const way = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-      if (event.key === "Enter") this.fix(kind, step(0, 0));
-      if (!way) return;
+      const press = event.key === "Enter" || event.key === " ";
+      if (!way && !press) return;
       event.preventDefault();
+      if (press) return this.fix(kind, step(0, 0));
       this.pin(false);
       this.point(kind, step(...way));
     };

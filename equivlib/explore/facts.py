@@ -50,6 +50,7 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
             "values": [written(value) for value in weight.flat],
             "counts": _counts(geometry),
             "taps": math.prod(geometry.kernel_size),
+            "title": "kernel, reversed" if geometry.flip else "kernel",
         },
         "y": {
             "shape": plane(geometry.output_shape),
@@ -62,6 +63,7 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
         "columns": _columns(element, geometry),
         "sums": _sums(weight, geometry),
         "why": _reasons(geometry, element, places),
+        "rounded": any(_is_rounded(array) for array in (x, weight, y, back)),
     }
 
 
@@ -152,14 +154,28 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
     at = np.stack(np.unravel_index(places, padded), axis=-1)
     all_places = np.stack(np.unravel_index(np.arange(len(element)), padded), axis=-1)
     gaps, edges = [], []
-    for taps, read in zip(at, places, strict=True):
+
+    def is_diagonal(position: int, tap: int, j: int) -> bool:
+        """Whether the tap reads a neighbour of j from a neighbouring position."""
+        return any(
+            0 <= position + by < len(places) and element[places[position + by, tap]] == j + by
+            for by in (-1, 1)
+        )
+
+    for position, (taps, read) in enumerate(zip(at, places, strict=True)):
         between = ((all_places >= taps.min(axis=0)) & (all_places <= taps.max(axis=0))).all(axis=1)
         shown = {*element[read].tolist(), PADDING}
         gaps.append(sorted(set(element[between].tolist()) - shown))
         goes_on = ((taps - low) @ steps).tolist()
         empty = set(element.tolist()) - shown
         met = np.flatnonzero(element[read] == PADDING).tolist()
-        edges.append({goes_on[tap]: tap for tap in met if goes_on[tap] in empty})
+        edges.append(
+            {
+                goes_on[tap]: tap
+                for tap in met
+                if goes_on[tap] in empty and is_diagonal(position, tap, goes_on[tap])
+            }
+        )
     reasons: Facts = {}
     if any(gaps):
         reasons["gaps"] = gaps
@@ -176,6 +192,12 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
 def plane(shape: tuple[int, ...]) -> list[int]:
     """(channels, height, width); one spatial axis is a plane of one line."""
     return list(shape) if len(shape) == 3 else [shape[0], 1, shape[1]]
+
+
+def _is_rounded(values: Array) -> bool:
+    """Whether some number is shown with fewer digits than it has."""
+    inexact = values.dtype.kind in "fc"
+    return inexact and any(complex(written(value)) != value for value in values.flat)
 
 
 def _levels(values: Array) -> str:

@@ -1,34 +1,38 @@
 // The linked picture of one layer: draws the facts that the library computed and follows their links.
-const part = ({ shape: [, h, w] }, n) => [Math.floor(n / h / w), n % (h * w)]; // channel, place in it
+const part = ({ shape: [, h, w] }, n) => [floor(n / h / w), n % (h * w)]; // channel, place in it
 
 customElements.define(TAG, class extends Linked {
   build() {
     const group = (label, ...children) => html("span", { role: "group", "aria-label": label }, ...children);
     this.choices = this.settings.map(({ title }, i) => button(title, title, () => this.show(i)));
-    this.turn = button("Read by columns: Wᵀ", "Read W by columns", () => {
+    this.turn = button("Wᵀ by columns", "Read W by columns", () => {
       this.columns = !this.columns;
       this.chosen = null;
       this.show(this.shown);
     });
+    this.digits = button("Numbers", "Numbers in W", () => {
+      this.numbers = !this.numbers;
+      this.show(this.shown);
+    });
     this.player = button("", "", () => { this.touched = true; this.play(!this.timer); });
-    this.player.hidden = media("reduced-motion: reduce").matches;
     this.code = html("pre", { tabindex: 0, role: "region", "aria-label": "Code" });
-    const copy = button("Copy", "Copy the code", () =>
-      navigator.clipboard?.writeText(this.code.textContent).then(() => { copy.textContent = "Copied"; }));
+    this.copy = button("Copy", "", () =>
+      navigator.clipboard?.writeText(this.code.textContent).then(() => { this.copy.textContent = "Copied"; }));
     this.shadowRoot.append(
       html("div", { class: "bar" },
         group("Setting", ...(this.choices[1] ? this.choices : [])),
-        group("Step", button("◀", "Step back", () => this.step(-1)), this.player, button("▶|", "Step on", () => this.step(1))),
-        this.turn),
-      this.board, this.equation, this.status, this.free,
-      html("details", {}, html("summary", {}, "Code"), copy, this.code));
+        group("Step", button("|◀", "Step back", () => this.step(-1)), this.player, button("▶|", "Step on", () => this.step(1))),
+        this.turn, this.digits, this.free),
+      this.board, this.answer, html("details", {}, html("summary", {}, "Code"), this.copy, this.code));
     this.play(false);
     this.show(0);
     // It starts by itself once it is seen, unless somebody was faster or wants no motion.
     const seen = new IntersectionObserver(([entry]) => {
       if (!entry.isIntersecting) return;
       seen.disconnect();
-      if (!this.touched && !this.player.hidden) this.play(true);
+      if (this.touched || matchMedia("(prefers-reduced-motion:reduce)").matches) return;
+      this.play(true);
+      this.left = 12; // steps, then it waits
     }, { threshold: 0.6 });
     seen.observe(this);
   }
@@ -36,10 +40,13 @@ customElements.define(TAG, class extends Linked {
   // One setting: its links both ways, its panels.
   show(number) {
     this.shown = number;
+    const [kind, at] = this.chosen || [], name = kind && this.names(kind, at);
     const { x, k, y, reads, columns, weights, code } = (this.facts = this.settings[number]);
-    this.choices.forEach((one, i) => one.setAttribute("aria-pressed", i === number));
-    this.turn.setAttribute("aria-pressed", !!this.columns);
+    this.choices.forEach((one, i) => put(one, { "aria-pressed": i === number }));
+    put(this.turn, { "aria-pressed": !!this.columns });
+    put(this.digits, { "aria-pressed": !!this.numbers });
     this.code.textContent = code;
+    this.copy.textContent = "Copy";
     this.links = []; // every place, weight, output and entry of W that belong together
     this.entries = new Map(); // the weights of each entry of W that is not empty
     this.wide = x.labels.length;
@@ -49,35 +56,47 @@ customElements.define(TAG, class extends Linked {
       if (W >= 0) this.entries.set(W, [...(this.entries.get(W) || []), k]);
     }));
     this.panels = {};
-    const rows = y.labels.length, big = Math.max(rows, this.wide) <= this.labelled;
-    const long = Math.max(...k.labels.map((label) => label.length));
+    const { words } = this, rows = y.labels.length, big = max(rows, this.wide) <= this.labelled;
+    const long = max(...k.labels.map((label) => label.length));
     const double = [...this.entries.values()].some((found) => found[1] >= 0);
     this.board.replaceChildren(
-      this.panel("x", this.columns ? "result Wᵀy" : "input x", x.shape, x.padded),
-      this.panel("k", "kernel", k.shape, k.shape),
-      this.panel("y", this.columns ? "given y" : "output y", y.shape, y.shape),
-      this.panel("W", `matrix W: each ${this.columns ? "column" : "row"} is one sum`, [rows, this.wide], [1, rows, this.wide],
-        big ? Math.max(24, 8 + 6.5 * long) : 1, big ? (double ? 30 : 22) : 1));
-    const [kind, at] = this.chosen || [];
-    if (kind && this.panels[kind].spots.has(at)) return this.select(kind, at);
+      this.panel("x", words[this.columns ? "result" : "input"], x.shape, x.padded),
+      this.panel("k", k.title, k.shape, k.shape),
+      this.panel("y", words[this.columns ? "given" : "output"], y.shape, y.shape),
+      this.panel("W", "matrix W: " + words[this.columns ? "tall" : "wide"], [rows, this.wide], [1, rows, this.wide],
+        big ? max(24, 8 + 6.5 * long) : 1, big ? (double ? 30 : 22) : 1));
+    // What was chosen stays chosen, if it still has its name.
+    if (kind) for (const key of this.panels[kind].spots.keys()) if (this.names(kind, key) === name) return this.select(kind, key);
     this.pin(false);
     this.select(this.result(), this.walk()[0]);
+  }
+
+  names(kind, at) {
+    const { x, k, y, columns } = this.facts;
+    if (kind === "W") return y.labels[floor(at / this.wide)] + x.labels[at % this.wide];
+    return kind === "x" ? x.labels[columns[at]] + x.inside[at] : (kind === "k" ? k : y).labels[at];
+  }
+  entry(at) {
+    return this.facts.sums[at] || this.facts.k.values[this.entries.get(at)[0]];
   }
 
   // A panel is planes of cells, one below the other; kernels stand side by side as well.
   panel(kind, title, told, shape, w = 36, h = 36) {
     const across = shape[3] ? shape[1] : 1, [lines, cells] = shape.slice(-2);
     const matrix = kind === "W", [left, top] = matrix && w > 1 ? [36, 18] : [0, 0];
-    if (!matrix && Math.max(lines, cells) > 12) w = h = 13;
+    if (!matrix) {
+      w = max(w, 8 + 7 * max(...this.facts[kind].values.map((value) => value.length)));
+      if (max(lines, lines > 1 ? cells : cells / 3) > 14) w = h = 13;
+    }
     const big = w > 13, gap = matrix ? 0 : 8;
-    const along = (planes, n, size, start) => Array.from({ length: planes * n }, (_, i) => start + i * size + Math.floor(i / n) * gap);
+    const along = (planes, n, size, start) => Array.from({ length: planes * n }, (_, i) => start + i * size + floor(i / n) * gap);
     const xs = along(across, cells, w, left), ys = along(shape[0], lines, h, top);
-    const at = (i, j) => ((Math.floor(i / lines) * across + Math.floor(j / cells)) * lines + (i % lines)) * cells + (j % cells);
+    const at = (i, j) => ((floor(i / lines) * across + floor(j / cells)) * lines + (i % lines)) * cells + (j % cells);
     const width = xs.at(-1) + w, height = ys.at(-1) + h;
-    const drawing = svg("svg", { viewBox: `-2 -2 ${width + 4} ${height + 4}`, class: big ? "" : "small", "aria-hidden": true });
-    drawing.style.width = (w > 1 ? width + 4 : Math.max(320, 2 * width)) + "px";
-    if (matrix && w > 1) drawing.style.minWidth = left + cells * Math.max(22, w * 0.8) + "px";
-    if (matrix) drawing.append(svg("rect", { x: left, y: top, width: width - left, height: height - top, class: "ground" }));
+    const sheet = svg("svg", { viewBox: `-2 -2 ${width + 4} ${height + 4}`, class: big ? "" : "small", "aria-hidden": true });
+    sheet.style.width = (w > 1 ? width + 4 : max(320, 2 * width)) + "px";
+    if (matrix && w > 1) sheet.style.minWidth = left + cells * max(20, w * 0.8) + "px";
+    if (matrix) sheet.append(svg("rect", { x: left, y: top, width: width - left, height: height - top, class: "ground" }));
     const nodes = new Map(), spots = new Map();
     ys.forEach((y, i) => xs.forEach((x, j) => {
       const key = at(i, j), cell = this.cell(kind, key);
@@ -85,16 +104,16 @@ customElements.define(TAG, class extends Linked {
       if (!cell) return;
       const node = svg("g", { class: "cell " + (cell.kind || ""), "data-at": key }, svg("rect", { x, y, width: w, height: h }));
       if (cell.fill) node.firstChild.style.fill = cell.fill;
-      if (!big && cell.level) node.firstChild.style.fillOpacity = 0.1 + cell.level / 10;
+      if (!big && cell.level) node.firstChild.style.fill = `hsl(0 0% ${10 + cell.level * 9}%)`;
       // A second weight in the same entry takes half of the cell.
       if (cell.half) node.append(svg("path", { d: `M${x + w} ${y}v${h}h${-w}z`, style: "fill:" + cell.half }));
       if (big) cell.lines.forEach((line, n) => node.append(svg("text", {
-        x: x + w / 2, y: y + (matrix ? (cell.half ? 12 + n * 13 : h / 2 + 4) : 11 + n * 15), class: line.length > 5 ? "long" : "",
+        x: x + w / 2, y: y + (matrix ? (cell.half ? 12 + n * 13 : h / 2 + 4) : 11 + n * 15),
       }, line)));
-      nodes.set(key, drawing.appendChild(node));
+      nodes.set(key, sheet.appendChild(node));
     }));
     if (matrix && big) {
-      const head = (text, x, y, end) => drawing.append(svg("text", { x, y, class: "head " + end }, text));
+      const head = (text, x, y, end) => sheet.append(svg("text", { x, y, class: "head " + end }, text));
       this.facts.x.labels.forEach((label, j) => head(label, xs[j] + w / 2, top - 5, ""));
       this.facts.y.labels.forEach((label, i) => head(label, left - 4, ys[i] + h / 2 + 4, "end"));
     }
@@ -102,19 +121,19 @@ customElements.define(TAG, class extends Linked {
       const size = ({ shape }) => shape[2] * (n > 1 ? shape[1] : 1), d = [];
       for (let j = size(this.facts.x); j < cells; j += size(this.facts.x)) d.push(`M${xs[j]} ${top}V${height}`);
       for (let i = size(this.facts.y); i < lines; i += size(this.facts.y)) d.push(`M${left} ${ys[i]}H${width}`);
-      drawing.append(svg("path", { d: d.join(""), class: "block b" + n }));
+      sheet.append(svg("path", { d: d.join(""), class: "block b" + n }));
     }
-    const band = drawing.appendChild(svg("rect", { class: "band" }));
-    const box = html("div", { class: "box", tabindex: 0, role: "application", "aria-label": title, "data-panel": kind }, drawing);
+    const band = sheet.appendChild(svg("rect", { class: "band" }));
+    const box = html("div", { class: "box", tabindex: 0, role: "application", "aria-label": title, "data-panel": kind }, sheet);
     const found = (event) => {
-      const area = drawing.getBoundingClientRect(), scale = (width + 4) / area.width;
-      const last = (list, v) => Math.max(0, list.findLastIndex((start) => start <= v));
+      const area = sheet.getBoundingClientRect(), scale = (width + 4) / area.width;
+      const last = (list, v) => max(0, list.findLastIndex((start) => start <= v));
       return at(last(ys, (event.clientY - area.top) * scale - 2), last(xs, (event.clientX - area.left) * scale - 2));
     };
     const panel = (this.panels[kind] = { nodes, spots, band, box, xs, ys, w, h, width, height, left, top, cursor: [0, 0] });
     this.listen(box, kind, found, (i, j) => {
       const [row, column] = panel.cursor;
-      panel.cursor = [Math.min(ys.length - 1, Math.max(0, row + i)), Math.min(xs.length - 1, Math.max(0, column + j))];
+      panel.cursor = [min(ys.length - 1, max(0, row + i)), min(xs.length - 1, max(0, column + j))];
       return at(...panel.cursor);
     });
     return html("div", { class: "panel " + kind }, html("div", { class: "title" }, title, html("small", {}, " " + told.join(" × "))), box);
@@ -125,15 +144,16 @@ customElements.define(TAG, class extends Linked {
     if (kind === "W") {
       const found = this.entries.get(at);
       if (!found) return;
-      const names = found.map((weight, n) => (n ? "+" : "") + k.labels[weight]);
+      const names = this.numbers ? [this.entry(at)] : found.map((weight, n) => (n ? "+" : "") + k.labels[weight]);
       if (names.length > 2) names.splice(1, names.length, "+…");
       return { lines: names, fill: this.colour(found[0]), half: found[1] >= 0 && this.colour(found[1]) };
     }
     if (kind === "k") return { lines: [k.labels[at], k.values[at]], fill: this.colour(at) };
     if (kind === "y") return { lines: [y.labels[at], y.values[at]], level: y.levels[at] };
     const column = columns[at], outside = !x.inside[at];
-    if (column < 0) return { lines: ["", "0"], kind: "outside" };
-    return { lines: [outside ? "" : x.labels[column], (this.columns ? x.back : x.values)[column]], level: x.levels[column], kind: outside ? "outside" : "" };
+    // By columns, what falls on the padding is dropped: it is no result.
+    if (outside) return { lines: ["", this.columns ? "" : x.values[column] || "0"], kind: "outside", level: x.levels[column] };
+    return { lines: [x.labels[column], (this.columns ? x.back : x.values)[column]], level: x.levels[column] };
   }
   colour(weight) {
     return this.colours[(weight % this.facts.k.taps) % this.colours.length];
@@ -149,7 +169,7 @@ customElements.define(TAG, class extends Linked {
   }
   step(by, playing) {
     const walk = this.walk(), [kind, at] = this.chosen, now = kind === this.result() ? walk.indexOf(at) : -1;
-    if (playing && now === walk.length - 1) return this.play(false);
+    if (playing && (now === walk.length - 1 || !this.left--)) return this.play(false);
     if (!playing) {
       this.touched = true;
       this.pin(false);
@@ -160,26 +180,26 @@ customElements.define(TAG, class extends Linked {
   play(on) {
     clearInterval(this.timer);
     this.timer = on && setInterval(() => this.step(1, true), 1100);
+    this.left = -1;
     if (on) {
       this.pin(false);
       if (this.chosen[1] === this.walk().at(-1)) this.select(this.chosen[0], this.walk()[0]);
     }
-    this.status.setAttribute("aria-live", on ? "off" : "polite");
-    this.player.textContent = on ? "❚❚" : "▶";
-    this.player.setAttribute("aria-label", on ? "Pause" : "Play");
+    put(this.status, { "aria-live": on ? "off" : "polite" });
+    put(this.player, { "aria-label": on ? "Pause" : "Play" }).textContent = on ? "❚❚" : "▶";
   }
 
   // The selection: what lights up, the equation, the sentence.
   select(kind, at) {
     this.chosen = [kind, at];
     const { columns } = this.facts, column = kind === "x" ? columns[at] : kind === "W" ? at % this.wide : -1;
-    const own = new Set(this.entries.get(kind === "W" ? at : -1));
+    const own = this.entries.get(kind === "W" ? at : -1) || [];
     const links = this.links.filter((link) => (kind === "x" && column >= 0 ? link.column === column : link[kind] === at));
-    const twins = this.links.filter((link) => own.has(link.k) && link.W >= 0 && link.W !== at);
+    const twins = own[1] >= 0 ? [] : this.links.filter((link) => link.k === own[0] && link.W >= 0 && link.W !== at);
     const on = { x: new Map(), k: new Map(), y: new Map(), W: new Map() };
     for (const link of links) for (const panel in on) on[panel].set(link[panel], link.k);
     for (const link of twins) on.W.set(link.W, link.k);
-    const same = { x: (key) => column >= 0 && columns[key] === column, y: (key) => kind === "W" && key === Math.floor(at / this.wide) };
+    const same = { x: (key) => column >= 0 && columns[key] === column, y: (key) => kind === "W" && key === floor(at / this.wide) };
     for (const panel in on) for (const [key, { classList, style }] of this.panels[panel].nodes) {
       const weight = on[panel].get(key), tint = weight >= 0 && panel !== kind && (panel === "x" || panel === "y");
       classList.toggle("on", weight >= 0);
@@ -195,59 +215,70 @@ customElements.define(TAG, class extends Linked {
       y: kind === "x" ? top : ys[i] ?? 0, height: kind === "x" ? height - top : h,
       visibility: kind === "k" || (kind === "x" && column < 0) ? "hidden" : "visible",
     });
-    const first = kind === "W" ? -1 : Math.min(...[...on.W.keys()].filter((entry) => entry >= 0).map((entry) => entry % this.wide));
+    const first = kind === "W" ? -1 : min(...[...on.W.keys()].filter((entry) => entry >= 0).map((entry) => entry % this.wide));
     if (xs[first] >= 0) box.scrollLeft = ((xs[first] - 3 * w) * box.scrollWidth) / width;
     this.panels[kind].cursor = this.panels[kind].spots.get(at);
     this.equation.replaceChildren();
     this.status.textContent = this["tell" + kind](at, links, twins);
   }
-  // A sum in symbols, then in numbers; what has no label is a zero of the padding.
-  sum(name, terms, total) {
-    const { labels, values } = this.facts.k;
-    const line = (start, write, end) => this.equation.append(html("div", {}, start + " = ", ...terms.slice(0, 40).flatMap(([weight, other, value], n) => {
-      const chip = html("span", { class: other ? "" : "gone", style: "--tint:" + this.colour(weight) }, write(weight, other || "0", value));
+  say(what, values) {
+    return this.words[what].replace(/{(\w+)}/g, (_, name) => values[name]);
+  }
+  // One line of the equation: coloured terms; what has no label is a zero of the padding.
+  line(start, terms, write, end) {
+    this.equation.append(html("div", {}, start, ...terms.slice(0, 40).flatMap((term, n) => {
+      const chip = html("span", { class: term[1] ? "" : "gone", style: "--tint:" + this.colour(term[0]) }, write(...term));
       return n ? [" + ", chip] : [chip];
     }), terms.length > 40 ? ` + ${terms.length - 40} more` : "", terms.length ? "" : "0", end));
-    line(name, (weight, other) => labels[weight] + "·" + other, "");
-    line("", (weight, other, value) => signed(values[weight]) + "·" + signed(value), " = " + total);
+  }
+  sum(name, terms, total) {
+    const { labels, values } = this.facts.k, is = this.facts.rounded ? " ≈ " : " = ";
+    this.line(name + " = ", terms, (weight, other) => labels[weight] + "·" + (other || "0"), "");
+    this.line(is, terms, (weight, other, value) => signed(values[weight]) + "·" + signed(value), is + total);
   }
   telly(row, links) {
-    const { x, y } = this.facts, met = links.filter((link) => link.column < 0).length, rest = links.length - met;
-    if (this.columns) return `${y.labels[row]} = ${y.values[row]} spreads to ${count(rest, "place")}: row ${row} of W is a column of Wᵀ.`;
-    this.sum(y.labels[row], links.map(({ k, column }) => [k, x.labels[column], x.values[column] || "0"]), y.values[row]);
-    return `Output ${y.labels[row]} = ${y.values[row]}: row ${row} of W, ${count(rest, "weight")} on the patch that it reads.`
-      + (met ? ` The padding, which has no column in W, meets ${count(met, "weight")}.` : "");
+    const { x, y } = this.facts, met = links.filter((link) => link.column < 0).length, n = links.length - met;
+    const told = { y: y.labels[row], v: y.values[row], r: row };
+    if (this.columns) return this.say("spread", { ...told, n: count(n, "place") });
+    this.sum(told.y, links.map(({ k, column }) => [k, x.labels[column], x.values[column] || "0"]), told.v);
+    return this.say("row", { ...told, n: count(n, "weight"), pad: met ? this.say("met", { n: count(met, "weight") }) : "" });
   }
   tellx(place, links) {
-    const { x, y, columns } = this.facts, column = columns[place], readers = links.length ? "read by " + listed(links.map((link) => y.labels[link.y])) : "read by no output";
-    if (column < 0) return `Padding: a zero that has no column in W, ${readers}.`;
-    this.sum(`(Wᵀy) at ${x.labels[column]}`, links.map((link) => [link.k, y.labels[link.y], y.values[link.y]]), x.back[column]);
-    return (this.columns ? `Result ${x.back[column]} at ${x.labels[column]}` : `Input ${x.labels[column]} = ${x.values[column]}`)
-      + `: column ${column} of W, ${readers}. Its sum with y is the transposed convolution.`;
+    const { x, k, y, columns } = this.facts, c = columns[place], label = x.labels[c];
+    const ys = links.length ? listed(links.map((link) => y.labels[link.y])) : this.words.nobody;
+    if (c < 0) return this.say("zero", { ys });
+    const told = { x: label, c, ys }, copy = x.inside[place] ? "" : this.say("copy", told);
+    const terms = links.map((link) => [link.k, y.labels[link.y], y.values[link.y]]);
+    if (!this.columns) {
+      this.line(label + " → ", terms, (weight, other) => `${k.labels[weight]}·${label} in ${other}`, "");
+      return copy + this.say("column", { ...told, v: x.values[c] });
+    }
+    this.sum(`(Wᵀy) at ${label}`, terms, x.back[c]);
+    return copy + this.say("collect", { ...told, v: x.back[c] });
   }
   tellk(weight, links) {
-    const { x, k, y } = this.facts, name = k.labels[weight], places = links.filter((link) => link.column >= 0);
-    this.equation.append(`W = ${name}·E + …, with ${count(k.counts[weight], "one")} in E, and ${name} = ${k.values[weight]}`);
-    return `Weight ${name} = ${k.values[weight]} stands at ${count(k.counts[weight], "place")} of W: `
-      + listed(places.map((link) => `${x.labels[link.column]} in ${y.labels[link.y]}`)) + "."
-      + (links.length > places.length ? ` ${count(links.length - places.length, "time")} it meets the padding instead.` : "");
+    const { x, k, y } = this.facts, places = links.filter((link) => link.column >= 0), missed = links.length - places.length;
+    const told = { k: k.labels[weight], v: k.values[weight], n: count(k.counts[weight], "place") };
+    this.equation.append(this.say("tap", told));
+    return this.say("weight", {
+      ...told, places: listed(places.map((link) => `${x.labels[link.column]} in ${y.labels[link.y]}`)),
+      pad: missed ? this.say("missed", { n: count(missed, "time") }) : "",
+    });
   }
   tellW(at, links, twins) {
-    const { x, k, y, sums } = this.facts, row = Math.floor(at / this.wide), column = at % this.wide;
-    const names = links.map((link) => k.labels[link.k]).join(" + "), where = `Row ${row}, column ${column}`;
+    const { x, k, y } = this.facts, r = floor(at / this.wide), c = at % this.wide;
+    const told = { r, c, x: x.labels[c], y: y.labels[r], k: links.map((link) => k.labels[link.k]).join(" + ") };
     // In an image, the row is written out as well: it is too small to read.
-    if (this.panels.W.w === 1) this.telly(row, this.links.filter((link) => link.y === row));
-    if (!names) return `${where}: empty, because ${this.reason(row, column)}.`;
-    this.equation.append(`W[${row}, ${column}] = ${names} = ${sums[at] || k.values[links[0].k]}`);
-    return `${where}: ${names}, the weight of ${x.labels[column]} in ${y.labels[row]}; ` + `the same weight stands at ${count(new Set(twins.map((link) => link.W)).size, "other place")}.`;
+    if (this.panels.W.w === 1) this.telly(r, this.links.filter((link) => link.y === r));
+    if (!told.k) return this.say("empty", told) + this.say(...this.reason(r, c, told));
+    this.equation.append(`W[${r}, ${c}] = ${told.k} = ${this.entry(at)}`);
+    return this.say(links[1] ? "sum" : "entry", { ...told, n: count(twins.length, "other place") });
   }
-  reason(row, column) {
-    const { x, k, y, why, weights } = this.facts, from = x.labels[column], to = y.labels[row];
-    const [u, position] = part(y, row), [c, j] = part(x, column);
-    if (why.groups && why.groups[0][c] !== why.groups[1][u]) return `${from} is in another group than ${to}`;
-    if (why.gaps?.[position].includes(j)) return `${from} lies between two taps of ${to}: the dilation leaves it out`;
-    const tap = why.edges?.[position][j];
-    if (tap >= 0) return `the diagonal of ${k.labels[weights[u][(c * k.taps + tap) % weights[u].length]]} breaks off: for ${to} that weight meets the padding`;
-    return `${from} is out of reach of ${to}`;
+  reason(row, column, told) {
+    const { x, k, y, why, weights } = this.facts;
+    const [u, position] = part(y, row), [c, j] = part(x, column), tap = why.edges?.[position][j];
+    if (why.groups && why.groups[0][c] !== why.groups[1][u]) return ["group", told];
+    if (why.gaps?.[position].includes(j)) return ["gap", told];
+    return tap >= 0 ? ["edge", { ...told, k: k.labels[weights[u][(c * k.taps + tap) % weights[u].length]] }] : ["reach", told];
   }
 });

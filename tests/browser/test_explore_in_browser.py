@@ -78,6 +78,7 @@ def test_at_every_input_lights_its_column_which_is_the_transpose(visit, case):
     ).ravel()
     W = W.tocoo()
     columns, inside = explorer.facts()["columns"], explorer.facts()["x"]["inside"]
+    button(page, "Read W by columns").click()
     for place in np.flatnonzero(inside):
         column = columns[place]
         cell(page, "x", place).hover()
@@ -85,6 +86,13 @@ def test_at_every_input_lights_its_column_which_is_the_transpose(visit, case):
         assert lit(page, "W") == {r * W.shape[1] + column for r in rows}
         assert lit(page, "y") == rows
         assert page.locator(".equation div").nth(1).inner_text().endswith(f"= {back[column]}")
+
+
+def test_at_an_input_tells_where_it_goes(visit):
+    page = visit().show(explore([[[2, 5]]], (1, 4), x=[[3, 1, 4, 1]]))
+    cell(page, "x", 1).hover()
+    assert page.locator(".equation").inner_text() == "x1 → k1·x1 in y0 + k0·x1 in y1"
+    assert sentence(page) == "Input x1 = 1: column 1 of W, read by y0, y1."
 
 
 def test_at_every_weight_lights_all_its_places(visit, case):
@@ -103,7 +111,7 @@ def test_at_an_entry_tells_weight_pair_and_twins(visit):
     page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
     cell(page, "W", 16 + 6).hover()
     assert sentence(page) == (
-        "Row 1, column 6: k11, the weight of x12 in y01; the same weight stands at 3 other places."
+        "Row 1, column 6: k11, the weight of x12 in y01; it stands at 3 other places."
     )
     assert lit(page, "W") == {5, 22, 41, 58}
     assert lit(page, "k") == {4}
@@ -115,6 +123,49 @@ def test_an_entry_of_two_weights_shows_their_sum(visit):
     page = visit().show(explore([[[2, 5, 9]]], (1, 4), padding=1, padding_mode="reflect"))
     cell(page, "W", 1).hover()
     assert "W[0, 1] = k0 + k2 = 11" in page.locator(".equation").inner_text()
+    assert "because the padding shows x1 to these weights of y0" in sentence(page)
+    assert lit(page, "W") == {1}
+
+
+def test_rounded_numbers_are_not_called_equal(visit):
+    page = visit().show(explore([[[1.004, -1.0]]], (1, 2), x=[[1000.4, 1003.6]]))
+    assert page.locator(".equation div").nth(1).inner_text() == "≈ 1·1000 + (-1)·1004 ≈ 0.802"
+    exact = visit().show(explore([[[0.5, -1.0]]], (1, 2), x=[[2.0, 3.0]]))
+    assert exact.locator(".equation div").nth(1).inner_text() == "= 0.5·2 + (-1)·3 = -2"
+
+
+def test_the_matrix_shows_names_or_numbers(visit):
+    page = visit().show(explore([[[2, 5, 9]]], (1, 4), padding=1, padding_mode="reflect"))
+    button(page, "Numbers in W").click()
+    shown = page.locator("[data-panel=W] .cell text").all_text_contents()
+    W = conv_matrix([[[2, 5, 9]]], (1, 4), padding=1, padding_mode="reflect").tocsr()
+    assert shown == [str(value) for value in W.data]
+
+
+def test_a_copy_in_the_padding_says_what_it_copies(visit):
+    page = visit().show(explore([[[1, 2, 3]]], (1, 4), padding=1, padding_mode="circular"))
+    cell(page, "x", 0).hover()
+    assert sentence(page).startswith("Padding that shows x3 again. Input x3 = 4: column 3 of W")
+
+
+def test_by_columns_the_padding_holds_no_result(visit):
+    page = visit().show(explore([[[1, 2, 3]]], (1, 4), padding=1, padding_mode="circular"))
+    button(page, "Read W by columns").click()
+    assert cell(page, "x", 0).locator("text").all_text_contents() == ["", ""]
+    cell(page, "x", 1).hover()
+    assert "column 0 of W is a row of Wᵀ, and collects from y0, y1, y3" in sentence(page)
+
+
+def test_a_change_of_setting_keeps_what_was_chosen_by_its_name(visit):
+    settings = {"plain": {}, "padded": {"padding": 1}}
+    page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE, variants=settings))
+    cell(page, "y", 2).click()
+    button(page, "padded").click()
+    assert sentence(page).startswith("Output y10 ")
+    cell(page, "x", 2 * 6 + 3).click()
+    assert "Input x12" in sentence(page)
+    button(page, "plain").click()
+    assert "Input x12" in sentence(page)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +175,7 @@ def test_an_entry_of_two_weights_shows_their_sum(visit):
         ([[[1, 2]]], (1, 5), {"dilation": 3}, 1, "x1 lies between two taps of y0"),
         (np.ones((2, 1, 2)), (2, 3), {"groups": 2}, 4, "x11 is in another group than y00"),
         ([[[[1, 2, 3]]]], (1, 2, 3), {"padding": ((0, 0), (1, 1))}, 2 * 6 + 3, "diagonal of k2"),
+        ([[[[1, 2], [3, 4]]]], (1, 2, 3), {"padding": 1}, 3, "x10 is out of reach of y00"),
     ],
 )
 def test_at_an_empty_entry_says_why(visit, weight, shape, options, entry, reason):
@@ -154,7 +206,8 @@ def test_a_click_pins_and_escape_or_a_second_click_releases(visit):
     cell(page, "y", 3).click()
     cell(page, "y", 0).hover()
     assert lit(page, "y", mark="marked") == {3}
-    assert button(page, "Release the pin").is_visible()
+    assert button(page, "Pin the selection").get_attribute("aria-pressed") == "true"
+    assert page.locator("main > [pinned]").count() == 1
     page.keyboard.press("Escape")
     cell(page, "y", 1).hover()
     assert lit(page, "y", mark="marked") == {1}
@@ -162,8 +215,12 @@ def test_a_click_pins_and_escape_or_a_second_click_releases(visit):
     cell(page, "y", 2).click()
     cell(page, "y", 0).hover()
     assert lit(page, "y", mark="marked") == {0}
-    cell(page, "k", 4).click()
-    button(page, "Release the pin").click()
+    cell(page, "y", 1).hover()
+    button(page, "Pin the selection").click()
+    cell(page, "y", 0).hover()
+    assert lit(page, "y", mark="marked") == {1}
+    page.locator("h1").click()
+    page.keyboard.press("Escape")
     cell(page, "y", 0).hover()
     assert lit(page, "y", mark="marked") == {0}
 
@@ -183,7 +240,7 @@ def test_everything_can_be_reached_by_keyboard(visit):
         explore(KERNEL, IMAGE.shape, x=IMAGE, variants={"a": {}, "b": {"padding": 1}})
     )
     seen = []
-    for _ in range(14):
+    for _ in range(16):
         page.keyboard.press("Tab")
         seen.append(
             page.evaluate(
@@ -192,7 +249,7 @@ def test_everything_can_be_reached_by_keyboard(visit):
                 return at.dataset.panel || at.getAttribute('aria-label') || at.textContent; }"""
             )
         )
-    for name in ["a", "b", "Step back", "Step on", "Read W by columns", "x", "k", "y", "W", "Code"]:
+    for name in ["a", "b", "Step back", "Play", "Step on", "Pin the selection", *"xkyW", "Code"]:
         assert name in seen
 
 
@@ -205,7 +262,7 @@ def test_arrow_keys_move_within_a_panel_and_enter_pins(visit):
     assert lit(page, "y", mark="marked") == {3}
     page.keyboard.press("ArrowDown")
     assert lit(page, "y", mark="marked") == {3}
-    page.keyboard.press("Enter")
+    page.keyboard.press(" ")
     cell(page, "k", 0).hover()
     assert lit(page, "y", mark="marked") == {3}
     page.keyboard.press("Escape")
@@ -279,7 +336,8 @@ def test_it_does_not_play_for_those_who_prefer_less_motion(visit):
     page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
     page.wait_for_timeout(1500)
     assert lit(page, "y", mark="marked") == {0}
-    assert button(page, "Play").count() == 0
+    button(page, "Play").click()
+    assert button(page, "Pause").is_visible()
 
 
 def test_the_first_look_says_that_it_can_be_pointed_at(visit):
@@ -353,7 +411,7 @@ def test_two_explorers_on_one_page_do_not_disturb_each_other(visit):
     assert lit(page, "W", 1) == {1, 5}
     assert lit(page, "y", 2, mark="marked") == {1}
     cell(page, "y", 3, of=0).click()
-    assert page.get_by_role("button", name="Release the pin").count() == 1
+    assert page.locator("main > [pinned]").count() == 1
 
 
 def test_a_label_is_text_even_if_it_looks_like_a_script(visit):
@@ -368,7 +426,8 @@ def test_a_label_is_text_even_if_it_looks_like_a_script(visit):
 
 def test_a_large_matrix_is_an_image_whose_row_is_written_out(visit):
     x = np.arange(256).reshape(1, 16, 16) % 7
-    page = visit().show(explore(KERNEL, x.shape, x=x, padding=1))
+    tall = visit(viewport={"width": 1000, "height": 1600})
+    page = tall.show(explore(KERNEL, x.shape, x=x, padding=1))
     box = page.locator("[data-panel=W] .ground").bounding_box()
     page.mouse.move(box["x"] + 100.5 / 256 * box["width"], box["y"] + 100.5 / 256 * box["height"])
     assert sentence(page).startswith("Row 100, column 100: k11")
