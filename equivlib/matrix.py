@@ -141,7 +141,7 @@ def tap_matrix(
     Returns
     -------
     scipy.sparse.csr_array
-        1 where the weight stands, 2 or more where mirrored padding adds it up, nothing elsewhere.
+        1 where the weight stands, nothing elsewhere: no padding shows one place to a tap twice.
 
     Raises
     ------
