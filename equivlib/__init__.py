@@ -9,7 +9,7 @@ from . import layers
 from .axis import PADDING_MODES
 from .converse import NotAConvolution, kernel_from_matrix, project
 from .convert import ConversionTable, UnsupportedLayer, conversion_table, to_cnn, to_mlp
-from .explore import Explorer, explore
+from .explore import Explorer, NetworkExplorer, explore, explore_network
 from .functional import conv, conv_transpose
 from .geometry import Geometry
 from .layers import Network
@@ -33,6 +33,7 @@ __all__ = [
     "Geometry",
     "MatrixTooLarge",
     "Network",
+    "NetworkExplorer",
     "NotAConvolution",
     "UnsupportedLayer",
     "col2im",
@@ -45,6 +46,7 @@ __all__ = [
     "dense_to_pointwise",
     "dot_test",
     "explore",
+    "explore_network",
     "im2col",
     "kernel_from_matrix",
     "layers",

@@ -13,9 +13,12 @@ from ..geometry import Geometry
 from ..patches import as_array
 from .code import code
 from .facts import Facts, facts
-from .page import element
+from .network import NetworkExplorer, explore_network
+from .page import Picture
 from .static import static
 from .words import WORDS
+
+__all__ = ["Explorer", "NetworkExplorer", "explore", "explore_network"]
 
 #: A matrix of at most so many rows and columns has a label in each entry; a larger one is an image.
 LABELLED = 40
@@ -23,30 +26,19 @@ LABELLED = 40
 MOST_ROWS, MOST_ENTRIES = 1024, 20_000
 
 
-class Explorer:
+class Explorer(Picture):
     """A layer to point at; a notebook shows it, and a page keeps it without a server.
 
     Made by :func:`explore`. Its representations are HTML with everything in it, a picture in SVG
     where scripts are stripped, and a line of text.
     """
 
-    def __init__(self, settings: list[Facts], told: str) -> None:
-        self._settings = settings
-        self._told = told
-
-    def __repr__(self) -> str:
-        return self._told
+    kind = "layer"
 
     def facts(self, setting: int = 0) -> Facts:
         """All that one setting shows: labels, values, and which place each weight reads."""
-        return copy.deepcopy(self._settings[setting])
-
-    def _repr_svg_(self) -> str:
-        return static(self._settings[0], self._told)
-
-    def _repr_html_(self) -> str:
-        data = {"labelled": LABELLED, "words": WORDS, "settings": self._settings}
-        return element("layer", data, self._repr_svg_())
+        shown: Facts = copy.deepcopy(self._data["settings"][setting])
+        return shown
 
 
 def explore(
@@ -135,7 +127,9 @@ def explore(
         }
         for title, own, given, geometry in layers
     ]
-    return Explorer(settings, _told(layers[0][3], len(layers)))
+    told = _told(layers[0][3], len(layers))
+    data = {"labelled": LABELLED, "words": WORDS, "settings": settings}
+    return Explorer(data, static(settings[0], told), told)
 
 
 def _checked(geometry: Geometry) -> Geometry:

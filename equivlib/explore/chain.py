@@ -8,7 +8,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from ..convert import to_mlp
 from ..labels import labels, written
@@ -29,7 +28,7 @@ from ..patches import Array
 from ..pattern import pattern
 from ..plan import Plan, network_dtype
 from ..pools import one_channel
-from .facts import Facts, plane
+from .facts import Facts, is_rounded, plane
 
 #: What an activation does to each number, as it is written.
 SIGNS = {ReLU: "relu", LeakyReLU: "leaky", ReLU6: "relu6", Flatten: "same"}
@@ -67,7 +66,9 @@ def chain_facts(net: Network, x: Array) -> Facts:
         for position, form in plan.forms.items()
     }
     forms[len(net.layers) - 1] = [len(stages) - 1, [["1", 0]]]
-    return {"layers": sides, "stages": stages, "forms": forms}
+    shown = [*values, *(value for _, _, value in net.parameters() if isinstance(value, np.ndarray))]
+    rounded = any(is_rounded(array) for array in shown)
+    return {"layers": sides, "stages": stages, "forms": forms, "rounded": rounded}
 
 
 def _values(net: Network, x: Array) -> list[Array]:
@@ -86,18 +87,18 @@ def _weights(layer: Layer) -> Facts:
     """A stage of the perceptron: its kind, and for each unit what it reads with which factor."""
     if not isinstance(layer, Dense):
         return {"kind": "ReLU"}
-    matrix = scipy.sparse.csr_array(layer.weight)
+    rows = _rows(layer.weight)
+    reads = [[[column, written(value)] for column, value in row] for row in rows]
     bias = [] if layer.bias is None else [written(value) for value in layer.bias]
-    return {"kind": "Dense", "reads": _rows(matrix), "bias": bias, "wide": matrix.shape[1]}
+    return {"kind": "Dense", "reads": reads, "bias": bias, "wide": layer.weight.shape[1]}
 
 
-def _rows(matrix: Any) -> list[list[list[Any]]]:
-    pointers = matrix.indptr.tolist()
-    pairs = [
-        [int(column), written(value)]
-        for column, value in zip(matrix.indices, matrix.data, strict=True)
-    ]
-    return [pairs[a:b] for a, b in itertools.pairwise(pointers)]
+def _rows(matrix: Any) -> list[list[tuple[int, Any]]]:
+    """The columns and the numbers of each row; a matrix of exact objects is an ndarray."""
+    if isinstance(matrix, np.ndarray):
+        return [[(int(j), row[j]) for j in np.flatnonzero(row)] for row in matrix]
+    pairs = list(zip(matrix.indices.tolist(), matrix.data, strict=True))
+    return [pairs[a:b] for a, b in itertools.pairwise(matrix.indptr.tolist())]
 
 
 def _made_of(net: Network, position: int) -> Facts:
@@ -124,38 +125,31 @@ def _made_of(net: Network, position: int) -> Facts:
 
 def _affine(layer: Any, shape: tuple[int, ...], source: int) -> Facts:
     """A layer with a matrix: its rows, its bias, and which weight of its kernel stands where."""
-    alone = to_mlp(Network([_alone(layer)], shape)).layers[0]
-    rows = _rows(scipy.sparse.csr_array(alone.weight))  # type: ignore[attr-defined]
-    bias = alone.bias  # type: ignore[attr-defined]
-    told: Facts = {"bias": [] if bias is None else [written(value) for value in bias]}
+    alone: Any = to_mlp(Network([_alone(layer)], shape)).layers[0]
+    rows = _rows(alone.weight)
+    told: Facts = {"bias": [] if alone.bias is None else [written(value) for value in alone.bias]}
     numbers = [[-1] * len(row) for row in rows]
     kind = type(layer)
-    tied = kind in (Conv, ConvTranspose) and layer.options.get("padding_mode", "zeros") == "zeros"
-    if tied:
-        counted = np.arange(1, layer.weight.size + 1).reshape(layer.weight.shape)
-        places = to_mlp(Network([kind(counted, **layer.options)], shape)).layers[0]
-        numbers = [
-            [int(float(number)) - 1 for _, number in row]
-            for row in _rows_in_full(places.weight)  # type: ignore[attr-defined]
-        ]
+    if kind in (Conv, ConvTranspose) and layer.options.get("padding_mode", "zeros") == "zeros":
+        # The same layer with its weights counted 1, 2, 3, ...: each entry tells which it is.
         weight = layer.weight
+        counted = np.arange(1, weight.size + 1, dtype=float).reshape(weight.shape)
+        places: Any = to_mlp(Network([kind(counted, **layer.options)], shape)).layers[0]
+        numbers = [[int(number) - 1 for _, number in row] for row in _rows(places.weight)]
         told["kernel"] = {
             "shape": [*weight.shape[:2], *plane((1, *weight.shape[2:]))[1:]],
             "values": [written(value) for value in weight.flat],
             "taps": math.prod(weight.shape[2:]),
         }
+        rows = [  # exact zeros are stored nowhere, so the rows are taken from the counted weights
+            list(zip([column for column, _ in row], weight.ravel()[of], strict=True))
+            for row, of in zip(_rows(places.weight), numbers, strict=True)
+        ]
     told["reads"] = [
-        [[source, column, factor, number] for (column, factor), number in zip(row, of, strict=True)]
+        [[source, c, written(f), number] for (c, f), number in zip(row, of, strict=True)]
         for row, of in zip(rows, numbers, strict=True)
     ]
     return told
-
-
-def _rows_in_full(matrix: Any) -> list[list[tuple[int, int]]]:
-    """The rows with their numbers in full: three digits would not count a large kernel."""
-    pointers = matrix.indptr.tolist()
-    pairs = list(zip(matrix.indices.tolist(), matrix.data.tolist(), strict=True))
-    return [pairs[a:b] for a, b in itertools.pairwise(pointers)]
 
 
 def _alone(layer: Any) -> Layer:

@@ -63,7 +63,7 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
         "columns": _columns(element, geometry),
         "sums": _sums(weight, geometry),
         "why": _reasons(geometry, element, places),
-        "rounded": any(_is_rounded(array) for array in (x, weight, y, back)),
+        "rounded": any(is_rounded(array) for array in (x, weight, y, back)),
     }
 
 
@@ -194,7 +194,7 @@ def plane(shape: tuple[int, ...]) -> list[int]:
     return list(shape) if len(shape) == 3 else [shape[0], 1, shape[1]]
 
 
-def _is_rounded(values: Array) -> bool:
+def is_rounded(values: Array) -> bool:
     """Whether some number is shown with fewer digits than it has."""
     inexact = values.dtype.kind in "fc"
     return inexact and any(complex(written(value)) != value for value in values.flat)

@@ -221,16 +221,6 @@ customElements.define(TAG, class extends Linked {
     this.equation.replaceChildren();
     this.status.textContent = this["tell" + kind](at, links, twins);
   }
-  say(what, values) {
-    return this.words[what].replace(/{(\w+)}/g, (_, name) => values[name]);
-  }
-  // One line of the equation: coloured terms; what has no label is a zero of the padding.
-  line(start, terms, write, end) {
-    this.equation.append(html("div", {}, start, ...terms.slice(0, 40).flatMap((term, n) => {
-      const chip = html("span", { class: term[1] ? "" : "gone", style: "--tint:" + this.colour(term[0]) }, write(...term));
-      return n ? [" + ", chip] : [chip];
-    }), terms.length > 40 ? ` + ${terms.length - 40} more` : "", terms.length ? "" : "0", end));
-  }
   sum(name, terms, total) {
     const { labels, values } = this.facts.k, is = this.facts.rounded ? " ≈ " : " = ";
     this.line(name + " = ", terms, (weight, other) => labels[weight] + "·" + (other || "0"), "");

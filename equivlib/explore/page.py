@@ -16,6 +16,24 @@ HINT = (
 )
 
 
+class Picture:
+    """What a notebook shows: an element of a page, an SVG without scripts, a line of text."""
+
+    kind = ""
+
+    def __init__(self, data: dict[str, Any], drawn: str, told: str) -> None:
+        self._data, self._drawn, self._told = data, drawn, told
+
+    def __repr__(self) -> str:
+        return self._told
+
+    def _repr_svg_(self) -> str:
+        return self._drawn
+
+    def _repr_html_(self) -> str:
+        return element(self.kind, self._data, self._drawn)
+
+
 def element(kind: str, data: dict[str, Any], picture: str) -> str:
     """HTML of the element that ``kind``.js draws; ``picture`` stands there without scripts.
 

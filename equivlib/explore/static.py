@@ -28,12 +28,33 @@ def static(facts: Facts, told: str) -> str:
     drawn, width, tall = _matrix(facts)
     panels.append(f'<g transform="translate(4 {height + 16:g})">{drawn}</g>')
     width, height = max(left, width + 8), height + tall + 24
+    return _framed("".join(panels), width, height, told)
+
+
+def _framed(drawn: str, width: float, height: float, told: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
         f'width="{min(width, 720):g}" style="max-width:100%;height:auto" role="img" '
         f'aria-label="{escape(told)}" font-family="sans-serif" fill="{INK}">'
-        f'<path fill="{PAPER}" d="M0 0H{width:g}V{height:g}H0z"/>{"".join(panels)}</svg>'
+        f'<path fill="{PAPER}" d="M0 0H{width:g}V{height:g}H0z"/>{drawn}</svg>'
     )
+
+
+def static_network(facts: Facts, told: str) -> str:
+    """The layers with their values, one below the other, and which stages do the same."""
+    drawn, top, width = [], 4.0, 0.0
+    for position, layer in enumerate(facts["layers"], start=-1):
+        stages = [
+            f"stage {number}: {stage['kind']} of {len(stage['values'])}"
+            for number, stage in enumerate(facts["stages"])
+            if stage["owner"] == position
+        ]
+        name = "input" if position < 0 else f"layer {position}: {layer['name']}"
+        title = f"{name}    {', '.join(stages)}"
+        panel, wide, tall = _planes(title, layer["shape"], layer["values"], None)
+        drawn.append(f'<g transform="translate(4 {top:g})">{panel}</g>')
+        top, width = top + tall + 6, max(width, wide, 7.5 * len(title))
+    return _framed("".join(drawn), width + 8, top, told)
 
 
 def _planes(

@@ -45,7 +45,7 @@ LAYERS = [
 CORE = LAYERS[: LAYERS.index("spectrum") + 1]
 # The same rule inside a layer that is a package; its __init__ brings all of them together.
 INSIDE = {
-    "explore": ["facts", "code", "static"],
+    "explore": ["words", "page", "facts", "code", "static", "chain", "network"],
     "draw": [
         "style",
         "cells",

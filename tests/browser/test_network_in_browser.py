@@ -1,0 +1,119 @@
+"""A network beside its perceptron, pointed at."""
+
+import numpy as np
+import pytest
+
+from equivlib import explore_network
+from equivlib.layers import Conv, Dense, Flatten, MaxPool, Network, ReLU
+
+rng = np.random.default_rng(0)
+NET = Network(
+    [
+        Conv(rng.integers(-2, 3, (2, 1, 3, 3)), rng.integers(-2, 3, 2)),
+        ReLU(),
+        MaxPool(2, stride=1),
+        Flatten(),
+        Dense(rng.integers(-2, 3, (2, 2))),
+    ],
+    (1, 4, 4),
+)
+X = rng.integers(0, 5, (1, 4, 4))
+
+
+@pytest.fixture
+def shown(visit):
+    return visit(viewport={"width": 1000, "height": 1600}).show(explore_network(NET, X))
+
+
+def cells(page, side, mark):
+    """The units of all layers or stages with a mark: (layer or stage, unit)."""
+    found = page.locator(f"[data-panel^={side}] .cell.{mark}")
+    return {
+        tuple(map(int, at.split(",")))
+        for at in found.evaluate_all("all => all.map(cell => cell.dataset.at)")
+    }
+
+
+def point(page, side, layer, unit):
+    page.locator(f"[data-panel='{side}{layer}'] [data-at='{layer},{unit}']").hover()
+
+
+def test_at_every_unit_of_the_network_lights_its_equal_and_what_both_read(shown):
+    facts = explore_network(NET, X).facts()
+    for position, (stage, terms) in facts["forms"].items():
+        layer = facts["layers"][position + 1]
+        for unit in range(len(layer["values"])):
+            point(shown, "n", position, unit)
+            equals = {(stage, start + unit) for _, start in terms}
+            assert cells(shown, "n", "marked") == {(position, unit)}
+            assert cells(shown, "m", "marked") == equals
+            if position < 0:
+                continue
+            assert cells(shown, "n", "on") == {(s, u) for s, u, *_ in layer["reads"][unit]}
+            made = facts["stages"][stage]
+            for s, i in equals:
+                reads = (
+                    {(s - 1, j) for j, _ in made["reads"][i]} if "reads" in made else {(s - 1, i)}
+                )
+                assert cells(shown, "m", "on") == reads
+
+
+def test_at_every_unit_of_the_perceptron_lights_its_equal(shown):
+    facts = explore_network(NET, X).facts()
+    meant = {}
+    for position, (stage, terms) in facts["forms"].items():
+        for unit in range(len(facts["layers"][position + 1]["values"])):
+            meant.setdefault((stage, terms[0][1] + unit), (position, unit))
+    for number, stage in enumerate(facts["stages"]):
+        for unit in range(len(stage["values"])):
+            point(shown, "m", number, unit)
+            expected = {meant[number, unit]} if (number, unit) in meant else set()
+            assert cells(shown, "n", "marked") == expected
+            assert cells(shown, "m", "marked") == {(number, unit)}
+            if not expected:
+                assert (
+                    "no unit of the network equals it"
+                    in shown.locator("[role=status]").inner_text()
+                )
+
+
+def test_at_a_weight_lights_its_places_in_the_matrix(shown):
+    facts = explore_network(NET, X).facts()
+    for weight in range(18):
+        point(shown, "k", 0, weight)
+        count = sum(w == weight for reads in facts["layers"][1]["reads"] for *_, w in reads)
+        assert shown.locator("[data-panel=m0]").locator("xpath=../*[1]").count() == 1
+        assert shown.locator("rect.entry.on").count() == count == 4
+
+
+def test_both_sums_are_written_out(shown):
+    point(shown, "n", 4, 1)
+    lines = shown.locator(".equation div").all_inner_texts()
+    value = explore_network(NET, X).facts()["layers"][-1]["values"][1]
+    assert lines[0].startswith("e1 = ")
+    assert lines[2].startswith("u7[1] = ")
+    assert lines[1].endswith(f"= {value}")
+    assert lines[3].endswith(f"= {value}")
+
+
+def test_keys_pins_and_narrow_screens(visit):
+    page = visit(viewport={"width": 390, "height": 844}).show(explore_network(NET, X))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.locator("[data-panel=n1]").focus()
+    page.keyboard.press("ArrowRight")
+    assert cells(page, "n", "marked") == {(1, 1)}
+    page.keyboard.press("Enter")
+    page.locator("[data-panel='k0'] .cell").first.hover()
+    assert cells(page, "n", "marked") == {(1, 1)}
+    page.keyboard.press("Escape")
+    page.locator("[data-panel='k0'] .cell").first.hover()
+    assert cells(page, "n", "marked") == set()
+
+
+@pytest.mark.parametrize("style", ["", "background:#121212;color:#eee"], ids=["light", "dark"])
+def test_axe_finds_nothing(visit, style):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit().show(explore_network(NET, X), explore_network(NET, X), style=style)
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
