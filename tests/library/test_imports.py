@@ -30,6 +30,7 @@ LAYERS = [
     "linear",
     "normalization",
     "pools",
+    "rearrange",
     "layers",
     "train",
     "maps",
