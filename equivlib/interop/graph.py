@@ -257,9 +257,10 @@ class Builder:
             readers[source] = readers.get(source, 0) + 1
         for position, layer in enumerate(self.layers):
             (source, *_) = sources[position]
-            before = layers[place[source]] if source >= 0 else None
+            before: Any = layers[place[source]] if source >= 0 else None
             alone = position in self._shifts and readers[source] == 1
-            if alone and isinstance(layer, BatchNorm) and _has_bias(before):
+            affine = isinstance(before, (Conv, ConvTranspose, Dense))
+            if alone and affine and isinstance(layer, BatchNorm):
                 layers[place[source]] = layer.folded(before)
                 place[position] = place[source]
                 continue
@@ -269,10 +270,6 @@ class Builder:
             layers.append(layer)
             place[position] = len(layers) - 1
         return Network(layers, self.shapes[-1])
-
-
-def _has_bias(layer: Layer | None) -> Any:
-    return isinstance(layer, (Conv, ConvTranspose, Dense))
 
 
 def _scaled_and_shifted(scale: Array, added: Array) -> BatchNorm:
