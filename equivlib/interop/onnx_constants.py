@@ -62,7 +62,11 @@ def _cast(node: Node) -> Array:
     import onnx
 
     kinds = onnx.TensorProto
-    dtypes: dict[int, Any] = {kinds.FLOAT: np.float32, kinds.DOUBLE: np.float64, kinds.INT64: np.int64}
+    dtypes: dict[int, Any] = {
+        kinds.FLOAT: np.float32,
+        kinds.DOUBLE: np.float64,
+        kinds.INT64: np.int64,
+    }
     to = node.integer("to", 0)
     node.ignore("saturate")
     if to not in dtypes:
