@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,9 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
 
         save(equivlib.to_mlp(net), "lenet_mlp.onnx")
     """
-    write_bytes(serialized(net), path)
+    data = serialized(net)
+    with beside(path) as file:
+        file.write_bytes(data)
 
 
 def file_size(net: Network) -> int:
@@ -117,20 +120,25 @@ def serialized(net: Network) -> bytes:
     return data
 
 
-def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:
-    """Write a file beside its place and move it there, so that half of it is never seen."""
+@contextmanager
+def beside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A place to write in the same folder; what is there is moved to ``path`` if all goes well.
+
+    So half a file is never seen, and after an error there is none.
+    """
     target = Path(path)
     if target.is_dir():
-        raise ValueError(f"{target} is a folder")
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        raise ValueError(f"{target} is a folder, and must be a file")
+    if not target.parent.is_dir():
+        raise ValueError(f"{target} cannot be written: the folder {target.parent} does not exist")
+    written = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with beside.open("xb") as file:
-            file.write(data)
-            file.flush()
+        yield written
+        with written.open("rb+") as file:
             os.fsync(file.fileno())
-        beside.replace(target)
+        written.replace(target)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
         raise
 
 

@@ -96,7 +96,7 @@ def _batch_norm(b: Builder, x: Value, m: Any) -> Value:
     mean, var = numbers(m.running_mean), numbers(m.running_var)
     gamma = np.ones_like(mean) if m.weight is None else numbers(m.weight)
     beta = np.zeros_like(mean) if m.bias is None else numbers(m.bias)
-    return b.layer(BatchNorm(gamma, beta, mean, var, m.eps), x)  # type: ignore[arg-type]
+    return b.layer(BatchNorm(gamma, beta, mean, var, m.eps), x)
 
 
 def max_pool(
