@@ -227,6 +227,14 @@ class Builder:
             value = self.affine(y, np.array(-1), np.array(high))
         return value
 
+    def leaky(self, value: Value, slopes: Array) -> Value:
+        """A slope for each negative number: relu(x) - slopes * relu(-x), if they differ."""
+        if slopes.size == 1:
+            return self.pointwise(LeakyReLU(float(slopes.item())), value)
+        above = self.pointwise(ReLU(), value)
+        below = self.pointwise(ReLU(), self.affine(value, np.array(-1), None))
+        return self.sum(above, self.affine(below, -slopes, None))
+
     def average(self, value: Value, pool: AvgPool) -> Value:
         """Average pooling, dilated too: then a sum of each window, divided by its count."""
         geometry = pool.geometry(value.shape)

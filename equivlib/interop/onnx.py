@@ -40,8 +40,8 @@ def load(
     GlobalMaxPool, ReduceMean
     BatchNormalization                            BatchNorm
     Add, Sub, Sum                                 a bias, or Add
-    Mul, Div, by a constant                       BatchNorm
-    Relu, LeakyRelu, PRelu, Clip                  ReLU, LeakyReLU, ReLU6, or shifted ReLU
+    Neg, and Mul and Div by a constant            BatchNorm
+    Relu, LeakyRelu, PRelu, Clip                  ReLU, LeakyReLU, ReLU6, or a sum of such
     Sigmoid, Tanh, Softmax                        Sigmoid, Tanh, Softmax
     Pad                                           a depthwise Conv of one tap
     Flatten, Reshape, Transpose, Squeeze,         nothing where the order can be dealt with

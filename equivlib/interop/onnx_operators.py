@@ -151,10 +151,7 @@ def leaky_relu(b: Builder, node: Node) -> Value:
 
 
 def p_relu(b: Builder, node: Node) -> Value:
-    slope = node.constant(1)
-    if slope.size != 1:
-        raise UnsupportedLayer(f"one slope is read, not slopes of shape {slope.shape}")
-    return b.pointwise(LeakyReLU(float(slope.item())), node.value())
+    return b.leaky(node.value(), _without_batch(node.constant(1), node.value()))
 
 
 def sigmoid(b: Builder, node: Node) -> Value:
@@ -254,6 +251,10 @@ def subtract(b: Builder, node: Node) -> Value:
     if isinstance(x, Value):
         return b.affine(x, None, _without_batch(-y, x))
     return b.affine(y, np.array(-1), _without_batch(x, y))
+
+
+def negate(b: Builder, node: Node) -> Value:
+    return b.affine(node.value(), np.array(-1), None)
 
 
 def multiply(b: Builder, node: Node) -> Value:
@@ -381,6 +382,7 @@ OPERATORS: dict[str, Rule] = {
     "MatMul": matmul,
     "MaxPool": max_pool,
     "Mul": multiply,
+    "Neg": negate,
     "PRelu": p_relu,
     "Pad": pad,
     "ReduceMean": reduce_mean,

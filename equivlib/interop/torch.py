@@ -37,7 +37,7 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     MaxPool1d to 3d, AvgPool1d to 3d              MaxPool, AvgPool
     AdaptiveAvgPool1d to 3d, mean over space      AdaptiveAvgPool
     AdaptiveMaxPool1d to 3d                       MaxPool, if all windows are of one size
-    ReLU, LeakyReLU, ReLU6, Hardtanh              ReLU, LeakyReLU, ReLU6, or shifted ReLU
+    ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh       ReLU, LeakyReLU, ReLU6, or a sum of such
     Sigmoid, Tanh, Softmax                        Sigmoid, Tanh, Softmax
     x + y, x - y; x times, plus or over a number  Add; BatchNorm
     Flatten, Unflatten, view, reshape, permute,   nothing where the order can be dealt with

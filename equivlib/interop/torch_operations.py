@@ -198,6 +198,11 @@ def leaky_relu(b: Builder, x: Any, negative_slope: float = 0.01, inplace: bool =
     return b.pointwise(LeakyReLU(negative_slope), _value(x))
 
 
+def _p_relu(b: Builder, x: Value, m: Any) -> Value:
+    slopes = numbers(m.weight)
+    return b.leaky(x, slopes.reshape(-1, *(1,) * (len(x.shape) - 1)))
+
+
 def clip(b: Builder, x: Any, min: Any = None, max: Any = None, inplace: bool = False) -> Value:
     low, high = (-math.inf if min is None else min), (math.inf if max is None else max)
     return b.clip(_value(x), low, high)
@@ -435,6 +440,7 @@ def MODULES() -> dict[type, Callable[[Builder, Value, Any], Value]]:
         nn.Linear: _linear,
         nn.ReLU: lambda b, x, m: b.pointwise(ReLU(), x),
         nn.LeakyReLU: lambda b, x, m: b.pointwise(LeakyReLU(m.negative_slope), x),
+        nn.PReLU: _p_relu,
         nn.Hardtanh: lambda b, x, m: b.clip(x, m.min_val, m.max_val),  # ReLU6 is one
         nn.Sigmoid: lambda b, x, m: b.pointwise(Sigmoid(), x),
         nn.Tanh: lambda b, x, m: b.pointwise(Tanh(), x),
