@@ -12,6 +12,7 @@ from ..geometry import checked_shape
 from ..layers import Network
 from ..matrix import MAX_BYTES
 from .graph import Builder, Value
+from .torch_in_place import check_in_place
 from .torch_operations import BATCH, FUNCTIONS, METHODS, MODULES, numbers, view
 
 if TYPE_CHECKING:
@@ -90,46 +91,57 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
         listed = ", ".join(sorted(map(str, dtypes)))
         raise ValueError(f"module (of {listed}) must have parameters of float32 or float64")
     try:
-        traced = torch.fx.symbolic_trace(module)
+        if isinstance(module, tuple(MODULES())):
+            module = torch.nn.Sequential(module)  # so that it is one step of what is traced
+        graph = torch.fx.Tracer().trace(module)
     except Exception as error:  # it runs the module's own code, which may raise anything
         raise ValueError(
             f"module (of {type(module).__name__}) cannot be traced by torch.fx, because its code "
             f"decides by numbers or does something else that a graph cannot hold: {error}"
         ) from error
     dtype = np.float32 if torch.float32 in dtypes else np.float64
-    return _network(traced, Builder(shape, dtype, MAX_BYTES))
+    return _network(module, graph, Builder(shape, dtype, MAX_BYTES))
 
 
-def _network(traced: Any, b: Builder) -> Network:
+def _network(module: Any, graph: Any, b: Builder) -> Network:
     values: dict[Any, Any] = {}
-    traced.graph.eliminate_dead_code()
-    inputs = [node for node in traced.graph.nodes if node.op == "placeholder"]
+    check_in_place(module, graph)
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:
         names = ", ".join(node.name for node in inputs) or "none"
         raise ValueError(f"module must have one input, and has {len(inputs)}: {names}")
-    for node in traced.graph.nodes:
+    for node in _needed(graph):
         try:
-            values[node] = _result(traced, b, node, values)
+            values[node] = _result(module, b, node, values)
         except UnsupportedLayer as error:
-            raise UnsupportedLayer(f"{_label(traced, node)}: {error}") from None
+            raise UnsupportedLayer(f"{_label(module, node)}: {error}") from None
         except ValueError as error:
-            raise ValueError(f"{_label(traced, node)}: {error}") from None
-    result = values[next(node for node in traced.graph.nodes if node.op == "output")]
+            raise ValueError(f"{_label(module, node)}: {error}") from None
+    result = values[next(iter(reversed(graph.nodes)))]
     if not isinstance(result, Value):
         raise ValueError(f"module must have one output that depends on its input, not {result!r}")
     return b.network(result)
 
 
-def _label(traced: Any, node: Any) -> str:
+def _needed(graph: Any) -> list[Any]:
+    """The nodes that the output depends on, and the input, in their order."""
+    wanted: set[Any] = {node for node in graph.nodes if node.op in ("placeholder", "output")}
+    for node in reversed(graph.nodes):
+        if node in wanted:
+            wanted.update(node.all_input_nodes)
+    return [node for node in graph.nodes if node in wanted]
+
+
+def _label(root: Any, node: Any) -> str:
     target = node.target
     if node.op == "call_module":
-        kind = type(traced.get_submodule(target)).__name__
+        kind = type(root.get_submodule(target)).__name__
         return f"module {target!r} ({kind})"
     named = target if isinstance(target, str) else getattr(target, "__name__", repr(target))
     return f"node {node.name!r} ({named})"
 
 
-def _result(traced: Any, b: Builder, node: Any, values: dict[Any, Any]) -> Any:
+def _result(root: Any, b: Builder, node: Any, values: dict[Any, Any]) -> Any:
     """What a node gives: a value of the network, a constant, a shape, or a size."""
     import torch
 
@@ -142,12 +154,12 @@ def _result(traced: Any, b: Builder, node: Any, values: dict[Any, Any]) -> Any:
     if node.op == "output":
         return args[0]
     if node.op == "get_attr":
-        found: Any = traced
+        found: Any = root
         for part in node.target.split("."):
             found = getattr(found, part)
         return numbers(found)
     if node.op == "call_module":
-        module = traced.get_submodule(node.target)
+        module = root.get_submodule(node.target)
         rule = next((r for kind, r in MODULES().items() if isinstance(module, kind)), None)
         if rule is None:
             raise UnsupportedLayer(_not_known(type(module).__name__, MODULES()))

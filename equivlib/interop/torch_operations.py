@@ -199,7 +199,11 @@ def leaky_relu(b: Builder, x: Any, negative_slope: float = 0.01, inplace: bool =
 
 
 def _p_relu(b: Builder, x: Value, m: Any) -> Value:
-    slopes = numbers(m.weight)
+    return p_relu(b, x, numbers(m.weight))
+
+
+def p_relu(b: Builder, x: Any, weight: Any) -> Value:
+    slopes = _constant(weight)
     return b.leaky(x, slopes.reshape(-1, *(1,) * (len(x.shape) - 1)))
 
 
@@ -482,6 +486,7 @@ def FUNCTIONS() -> dict[Any, Callable[..., Any]]:
         functional.hardtanh: hardtanh,
         functional.relu6: partial(hardtanh, min_val=0, max_val=6),
         functional.softmax: softmax,
+        functional.prelu: p_relu,
         functional.pad: pad,
         torch.softmax: softmax,
         torch.clamp: clip,

@@ -73,10 +73,10 @@ def read(model, folder, **options):
     return load(path, **options)
 
 
-def agrees(model, x, folder, **options):
+def agrees(model, x, folder, *, oracle=None, **options):
     """The network, its perceptron and its convolutions give what onnx's own evaluator gives."""
     net = read(model, folder, **options)
-    (expected,) = reference.ReferenceEvaluator(model).run(None, {"x": x})
+    (expected,) = reference.ReferenceEvaluator(oracle or model).run(None, {"x": x})
     y, allowed = net(x), error_bound(net, x)
     assert y.shape == expected.shape
     assert (abs(y - expected) <= allowed).all()
@@ -87,7 +87,7 @@ def agrees(model, x, folder, **options):
     return net
 
 
-SHAPED = np.array([2, 3, 5, 4])  # batch, channels, height and width, all different
+SHAPED = [2, 3, 5, 4]  # batch, channels, height and width, all different
 
 
 def test_a_channels_last_graph_flattens_in_its_own_order(tmp_path):
@@ -256,8 +256,7 @@ def test_softmax_over_any_axis_before_and_after_its_meaning_changed(tmp_path):
         np.testing.assert_allclose(read(model, tmp_path)(x), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("opset", [11, 12, 13, 17, 21])
-def test_every_version_from_11_on_is_read(opset, tmp_path):
+def graph_of_version(opset):
     squeeze = {"axes": [2, 3]} if opset < 13 else {}
     nodes = [
         node("Conv", ["x", "k"], "conv"),
@@ -270,8 +269,14 @@ def test_every_version_from_11_on_is_read(opset, tmp_path):
     ]
     constants = {"k": normal(2, 3, 2, 2), "one": np.ones(2), "low": np.array(0.0)}
     constants |= {"high": np.array(6.0), "axes": np.array([2, 3]), "W": normal(2, 4)}
-    model = model_of(nodes, constants, ["N", 3, 5, 4], opset=opset)
-    net = agrees(model, normal(*SHAPED), tmp_path)
+    return model_of(nodes, constants, ["N", 3, 5, 4], opset=opset)
+
+
+@pytest.mark.parametrize("opset", [11, 12, 13, 17, 21])
+def test_every_version_from_11_on_is_read(opset, tmp_path):
+    # onnx evaluates normalisations before version 14 as in training: the newer graph is the oracle.
+    newer = graph_of_version(17)
+    net = agrees(graph_of_version(opset), normal(*SHAPED), tmp_path, oracle=newer)
     names = ["Conv", "BatchNorm", "ReLU6", "AdaptiveAvgPool", "Flatten", "Dense"]
     assert [layer.name for layer in net.layers] == names
 
@@ -308,11 +313,13 @@ def test_what_is_saved_is_read_as_it_was(name, dtype, tmp_path):
     net = EVERY_LAYER if name == "every layer" else NETWORKS[name]()
     net = with_random_weights(net, dtype, seed=1)
     path = tmp_path / "net.onnx"
-    try:
-        save(net, path)
-    except UnsupportedLayer as error:
-        assert "windows of unequal sizes" in str(error)  # no operator averages over such
+    if (
+        name == "adaptive averages of unequal windows"
+    ):  # no operator averages over windows of unequal sizes
+        with pytest.raises(UnsupportedLayer, match="windows of unequal sizes"):
+            save(net, path)
         return
+    save(net, path)
     back, x = load(path), inputs(net).astype(dtype)
     y, ours = net(x), back(x)
     assert back.input_shape == net.input_shape
@@ -325,6 +332,7 @@ def test_what_is_saved_is_read_as_it_was(name, dtype, tmp_path):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_perceptron_is_gemm_and_relu_and_runs_in_onnxruntime(name, dtype, tmp_path, onnxruntime):
     net = with_random_weights(NETWORKS[name](), dtype, seed=1)
+    dtype = dtype if list(net.parameters()) else np.float64  # without numbers, it is that
     mlp, path = to_mlp(net, dtype=dtype), tmp_path / "mlp.onnx"
     save(mlp, path)
     assert {entry.op_type for entry in onnx.load(path).graph.node} <= {"Gemm", "Relu"}
