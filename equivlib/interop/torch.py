@@ -27,8 +27,8 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     .. math:: net(x) = module(x)
 
     for every batch ``x``, up to rounding. The module is traced with ``torch.fx``: its own Python
-    code runs once, on placeholders, so it may have shortcuts and functions but no decisions that
-    depend on numbers.
+    code runs once on placeholders, so it may have shortcuts and functions but no decisions that
+    depend on numbers. Then it runs on one random input, which must give what the network gives.
 
     ============================================  ================================================
     module, or function of that name              becomes
@@ -64,7 +64,8 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     UnsupportedLayer
         Names the operation, its place in the module, and why it is not read.
     ValueError
-        If the module is in training mode or cannot be traced, or shapes do not fit.
+        If the module is in training mode or cannot be traced, if shapes do not fit, or if it does
+        something that its trace does not show.
 
     Examples
     --------
@@ -100,7 +101,28 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
             f"decides by numbers or does something else that a graph cannot hold: {error}"
         ) from error
     dtype = np.float32 if torch.float32 in dtypes else np.float64
-    return _network(module, graph, Builder(shape, dtype, MAX_BYTES))
+    net = _network(module, graph, Builder(shape, dtype, MAX_BYTES))
+    _check(net, module, dtype)
+    return net
+
+
+def _check(net: Network, module: Any, dtype: Any) -> None:
+    """Apply both to one random input: a trace does not show all that a module does."""
+    import torch
+
+    x = np.random.default_rng(0).standard_normal((1, *net.input_shape)).astype(dtype)
+    device = next((parameter.device for parameter in module.parameters()), None)
+    with torch.no_grad():
+        expected = module(torch.tensor(x, device=device)).cpu().numpy()
+    y = net(x)
+    shape = expected.shape == y.shape
+    difference = abs(y - expected).max() if shape else np.inf
+    if not difference <= np.sqrt(np.finfo(dtype).eps) * abs(expected).max():
+        raise ValueError(
+            f"module (of {type(module).__name__}) does something that its trace does not show, "
+            f"such as += on a value that is read again, or a hook: on one random input it differs "
+            f"from what was read by {difference:.3g}"
+        )
 
 
 def _network(module: Any, graph: Any, b: Builder) -> Network:

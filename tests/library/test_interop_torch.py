@@ -449,7 +449,6 @@ def forgets(m, x):
         reads_again(lambda m, y: m.relu(y.view(-1, 12)).view(-1, 3, 4)),
         reads_again(lambda m, y: functional.relu(y, inplace=True)),
         reads_again(lambda m, y: y.mul_(2)),
-        reads_again(lambda m, y: operator.iadd(y, 3)),
         forgets,
     ],
 )
@@ -458,6 +457,16 @@ def test_what_is_changed_in_place_and_read_again_is_refused(function):
     module = Does(function, relu=nn.ReLU(inplace=True)).eval()
     with pytest.raises(UnsupportedLayer, match="changes in place what node"):
         from_torch(module, (3, 4))
+
+
+def test_what_a_trace_does_not_show_is_found_out():
+    module = Does(reads_again(lambda m, y: operator.iadd(y, 3))).eval()
+    with pytest.raises(ValueError, match=r"module \(of Does\) does something .* differs .* by 3"):
+        from_torch(module, (3, 4))
+    hooked = nn.Sequential(nn.ReLU()).eval()
+    hooked[0].register_forward_hook(lambda m, inputs, y: y + 1)
+    with pytest.raises(ValueError, match=r"such as \+= .* or a hook: .* by 1"):
+        from_torch(hooked, (3, 4))
 
 
 def test_what_is_changed_in_place_and_not_read_again_is_read():
