@@ -13,7 +13,8 @@ from ..layers import Network
 from ..matrix import MAX_BYTES
 from .graph import Builder, Value
 from .torch_in_place import check_in_place
-from .torch_operations import BATCH, FUNCTIONS, METHODS, MODULES, numbers, view
+from .torch_operations import FUNCTIONS, METHODS, MODULES
+from .torch_shapes import BATCH, numbers, view
 
 if TYPE_CHECKING:
     import torch

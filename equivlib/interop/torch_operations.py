@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -26,21 +26,22 @@ from ..layers import (
 )
 from ..patches import Array
 from .graph import Builder, Value
-
-#: Stands for the size of the batch, which the network leaves open.
-BATCH: Final = "the size of the batch"
-
-
-def numbers(tensor: Any) -> Any:
-    """A copy of a tensor's numbers."""
-    return None if tensor is None else tensor.detach().cpu().numpy().copy()
-
-
-def _value(x: Any) -> Value:
-    if not isinstance(x, Value):
-        raise UnsupportedLayer("it must read a value that depends on the input")
-    return x
-
+from .torch_shapes import (
+    attribute,
+    constant_of,
+    flatten,
+    index_select,
+    item,
+    numbers,
+    permute,
+    size,
+    squeeze,
+    transpose,
+    unflatten,
+    unsqueeze,
+    value_of,
+    view,
+)
 
 # --- layers -------------------------------------------------------------------------------------
 
@@ -62,13 +63,7 @@ def _linear(b: Builder, x: Value, m: Any) -> Value:
 
 
 def linear(b: Builder, x: Any, weight: Any, bias: Any = None) -> Value:
-    return b.dense(_value(x), _constant(weight), bias)
-
-
-def _constant(array: Any) -> Array:
-    if not isinstance(array, np.ndarray):
-        raise UnsupportedLayer("its weight must be a parameter of the module")
-    return array
+    return b.dense(value_of(x), constant_of(weight), bias)
 
 
 def conv(
@@ -82,7 +77,7 @@ def conv(
     groups: int = 1,
 ) -> Value:
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    return b.layer(Conv(_constant(weight), bias, **_per_axis(options)), _value(x))
+    return b.layer(Conv(constant_of(weight), bias, **_per_axis(options)), value_of(x))
 
 
 def _per_axis(options: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +108,7 @@ def max_pool(
         raise UnsupportedLayer("return_indices=True has a second output")
     options = {"padding": padding, "dilation": dilation, "stride": stride or None}
     options = _per_axis({"kernel_size": kernel_size, **options})
-    return b.layer(MaxPool(ceil_mode=ceil_mode, **options), _value(x))
+    return b.layer(MaxPool(ceil_mode=ceil_mode, **options), value_of(x))
 
 
 def avg_pool(
@@ -130,7 +125,7 @@ def avg_pool(
         raise UnsupportedLayer(f"divisor_override (={divisor_override}) is not read")
     options = {"kernel_size": kernel_size, "padding": padding, "stride": stride or None}
     pool = AvgPool(count_include_pad=count_include_pad, ceil_mode=ceil_mode, **_per_axis(options))
-    return b.layer(pool, _value(x))
+    return b.layer(pool, value_of(x))
 
 
 def _max_pool(b: Builder, x: Value, m: Any) -> Value:
@@ -154,11 +149,11 @@ def _sizes(x: Value, output_size: Any) -> tuple[int, ...]:
 
 
 def adaptive_avg_pool(b: Builder, x: Any, output_size: Any) -> Value:
-    return b.layer(AdaptiveAvgPool(_sizes(_value(x), output_size)), x)
+    return b.layer(AdaptiveAvgPool(_sizes(value_of(x), output_size)), x)
 
 
 def adaptive_max_pool(b: Builder, x: Any, output_size: Any, return_indices: bool = False) -> Value:
-    sizes = _sizes(_value(x), output_size)
+    sizes = _sizes(value_of(x), output_size)
     if return_indices or any(n % m for n, m in zip(x.shape[1:], sizes, strict=True)):
         raise UnsupportedLayer(f"windows of unequal sizes, of {x.shape[1:]} elements for {sizes}")
     return b.layer(MaxPool(tuple(n // m for n, m in zip(x.shape[1:], sizes, strict=True))), x)
@@ -176,7 +171,7 @@ def _indices(m: Any) -> dict[str, Any]:
 
 
 def mean(b: Builder, x: Any, dim: Any = None, keepdim: bool = False) -> Value:
-    rank = len(_value(x).shape) + 1
+    rank = len(value_of(x).shape) + 1
     axes = [dim] if isinstance(dim, int) else list(dim or ())
     if sorted(axis % rank for axis in axes) != list(range(2, rank)) or rank < 3:
         raise UnsupportedLayer(f"the mean is read over all spatial axes only, not over {dim}")
@@ -189,13 +184,13 @@ def mean(b: Builder, x: Any, dim: Any = None, keepdim: bool = False) -> Value:
 
 def _activation(make: Callable[[], Layer]) -> Callable[..., Value]:
     def read(b: Builder, x: Any, inplace: bool = False) -> Value:
-        return b.pointwise(make(), _value(x))
+        return b.pointwise(make(), value_of(x))
 
     return read
 
 
 def leaky_relu(b: Builder, x: Any, negative_slope: float = 0.01, inplace: bool = False) -> Value:
-    return b.pointwise(LeakyReLU(negative_slope), _value(x))
+    return b.pointwise(LeakyReLU(negative_slope), value_of(x))
 
 
 def _p_relu(b: Builder, x: Value, m: Any) -> Value:
@@ -203,23 +198,23 @@ def _p_relu(b: Builder, x: Value, m: Any) -> Value:
 
 
 def p_relu(b: Builder, x: Any, weight: Any) -> Value:
-    slopes = _constant(weight)
+    slopes = constant_of(weight)
     return b.leaky(x, slopes.reshape(-1, *(1,) * (len(x.shape) - 1)))
 
 
 def clip(b: Builder, x: Any, min: Any = None, max: Any = None, inplace: bool = False) -> Value:
     low, high = (-math.inf if min is None else min), (math.inf if max is None else max)
-    return b.clip(_value(x), low, high)
+    return b.clip(value_of(x), low, high)
 
 
 def hardtanh(
     b: Builder, x: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Value:
-    return b.clip(_value(x), min_val, max_val)
+    return b.clip(value_of(x), min_val, max_val)
 
 
 def softmax(b: Builder, x: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Value:
-    rank = len(_value(x).shape) + 1
+    rank = len(value_of(x).shape) + 1
     if dim is None or dtype is not None or dim % rank == 0:
         raise UnsupportedLayer(f"dim (={dim}) must be given, and not be that of the batch")
     return b.softmax(x, dim % rank - 1)
@@ -257,7 +252,7 @@ def add(b: Builder, x: Any, y: Any, alpha: Any = 1) -> Any:
         y = multiply(b, y, alpha) if isinstance(y, Value) else y * alpha
     if isinstance(x, Value) and isinstance(y, Value):
         return b.sum(x, y)
-    value, c = (x, y) if isinstance(x, Value) else (_value(y), x)
+    value, c = (x, y) if isinstance(x, Value) else (value_of(y), x)
     return b.affine(value, None, _spread(c, value))
 
 
@@ -270,7 +265,7 @@ def subtract(b: Builder, x: Any, y: Any, alpha: Any = 1) -> Any:
 def multiply(b: Builder, x: Any, y: Any) -> Any:
     if isinstance(x, Value) and isinstance(y, Value):
         raise UnsupportedLayer("a product of two activations is not piecewise linear")
-    value, c = (x, y) if isinstance(x, Value) else (_value(y), x)
+    value, c = (x, y) if isinstance(x, Value) else (value_of(y), x)
     return b.affine(value, _spread(c, value), None)
 
 
@@ -279,18 +274,18 @@ def divide(b: Builder, x: Any, y: Any) -> Any:
         raise UnsupportedLayer("division by an activation is not piecewise linear")
     if not np.all(y):
         raise ValueError(f"division by {y}")
-    return b.affine(_value(x), 1 / _spread(y, x), None)
+    return b.affine(value_of(x), 1 / _spread(y, x), None)
 
 
 def negative(b: Builder, x: Any) -> Any:
-    return b.affine(_value(x), np.array(-1), None)
+    return b.affine(value_of(x), np.array(-1), None)
 
 
 def pad(b: Builder, x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Value:
     """The ends of the last axis come first."""
     if mode == "constant" and value:
         raise UnsupportedLayer(f"padding with {value} is not read, only with 0")
-    ndim = len(_value(x).shape) - 1
+    ndim = len(value_of(x).shape) - 1
     ends = [int(end) for end in pad]
     pairs = list(zip(ends[::2], ends[1::2], strict=True))[::-1]
     pairs = [(0, 0)] * (ndim - len(pairs)) + pairs
@@ -304,103 +299,6 @@ def _padding(mode: str) -> Callable[[Builder, Value, Any], Value]:
         return pad(b, x, m.padding, mode, getattr(m, "value", None))
 
     return read
-
-
-# --- shapes -------------------------------------------------------------------------------------
-
-
-def flatten(b: Builder, x: Any, start_dim: int = 0, end_dim: int = -1) -> Value:
-    rank = len(_value(x).shape) + 1
-    start, end = start_dim % rank, end_dim % rank
-    if start == 0:
-        raise UnsupportedLayer(f"start_dim (={start_dim}) must leave the batch axis")
-    inner = x.shape[: start - 1], x.shape[start - 1 : end], x.shape[end:]
-    return b.reshape(x, (*inner[0], math.prod(inner[1]), *inner[2]))
-
-
-def view(b: Builder, x: Any, *sizes: Any, shape: Any = None) -> Value:
-    target = (
-        list(sizes[0]) if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else list(sizes)
-    )
-    target = list(shape) if shape is not None else target
-    first, *rest = target or [None]
-    if (first != -1 and first != BATCH) or BATCH in rest or not rest:
-        raise UnsupportedLayer(
-            f"the shape {tuple(target)} must begin with the size of the batch, as x.size(0) or -1"
-        )
-    size = math.prod(_value(x).shape)
-    if rest.count(-1) == 1 and first == BATCH:
-        others = -math.prod(rest)
-        rest[rest.index(-1)] = size // others if others else 0
-    if any(not isinstance(n, int) or n < 1 for n in rest):
-        raise ValueError(f"the shape {tuple(target)} does not fit a value of shape {x.shape}")
-    return b.reshape(x, rest)
-
-
-def unflatten(b: Builder, x: Any, dim: int, sizes: Sequence[int]) -> Value:
-    shape = _value(x).shape
-    axis = dim % (len(shape) + 1)
-    if axis == 0:
-        raise UnsupportedLayer("the batch axis is not unflattened")
-    inner = [BATCH, *shape[: axis - 1], *sizes, *shape[axis:]]
-    return view(b, x, inner)
-
-
-def permute(b: Builder, x: Any, *dims: Any) -> Value:
-    listed = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
-    rank = len(_value(x).shape) + 1
-    axes = [axis % rank for axis in listed]
-    if axes[:1] != [0]:
-        raise UnsupportedLayer(f"the axes {tuple(listed)} must leave the batch axis first")
-    return b.transpose(x, [axis - 1 for axis in axes[1:]])
-
-
-def transpose(b: Builder, x: Any, dim0: int, dim1: int) -> Value:
-    axes = list(range(len(_value(x).shape) + 1))
-    axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
-    return permute(b, x, axes)
-
-
-def index_select(b: Builder, x: Any, dim: int, index: Any) -> Value:
-    """Of a flat value, if it only changes the order."""
-    places = _constant(index)
-    flat = len(_value(x).shape) == 1 and dim % 2 == 1
-    if not flat or sorted(places.tolist()) != list(range(x.shape[0])):
-        raise UnsupportedLayer("it is read where it only changes the order of a flat value")
-    return b.seen(x, places)
-
-
-def squeeze(b: Builder, x: Any, dim: Any = None) -> Value:
-    rank = len(_value(x).shape) + 1
-    gone = {axis % rank for axis in ([dim] if isinstance(dim, int) else dim or ())}
-    if not gone or 0 in gone:
-        raise UnsupportedLayer(f"dim (={dim}) must name axes other than that of the batch")
-    return b.reshape(x, [n for i, n in enumerate(x.shape, start=1) if i not in gone or n != 1])
-
-
-def unsqueeze(b: Builder, x: Any, dim: int) -> Value:
-    shape = list(_value(x).shape)
-    axis = dim % (len(shape) + 2)
-    if axis == 0:
-        raise UnsupportedLayer("nothing comes before the batch axis")
-    return b.reshape(x, [*shape[: axis - 1], 1, *shape[axis - 1 :]])
-
-
-def size(b: Builder, x: Any, dim: int | None = None) -> Any:
-    whole = (BATCH, *_value(x).shape)
-    return whole if dim is None else whole[dim]
-
-
-def attribute(b: Builder, x: Any, name: str) -> Any:
-    if name != "shape":
-        raise UnsupportedLayer(f"the attribute {name!r} is not read")
-    return size(b, x)
-
-
-def item(b: Builder, sizes: Any, index: Any) -> Any:
-    if not isinstance(sizes, tuple):
-        raise UnsupportedLayer("indexing is read on shapes only")
-    return sizes[index]
 
 
 # --- tables -------------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ INSIDE = {
         "onnx_constants",
         "onnx_write",
         "onnx",
+        "torch_shapes",
         "torch_operations",
         "torch_in_place",
         "torch_write",
