@@ -245,6 +245,33 @@ def test_a_sum_of_values_in_different_orders(tmp_path):
     agrees(model, normal(2, 4, 4), tmp_path)
 
 
+def test_a_sum_of_a_flattened_value_and_a_flat_one(tmp_path):
+    nodes = [
+        node("Flatten", ["x"], "flat"),
+        node("MatMul", ["flat", "a"], "product"),
+        node("Add", ["flat", "product"], "y"),
+    ]
+    agrees(model_of(nodes, {"a": normal(12, 12)}, ["N", 3, 4]), normal(2, 3, 4), tmp_path)
+
+
+@pytest.mark.parametrize("auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER"])
+def test_an_output_shape_of_a_transposed_convolution_says_what_is_cut(
+    auto_pad, tmp_path, onnxruntime
+):
+    # An odd number of elements is cut: at which end there is one more, the specification says.
+    attributes = {"output_shape": [9, 8], "strides": [2, 2], "auto_pad": auto_pad}
+    nodes = [node("ConvTranspose", ["x", "k"], "y", **attributes)]
+    constants = {"k": normal(3, 2, 2, 3).astype(np.float32)}
+    model = model_of(nodes, constants, SHAPED, dtype=np.float32)
+    net, x = read(model, tmp_path), normal(*SHAPED).astype(np.float32)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (expected,) = session.run(None, {"x": x})
+    assert expected.shape == (2, 2, 9, 8)
+    assert (abs(net(x).astype(float) - expected) <= error_bound(net, x, np.float32)).all()
+
+
 def test_softmax_over_any_axis_before_and_after_its_meaning_changed(tmp_path):
     x = normal(2, 3, 4, 5)
     for opset, axis in [(17, 1), (17, -1), (17, 2), (11, 1), (11, 2), (11, 3)]:
@@ -525,6 +552,15 @@ def test_what_an_operator_does_not_mean_here_is_refused(nodes, message, tmp_path
     constants = {"s": np.array([6, -1]), "wide": normal(2, 3, 4, 5), "yes": np.array(True)}
     with pytest.raises(ValueError, match=message):
         read(model_of(nodes, constants, [2, 3, 4, 5]), tmp_path)
+
+
+def test_a_second_output_is_not_read_where_something_needs_it(tmp_path):
+    pool = node("MaxPool", ["x"], "y", kernel_shape=[2, 2])
+    pool.output.append("places")
+    assert read(model_of([pool], {}, SHAPED, output="y"), tmp_path).output_shape == (3, 4, 3)
+    nodes = [pool, node("Identity", ["places"], "same")]
+    with pytest.raises(UnsupportedLayer, match=r"node 'the y' \(MaxPool\): only its first output"):
+        read(model_of(nodes, {}, SHAPED), tmp_path)
 
 
 def test_open_sizes_have_to_be_given(tmp_path):
