@@ -36,16 +36,16 @@ def load(
     operator                                      becomes
     ============================================  ================================================
     Conv, ConvTranspose, Gemm, MatMul             Conv, ConvTranspose, Dense
-    MaxPool, AveragePool, GlobalAveragePool,      MaxPool, AvgPool, AdaptiveAvgPool
-    GlobalMaxPool, ReduceMean
+    MaxPool, GlobalMaxPool                        MaxPool
+    AveragePool, GlobalAveragePool, ReduceMean    AvgPool, AdaptiveAvgPool
     BatchNormalization                            BatchNorm
     Add, Sub, Sum                                 a bias, or Add
     Neg, and Mul and Div by a constant            BatchNorm
     Relu, LeakyRelu, PRelu, Clip                  ReLU, LeakyReLU, ReLU6, or a sum of such
     Sigmoid, Tanh, Softmax                        Sigmoid, Tanh, Softmax
     Pad                                           a depthwise Conv of one tap
-    Flatten, Reshape, Transpose, Squeeze,         nothing where the order can be dealt with
-    Unsqueeze, Gather                             elsewhere, else Flatten or Rearrange
+    Flatten, Reshape, Squeeze, Unsqueeze          nothing, Flatten or Rearrange
+    Transpose, Gather                             nothing, or Rearrange
     Identity, Dropout, constants, Shape           nothing
     ============================================  ================================================
 

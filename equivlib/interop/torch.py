@@ -42,8 +42,8 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh       ReLU, LeakyReLU, ReLU6, or a sum of such
     Sigmoid, Tanh, Softmax                        Sigmoid, Tanh, Softmax
     x + y, x - y; x times, plus or over a number  Add; BatchNorm
-    Flatten, Unflatten, view, reshape, permute,   nothing where the order can be dealt with
-    transpose, squeeze, unsqueeze                 elsewhere, else Flatten or Rearrange
+    Flatten, Unflatten, view, reshape             nothing, Flatten or Rearrange
+    permute, transpose, squeeze, unsqueeze        nothing, or Rearrange
     ZeroPad, F.pad                                a depthwise Conv of one tap
     Dropout, Identity, contiguous                 nothing
     ============================================  ================================================
