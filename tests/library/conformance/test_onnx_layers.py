@@ -39,8 +39,8 @@ DECIMALS = {"averagepool_2d_ceil_last_window_starts_on_pad": 4}
 KNOWN = {*OPERATORS, *FOLDED, "Shape"}
 
 
-#: Numbers of an input that is too large for a quick perceptron: three cases on disk have more.
-LARGE = 20_000
+#: Numbers of an input that is too large for a quick perceptron: two cases on disk have more.
+LARGE = 100_000
 
 #: Cases of onnx 1.23 that are read: a later release may have more.
 AT_LEAST = {
