@@ -12,7 +12,7 @@ import scipy.sparse
 from numpy.typing import DTypeLike
 
 from .geometry import matrix_nbytes
-from .layers import Conv, Dense, Flatten, Layer, Network, ReLU
+from .layers import Add, BatchNorm, Conv, Dense, Flatten, Layer, Network, Rearrange, ReLU, Softmax
 from .matrix import MAX_BYTES, MatrixTooLarge, checked_limit, dense_to_conv, readable
 from .plan import Plan, UnsupportedLayer, network_dtype
 
@@ -220,6 +220,16 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
             continue
         if isinstance(layer, Dense):
             layer = _as_convolution(layer, shape, net.label(position))
+        elif isinstance(layer, Rearrange) and layer.indices.ndim == 1:
+            layer = Rearrange(layer.indices[:, None, None])
+        elif isinstance(layer, (Add, BatchNorm, Softmax)):
+            for source in sources:
+                features = net.shapes[source] if source >= 0 else net.input_shape
+                pixel = (features[0], *(1,) * (len(shapes[source]) - 1))
+                if len(features) == 1 and shapes[source] != pixel:  # each feature is a channel
+                    indices = np.arange(features[0]).reshape(pixel)
+                    layers.append(Rearrange(indices, source=place[source]))
+                    place[source], shapes[source] = len(layers) - 1, pixel
         moved = tuple(place[source] for source in sources)
         layers.append(_reading(layer, () if moved == (len(layers) - 1,) else moved))
         place[position] = len(layers) - 1

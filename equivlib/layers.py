@@ -23,6 +23,7 @@ from .linear import (
 from .normalization import BatchNorm
 from .patches import Array, as_array
 from .pools import AdaptiveAvgPool, AvgPool, MaxPool
+from .rearrange import Rearrange
 
 __all__ = [
     "AdaptiveAvgPool",
@@ -39,6 +40,7 @@ __all__ = [
     "Network",
     "ReLU",
     "ReLU6",
+    "Rearrange",
     "Sigmoid",
     "Softmax",
     "Tanh",

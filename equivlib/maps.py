@@ -68,6 +68,21 @@ def diagonal(values: Array, places: int) -> Map:
     return Map((size, size), size, build, build)
 
 
+def permutation(order: Array) -> Map:
+    """Element ``order[i]`` at place i."""
+    size = len(order)
+
+    def build(dtype: DType) -> Any:
+        if is_exact(dtype):
+            return _as_objects(np.eye(size, dtype=int)[order])
+        index = index_dtype(size, size, size)
+        places = order.astype(index), np.arange(size + 1, dtype=index)
+        ones = np.ones(size, dtype=dtype)
+        return scipy.sparse.csr_array((ones, *places), shape=(size, size))
+
+    return Map((size, size), size, build, build)
+
+
 def _diagonal_matrix(values: Array, dtype: DType) -> Any:
     if is_exact(dtype):
         return _as_objects(np.diag(values.astype(object)))

@@ -29,6 +29,7 @@ from .layers import (
     LeakyReLU,
     MaxPool,
     Network,
+    Rearrange,
     ReLU,
     ReLU6,
     Sigmoid,
@@ -46,6 +47,7 @@ from .maps import (
     identity,
     is_exact,
     per_channel,
+    permutation,
     transposed_convolution,
 )
 from .matrix import MatrixTooLarge, readable
@@ -411,6 +413,16 @@ def _flatten(plan: Plan, position: int, layer: Flatten) -> Value:
     return plan.read(position)
 
 
+def _rearrange(plan: Plan, position: int, layer: Rearrange) -> Value:
+    value = plan.read(position)
+    if layer.keeps_order:
+        return value
+    (block,) = plan.affine(
+        position, [plan.mapped(value, permutation(layer.indices.ravel()))], [value.nonnegative]
+    )
+    return Value(((1, block),), value.nonnegative)
+
+
 def _add(plan: Plan, position: int, layer: Add) -> Value:
     values = [plan.values[source] for source in plan.net.sources(position)]
     factors: dict[int, Any] = {}
@@ -435,5 +447,6 @@ RULES: dict[type[Layer], Callable[[Plan, int, Any], Value]] = {
     LeakyReLU: _leaky_relu,
     ReLU6: _relu6,
     Flatten: _flatten,
+    Rearrange: _rearrange,
     Add: _add,
 }

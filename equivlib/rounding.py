@@ -46,6 +46,7 @@ from .layers import (
     LeakyReLU,
     MaxPool,
     Network,
+    Rearrange,
     ReLU,
     ReLU6,
 )
@@ -186,7 +187,7 @@ def _add(layer: Add, sizes: list[Size]) -> Size:
     return Size(total, max(size.roundings for size in sizes) + len(sizes))
 
 
-def _flatten(layer: Flatten, sizes: list[Size]) -> Size:
+def _moved(layer: Flatten | Rearrange, sizes: list[Size]) -> Size:
     return Size(layer.forward(sizes[0].bound), sizes[0].roundings)
 
 
@@ -205,6 +206,7 @@ RULES: dict[type[Layer], Callable[[Any, list[Size]], Size]] = {
     LeakyReLU: _leaky_relu,
     ReLU6: _relu6,
     Add: _add,
-    Flatten: _flatten,
+    Flatten: _moved,
+    Rearrange: _moved,
     ReLU: _unchanged,
 }

@@ -16,6 +16,7 @@ from .layers import (
     Layer,
     MaxPool,
     Network,
+    Rearrange,
 )
 
 Strides = tuple[int, ...]
@@ -134,6 +135,8 @@ def _sliding(
             f"{label} spreads each number over several outputs, so those at the border of a crop "
             "lack what numbers outside it add"
         )
+    if isinstance(layer, Rearrange):
+        raise ValueError(f"{label} moves each number of an input of one size to a place of its own")
     if isinstance(layer, AdaptiveAvgPool):
         layer = _fixed_windows(layer, shape, label)
     if not isinstance(layer, (Conv, MaxPool, AvgPool)):

@@ -22,6 +22,7 @@ from equivlib.layers import (
     LeakyReLU,
     MaxPool,
     Network,
+    Rearrange,
     ReLU,
     ReLU6,
     Sigmoid,
@@ -148,6 +149,20 @@ NETWORKS = {
     "branches": branches,
     "a convolution that is read with and without its normalisation": lambda: Network(
         [Conv(whole(2, 1, 3)), norm(2), Add(0, 1)], (1, 7)
+    ),
+    "channels last, from a flat input, and one normalisation of all features": lambda: Network(
+        [
+            Dense(whole(24, 5), whole(24)),
+            Rearrange(np.arange(24).reshape(4, 3, 2).transpose(2, 0, 1)),
+            Conv(whole(3, 2, 2, 2), whole(3)),
+            Rearrange(np.arange(18).reshape(3, 3, 2).transpose(1, 2, 0)),
+            ReLU(),
+            Flatten(),
+            norm(18),
+            Rearrange(np.arange(18)[::-1]),
+            Dense(whole(4, 18), whole(4)),
+        ],
+        (5,),
     ),
     "a leaky activation carried past another": lambda: Network(
         [LeakyReLU(0.5), Conv(whole(2, 2, 3), padding=1), ReLU(), Add(2, 0)], (2, 5)
@@ -609,3 +624,14 @@ def test_the_random_networks_are_not_all_alike():
     assert len(kinds) == 10
     assert sum(any(len(layer.sources) == 2 for layer in net.layers) for net in nets) > 20
     assert np.mean([len(net.layers) for net in nets]) > 4
+
+
+def test_a_network_of_every_kind_of_layer_becomes_convolutions_as_it_is():
+    name = "channels last, from a flat input, and one normalisation of all features"
+    nets = [NETWORKS[name]()]
+    nets.append(Network([Flatten(), norm(12), ReLU(), Dense(whole(3, 12))], (3, 4)))
+    nets.append(Network([Flatten(), Dense(whole(12, 12)), Add(0, 1), Softmax()], (3, 2, 2)))
+    for net in nets:
+        cnn, x = to_cnn(net), inputs(net)
+        assert not any(isinstance(layer, Dense) for layer in cnn.layers)
+        np.testing.assert_array_equal(flat(cnn(x.reshape(len(x), *cnn.input_shape))), flat(net(x)))

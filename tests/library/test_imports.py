@@ -11,7 +11,7 @@ import equivlib
 
 PACKAGE = Path(equivlib.__file__).parent
 
-OPTIONAL = {"sympy", "matplotlib", "torch", "onnx"}
+OPTIONAL = {"sympy", "matplotlib", "torch", "onnx", "onnxruntime"}
 
 # A module imports only from those above it.
 LAYERS = [
@@ -30,6 +30,7 @@ LAYERS = [
     "linear",
     "normalization",
     "pools",
+    "rearrange",
     "layers",
     "train",
     "maps",
@@ -41,6 +42,7 @@ LAYERS = [
     "draw",
     "explore",
     "interop",
+    "__main__",
 ]
 CORE = LAYERS[: LAYERS.index("spectrum") + 1]
 # The same rule inside a layer that is a package; its __init__ brings all of them together.
@@ -57,6 +59,19 @@ INSIDE = {
         "columns",
         "curveplot",
         "plots",
+    ],
+    "interop": [
+        "graph",
+        "onnx_file",
+        "onnx_operators",
+        "onnx_constants",
+        "onnx_write",
+        "onnx",
+        "torch_shapes",
+        "torch_operations",
+        "torch_in_place",
+        "torch_write",
+        "torch",
     ],
 }
 
@@ -141,6 +156,13 @@ def test_inside_a_package_too_a_module_imports_only_from_those_above_it(name):
             parts = [full_name.split(".") for full_name in imported(path, anywhere=True)]
             own = {part[2] for part in parts if part[:2] == ["equivlib", name]}
             assert own <= set(allowed), path.name
+
+
+def test_importing_the_readers_imports_no_framework():
+    code = "import sys, equivlib.interop.torch, equivlib.interop.onnx; print(*sys.modules)"
+    found = run(code).stdout.split()
+    assert "equivlib.interop.onnx" in found
+    assert OPTIONAL.isdisjoint(found)
 
 
 def test_every_file_belongs_to_a_layer():

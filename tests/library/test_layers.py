@@ -19,6 +19,7 @@ from equivlib.layers import (
     LeakyReLU,
     MaxPool,
     Network,
+    Rearrange,
     ReLU,
     ReLU6,
     Sigmoid,
@@ -539,3 +540,30 @@ def test_a_gradient_of_another_shape_is_refused():
     net(np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"grad \(of shape \(3,\)\) .* \(2, 3\)"):
         net.backward(np.ones(3))
+
+
+def test_a_rearrangement_is_reshape_and_transposition():
+    x = normal(2, 3, 4, 5)
+    places = np.arange(60).reshape(3, 4, 5)
+    turned = Rearrange(places.transpose(2, 0, 1))
+    np.testing.assert_array_equal(turned.forward(x), x.transpose(0, 3, 1, 2))
+    assert turned.output_shape((3, 4, 5)) == (5, 3, 4)
+    assert not turned.keeps_order
+    grad = normal(2, 5, 3, 4, seed=1)
+    (back,) = turned.backward((x,), turned.forward(x), grad)
+    np.testing.assert_array_equal(back, grad.transpose(0, 2, 3, 1))
+    folded = Rearrange(places.reshape(12, 5))
+    np.testing.assert_array_equal(folded.forward(x), x.reshape(2, 12, 5))
+    assert folded.keeps_order
+    assert repr(folded) == "Rearrange(to (12, 5), in the same order)"
+
+
+@pytest.mark.parametrize("indices", [[0, 0, 1], [0, 2], [-1, 0], [0.0, 1.0], [], 0])
+def test_what_is_no_permutation_is_refused(indices):
+    with pytest.raises(ValueError, match=r"indices \(of shape .* must hold each of the integers"):
+        Rearrange(indices)
+
+
+def test_a_rearrangement_needs_as_many_elements():
+    with pytest.raises(ValueError, match=r"layer 0 \(Rearrange\): the input \(of shape \(5,\)\)"):
+        Network([Rearrange([1, 0])], (5,))

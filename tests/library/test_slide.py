@@ -16,6 +16,7 @@ from equivlib.layers import (
     Flatten,
     MaxPool,
     Network,
+    Rearrange,
     ReLU,
     Softmax,
     Tanh,
@@ -199,3 +200,9 @@ def test_an_input_that_does_not_hold_a_crop_is_refused(larger):
     net = Network([Conv(whole(1, 1, 1)), *HEAD], (1, 4))
     with pytest.raises(ValueError, match="input_shape"):
         slide(net, larger)
+
+
+def test_a_rearrangement_is_of_one_size():
+    net = Network([Conv(whole(2, 1, 2)), Rearrange(np.arange(6).reshape(3, 2))], (1, 4))
+    with pytest.raises(ValueError, match=r"layer 1 \(Rearrange\) moves each number"):
+        slide(net, (1, 8))

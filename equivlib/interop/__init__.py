@@ -1,0 +1,4 @@
+"""Networks from and to the frameworks: `interop.torch` and `interop.onnx`.
+
+Each module imports its framework when one of its functions is called, not before.
+"""

@@ -1,0 +1,211 @@
+"""ONNX's own cases, read as networks: the network, its perceptron and its convolutions.
+
+A node's further inputs become constants of the graph. Where the operator treats each number by
+itself, a batch axis is put before the others; elsewhere the first axis is the batch.
+
+What ONNX expects was computed in some order, and so are our three. So each may be off by half of
+`error_bound`, and two by all of it.
+"""
+
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from equivlib import to_cnn, to_mlp
+from equivlib.convert import UnsupportedLayer
+from equivlib.interop.onnx import load
+from equivlib.interop.onnx_constants import FOLDED
+from equivlib.interop.onnx_operators import OPERATORS
+from equivlib.rounding import error_bound
+
+REASON = "ONNX ships these cases: install 'onnx' to run them"
+onnx = pytest.importorskip("onnx", reason=REASON)
+nodes = pytest.importorskip("onnx.backend.test.case.node", reason=REASON)
+
+EACH_NUMBER = {"Add", "Clip", "Div", "Dropout", "Identity", "LeakyRelu", "MatMul", "Mul"}
+EACH_NUMBER |= {"Neg", "PRelu", "Relu", "Sigmoid", "Sub", "Sum", "Tanh"}
+
+#: Of the layers that have no perceptron, and so no bound: what their functions are off by.
+ULPS = 16
+
+
+#: The decimals to which ONNX writes the numbers of a case, inputs and outputs.
+DECIMALS = {"averagepool_2d_ceil_last_window_starts_on_pad": 4}
+
+KNOWN = {*OPERATORS, *FOLDED, "Shape"}
+
+
+#: Numbers of an input that is too large for a quick perceptron: two cases on disk have more.
+LARGE = 100_000
+
+#: Cases of onnx 1.23 that are read: a later release may have more.
+AT_LEAST = {
+    "Add": 2,
+    "AveragePool": 20,
+    "BatchNormalization": 2,
+    "Clip": 1,
+    "Conv": 6,
+    "ConvTranspose": 11,
+    "Div": 3,
+    "Dropout": 3,
+    "Flatten": 3,
+    "Gemm": 8,
+    "GlobalAveragePool": 2,
+    "GlobalMaxPool": 2,
+    "Identity": 2,
+    "LeakyRelu": 3,
+    "MatMul": 1,
+    "MaxPool": 16,
+    "Mul": 3,
+    "Neg": 2,
+    "PRelu": 2,
+    "Relu": 1,
+    "Reshape": 6,
+    "Sigmoid": 2,
+    "Softmax": 6,
+    "Squeeze": 1,
+    "Sub": 3,
+    "Sum": 3,
+    "Tanh": 2,
+    "Transpose": 2,
+    "Unsqueeze": 6,
+    "on disk": 75,
+}
+
+
+class Case(NamedTuple):
+    """A model of one input, what goes in, and what ONNX expects to come out."""
+
+    suite: str
+    name: str
+    model: Any
+    x: np.ndarray
+    expected: np.ndarray
+
+
+def node_cases():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        collected = nodes.collect_testcases(None)
+    for case in collected:
+        found = [node.op_type for node in case.model.graph.node]
+        if len(found) != 1 or found[0] not in OPERATORS:
+            continue
+        for inputs, outputs in case.data_sets:
+            arrays = all(isinstance(value, np.ndarray) for value in (*inputs, *outputs))
+            if arrays and inputs:
+                name = case.name.removeprefix("test_")
+                yield of_one_input(f"ONNX network of {found[0]}", name, case.model, inputs, outputs)
+
+
+def of_one_input(suite, name, model, inputs, outputs):
+    model, x, expected = copy(model), inputs[0], outputs[0]
+    free = list(model.graph.input)
+    if model.graph.node[0].op_type in EACH_NUMBER:
+        x, expected = x[None], expected[None]
+    shaped(free[0], x)
+    for entry, array in zip(free[1:], inputs[1:], strict=True):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, entry.name))
+        model.graph.input.remove(entry)
+    return Case(suite, name, model, x, expected)
+
+
+def copy(model):
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    return other
+
+
+def shaped(entry, x):
+    """Declare the shape of an input."""
+    del entry.type.tensor_type.shape.dim[:]
+    for size in x.shape:
+        entry.type.tensor_type.shape.dim.add().dim_value = size
+
+
+def model_cases():
+    data = Path(onnx.__file__).parent / "backend" / "test" / "data"
+    for path in sorted(data.glob("*/*/model.onnx")):
+        model = onnx.load(path)
+        if path.parent.parent.name not in ("pytorch-converted", "pytorch-operator", "simple"):
+            continue
+        if not {node.op_type for node in model.graph.node} <= KNOWN:
+            continue
+        version = max(entry.version for entry in model.opset_import)
+        for folder in sorted(path.parent.glob("test_data_set_*")):
+            files = sorted(folder.glob("input_*.pb")), sorted(folder.glob("output_*.pb"))
+            if [len(each) for each in files] != [1, 1]:
+                continue
+            x, expected = (read_tensor(each[0]) for each in files)
+            if version < 11:  # the same nodes under a newer version, where they mean the same
+                try:
+                    model = onnx.version_converter.convert_version(model, 13)
+                except Exception:
+                    continue
+            if x is not None:
+                name = path.parent.name.removeprefix("test_")
+                yield Case("ONNX networks on disk", name, model, x, expected)
+
+
+def read_tensor(file):
+    try:
+        return onnx.numpy_helper.to_array(onnx.load_tensor(file))
+    except Exception:
+        return None
+
+
+CASES = [*node_cases(), *model_cases()]
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.suite}, {case.name}")
+
+
+def network_of(case, folder):
+    path = folder / "case.onnx"
+    path.write_bytes(case.model.SerializeToString())
+    return load(path)
+
+
+@each_case
+def test_network_perceptron_and_convolutions_give_what_onnx_expects(case, tmp_path):
+    try:
+        net = network_of(case, tmp_path)
+    except ValueError as reason:
+        pytest.skip(str(reason).split(": ", maxsplit=1)[1])
+    y = net(case.x)
+    assert y.dtype == case.expected.dtype
+    assert y.shape == case.expected.shape
+    try:
+        allowed = error_bound(net, case.x, case.x.dtype)
+    except UnsupportedLayer:
+        ulps = ULPS * np.finfo(y.dtype).eps
+        np.testing.assert_allclose(y, case.expected, rtol=ulps, atol=ulps)
+        return
+    allowed += 10.0 ** -DECIMALS[case.name] if case.name in DECIMALS else 0
+    close(y, case.expected, allowed)
+    if case.x[0].size > LARGE:
+        return
+    mlp = to_mlp(net, dtype=case.x.dtype)
+    flat = case.x.reshape(len(case.x), -1)
+    close(mlp(flat).reshape(y.shape), case.expected, allowed)
+    if sum(np.prod(layer.weight.shape) for layer in mlp.layers if layer.params) < 2**25:
+        pixels = to_cnn(mlp)(flat[..., None, None])
+        close(pixels.reshape(y.shape), case.expected, allowed)
+
+
+def test_as_many_cases_are_read_as_are_known(tmp_path):
+    read = Counter()
+    for case in CASES:
+        try:
+            network_of(case, tmp_path)
+        except ValueError:
+            continue
+        read[case.suite.removeprefix("ONNX network of ").removeprefix("ONNX networks ")] += 1
+    assert read >= Counter(AT_LEAST)
+
+
+def close(y, expected, allowed):
+    error = np.abs(y.astype(float) - expected)
+    assert (error <= allowed).all(), f"off by {error.max()}, with a bound of {allowed.max()}"

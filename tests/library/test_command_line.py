@@ -1,0 +1,184 @@
+"""The command line: what it prints, writes and ends with."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from test_convert import NETWORKS, flat, inputs
+from test_rounding import with_random_weights
+
+from equivlib import __main__ as command
+from equivlib import conversion_table
+from equivlib.interop.onnx import load, save
+from equivlib.layers import Dense, Network, ReLU, Sigmoid
+
+onnx = pytest.importorskip("onnx", reason="'onnx' reads and writes the files: install the extra")
+
+
+@pytest.fixture
+def lenet(tmp_path):
+    path = tmp_path / "lenet.onnx"
+    save(with_random_weights(NETWORKS["LeNet"](), np.float32, seed=1), path)
+    return path
+
+
+def run(*arguments):
+    return command.main([str(argument) for argument in arguments])
+
+
+def test_convert_writes_the_perceptron_and_says_how_far_it_is_off(lenet, tmp_path, capsys):
+    target = tmp_path / "mlp.onnx"
+    assert run("convert", lenet, target, "--samples", 3) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in err.splitlines() if "onnxruntime" not in line] == [
+        "reading",
+        "building",
+        "writing",
+        "checking",
+    ]
+    net, mlp = load(lenet), load(target)
+    assert {type(layer) for layer in mlp.layers} == {Dense, ReLU}
+    assert {entry.op_type for entry in onnx.load(target).graph.node} == {"Gemm", "Relu"}
+    x = inputs(net).astype(np.float32)
+    np.testing.assert_allclose(mlp(flat(x)), net(x), rtol=1e-4, atol=1e-3)
+    total = conversion_table(net).total
+    (sums,) = [line.split() for line in out.splitlines() if "total" in line]
+    assert sums == ["total", "311", f"{total.stored:,}", f"{total.dense:,}"]
+    figures = {line[:20].strip(): line[20:] for line in out.splitlines()[-4:]}
+    assert 0 < float(figures["largest difference"]) < 1e-3
+    assert float(figures["bound from rounding"]) < float(figures["largest output"])
+    assert sorted(os.listdir(tmp_path)) == ["lenet.onnx", "mlp.onnx"]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_perceptron_that_differs_is_not_written(lenet, tmp_path, capsys, monkeypatch, missing):
+    def wrong(net, **options):
+        mlp = honest(net, **options)
+        mlp.layers[-1].params["bias"] += np.float32(0.5)
+        return mlp
+
+    honest = command.to_mlp
+    monkeypatch.setattr(command, "to_mlp", wrong)
+    if missing:
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    target = tmp_path / "mlp.onnx"
+    assert run("convert", lenet, target) == 1
+    out, err = capsys.readouterr()
+    assert "differ by more than rounding can explain; nothing is written" in err
+    assert "largest difference  0.5" in out
+    assert ("by equivlib, the perceptron by equivlib" in out) >= missing
+    assert os.listdir(tmp_path) == ["lenet.onnx"]
+
+
+def test_a_difference_that_is_no_number_fails_the_check(lenet, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "_applied", lambda file, x, other: (np.full(32, np.nan), "nan"))
+    assert run("convert", lenet, tmp_path / "mlp.onnx") == 1
+    assert os.listdir(tmp_path) == ["lenet.onnx"]
+
+
+def test_a_fixed_batch_is_filled_up(tmp_path, capsys):
+    pytest.importorskip("onnxruntime", reason="it is what insists on the batch of a file")
+    path = tmp_path / "fixed.onnx"
+    save(with_random_weights(NETWORKS["LeNet"](), np.float32, seed=1), path)
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 3
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 3
+    onnx.save(model, path)
+    assert run("convert", path, tmp_path / "mlp.onnx", "--samples", 7) == 0
+    assert "fixed.onnx by onnxruntime" in capsys.readouterr().out
+
+
+def test_inspect_prints_what_convert_would_make_and_writes_nothing(lenet, tmp_path, capsys):
+    assert run("inspect", lenet) == 0
+    out, err = capsys.readouterr()
+    table = conversion_table(load(lenet))
+    lines = out.splitlines()
+    for cost, line in zip(table, lines[1:], strict=False):
+        assert line.split()[:2] == [str(cost.position), cost.layer]
+        assert line.split()[-2:] == [f"{cost.stored:,}", f"{cost.dense:,}"]
+    assert f"as Dense and ReLU: {table.total.depth} layers" in lines[-1]
+    assert err == ""
+    assert os.listdir(tmp_path) == ["lenet.onnx"]
+
+
+def test_what_does_not_fit_a_file_is_told_by_inspect_and_refused_by_convert(tmp_path, capsys):
+    path, wide = tmp_path / "wide.onnx", Network([Dense(np.ones((1, 4)))], (4,))
+    save(wide, path)
+    model = onnx.load(path)
+    model.graph.node[0].op_type = "GlobalAveragePool"
+    del model.graph.node[0].attribute[:], model.graph.node[0].input[1:]
+    del model.graph.input[0].type.tensor_type.shape.dim[:]
+    for size in (1, 20_000, 200, 1):
+        model.graph.input[0].type.tensor_type.shape.dim.add().dim_value = size
+    path.write_bytes(model.SerializeToString())
+    assert run("inspect", path) == 0
+    assert "convert refuses it: a file holds dense matrices" in capsys.readouterr().out
+    assert run("convert", path, tmp_path / "mlp.onnx") == 2
+    assert "error: the file would take 640 GB, over the 2.15 GB" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["wide.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["convert", "nowhere.onnx", "mlp.onnx"], r"error: nowhere.onnx does not exist"),
+        (["inspect", "nowhere.onnx"], "error: nowhere.onnx does not exist"),
+        (["convert", "sigmoid.onnx", "mlp.onnx"], "layer 1 (Sigmoid) has no equal"),
+        (["inspect", "sigmoid.onnx"], "layer 1 (Sigmoid) has no equal"),
+        (["inspect", "text.onnx"], "error: text.onnx is no ONNX file"),
+        (["convert", "sigmoid.onnx", "sigmoid.onnx"], "must not be the file that is read"),
+        (["convert", "sigmoid.onnx", "mlp.onnx", "--input-shape", "5"], "input_shape (=(5,))"),
+        (["convert", "lenet.onnx", "mlp.onnx", "--max-bytes", "1000"], "over max_bytes (=1000)"),
+        (["convert", "lenet.onnx", "no/mlp.onnx"], "the folder no does not exist"),
+    ],
+)
+def test_an_error_is_one_line_and_the_exit_code_2(
+    arguments, message, lenet, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    save(Network([Dense(np.ones((2, 3))), Sigmoid()], (3,)), "sigmoid.onnx")
+    (tmp_path / "text.onnx").write_text("This is not a network.")
+    before = sorted(os.listdir())
+    assert run(*arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err.splitlines()[-1]
+    assert err.count("error: ") == 1
+    assert sorted(os.listdir()) == before
+
+
+def test_onnx_missing_is_an_error_like_others(lenet, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert run("inspect", lenet) == 2
+    assert "needs the package onnx" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["compress"], ["convert", "a"], ["inspect", "a", "--input-shape", "3,x"]]
+)
+def test_wrong_words_are_explained(arguments, capsys):
+    with pytest.raises(SystemExit) as error:
+        run(*arguments)
+    assert error.value.code == 2
+    assert "usage: python -m equivlib" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["convert", "inspect"])
+def test_help_says_what_a_command_does(name, capsys):
+    with pytest.raises(SystemExit) as error:
+        run(name, "--help")
+    assert error.value.code == 0
+    out = capsys.readouterr().out
+    assert "IN.onnx" in out
+    assert "fully connected" in out or "multilayer perceptron" in out
+
+
+def test_it_runs_as_a_module(lenet, tmp_path):
+    words = [sys.executable, "-m", "equivlib", "convert", str(lenet), str(tmp_path / "mlp.onnx")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "largest difference" in done.stdout
+    words[3:] = ["inspect", str(tmp_path / "nowhere.onnx")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
