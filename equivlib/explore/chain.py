@@ -28,7 +28,7 @@ from ..patches import Array
 from ..pattern import pattern
 from ..plan import Plan, network_dtype
 from ..pools import one_channel
-from .facts import Facts, is_rounded, plane
+from .facts import Facts, hues, is_rounded, plane
 
 #: What an activation does to each number, as it is written.
 SIGNS = {ReLU: "relu", LeakyReLU: "leaky", ReLU6: "relu6", Flatten: "same"}
@@ -139,7 +139,7 @@ def _affine(layer: Any, shape: tuple[int, ...], source: int) -> Facts:
         told["kernel"] = {
             "shape": [*weight.shape[:2], *plane((1, *weight.shape[2:]))[1:]],
             "values": [written(value) for value in weight.flat],
-            "taps": math.prod(weight.shape[2:]),
+            "hues": hues(weight),
         }
         rows = [  # exact zeros are stored nowhere, so the rows are taken from the counted weights
             list(zip([column for column, _ in row], weight.ravel()[of], strict=True))

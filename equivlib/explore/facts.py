@@ -16,7 +16,7 @@ import numpy as np
 from ..axis import PADDING, Index
 from ..functional import conv, conv_transpose
 from ..geometry import Geometry
-from ..labels import labels, written
+from ..labels import TAP_COLOURS, labels, written
 from ..matrix import conv_matrix, tap_matrix
 from ..patches import Array
 from ..pattern import pattern
@@ -50,6 +50,7 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
             "values": [written(value) for value in weight.flat],
             "counts": _counts(geometry),
             "taps": math.prod(geometry.kernel_size),
+            "hues": hues(weight),
             "title": "kernel, reversed" if geometry.flip else "kernel",
         },
         "y": {
@@ -192,6 +193,11 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
 def plane(shape: tuple[int, ...]) -> list[int]:
     """(channels, height, width); one spatial axis is a plane of one line."""
     return list(shape) if len(shape) == 3 else [shape[0], 1, shape[1]]
+
+
+def hues(weight: Array) -> int:
+    """Colours go on for so many weights, then begin again: at the next kernel if they are many."""
+    return weight.size if weight.size <= len(TAP_COLOURS) else math.prod(weight.shape[2:])
 
 
 def is_rounded(values: Array) -> bool:

@@ -57,7 +57,7 @@ customElements.define(TAG, class extends Linked {
     }));
     this.panels = {};
     const { words } = this, rows = y.labels.length, big = max(rows, this.wide) <= this.labelled;
-    const long = max(...k.labels.map((label) => label.length));
+    const long = max(...[...k.labels, ...x.labels].map((label) => label.length));
     const double = [...this.entries.values()].some((found) => found[1] >= 0);
     this.board.replaceChildren(
       this.panel("x", words[this.columns ? "result" : "input"], x.shape, x.padded),
@@ -156,7 +156,7 @@ customElements.define(TAG, class extends Linked {
     return { lines: [x.labels[column], (this.columns ? x.back : x.values)[column]], level: x.levels[column] };
   }
   colour(weight) {
-    return this.colours[(weight % this.facts.k.taps) % this.colours.length];
+    return this.colours[(weight % this.facts.k.hues) % this.colours.length];
   }
 
   // The walk over the results, one after the other.

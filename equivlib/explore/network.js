@@ -29,7 +29,7 @@ customElements.define(TAG, class extends Linked {
     return [1, Math.ceil(length / 12), min(12, length)];
   }
   colour(weight, kernel) {
-    return weight < 0 ? "#DDDDDD" : this.colours[(kernel ? weight % kernel.taps : weight) % this.colours.length];
+    return weight < 0 ? "#DDDDDD" : this.colours[(kernel ? weight % kernel.hues : weight) % this.colours.length];
   }
 
   grid(kind, p, title, shape, count, write, fill) {

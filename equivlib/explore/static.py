@@ -113,7 +113,7 @@ def _matrix(facts: Facts) -> tuple[str, float, float]:
 
 
 def _colour(facts: Facts, weight: int) -> str:
-    return TAP_COLOURS[weight % facts["k"]["taps"] % len(TAP_COLOURS)]
+    return TAP_COLOURS[weight % facts["k"]["hues"] % len(TAP_COLOURS)]
 
 
 def _filled(squares: dict[str, list[str]]) -> str:
