@@ -49,9 +49,9 @@ def test_it_is_in_the_normal_form(path):
 def test_its_picture_can_be_pointed_at(chapter):
     (cell,) = [c for c in section(chapter, "The picture") if c.cell_type == "code"]
     (output,) = cell.outputs
-    assert "explore(" in cell.source
+    assert re.search(r"\bexplore(_network)?\(", cell.source)
     assert "<one-matrix-" in output.data["text/html"]
-    assert output.data["text/plain"].startswith("explore: input")
+    assert output.data["text/plain"].startswith(("explore: input", "explore_network: "))
 
 
 def test_it_has_the_eight_parts_in_order(chapter):
