@@ -76,11 +76,14 @@ def test_no_page_scrolls_sideways_on_a_phone(read, name):
 @pytest.mark.parametrize("name", WITH_PICTURE)
 def test_the_picture_of_a_page_can_be_pointed_at(read, name):
     page = read(name)
-    outputs = page.locator("[data-panel=y] .cell")
-    last = outputs.count() - 1
-    page.locator(f"[data-panel=y] [data-at='{last}']").hover()
-    assert f"row {last} of W" in page.locator("p[role=status]").inner_text()
-    assert page.locator("[data-panel=W] .cell.on").count() > 0
+    network = page.locator("[data-panel=y]").count() == 0
+    units = page.locator("[data-panel^=n] .cell" if network else "[data-panel=y] .cell")
+    last = units.count() - 1
+    units.last.hover()
+    told = page.locator("p[role=status]").inner_text()
+    assert ("in the perceptron" if network else f"row {last} of W") in told
+    assert page.locator(".cell.marked").count() > 0
+    assert page.locator(".cell.on").count() > 0
 
 
 def test_the_picture_turns_dark_with_the_page(read):
