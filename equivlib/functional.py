@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import ArrayLike
 
 from .geometry import Geometry, checked_shape
@@ -135,7 +134,9 @@ def _forward_by_taps(x: Array, weight: Array, geometry: Geometry) -> Array:
     block of the padded image. BLAS multiplies it where it lies and adds to the sums; the few
     positions between two lines are computed too and left out at the end.
     """
-    gemm = scipy.linalg.get_blas_funcs("gemm", dtype=weight.dtype)
+    from scipy.linalg import get_blas_funcs  # 50 ms that an import alone does not pay
+
+    gemm = get_blas_funcs("gemm", dtype=weight.dtype)
     sizes, outputs = geometry.input_shape[1:], geometry.output_shape[1:]
     padded = [low + n + high for n, (low, high) in zip(sizes, geometry.padding, strict=True)]
     steps = [math.prod(padded[axis + 1 :]) for axis in range(geometry.ndim)]
