@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .geometry import Geometry, checked_shape
-from .patches import Array, as_array, columns_of, image_of, positions
+from .patches import Array, as_array, columns_of, image_of, inside, padded_shape, positions
 
 #: Columns are made and used for a few samples at a time, so that they stay in the cache.
 TILE_BYTES = 2 * 2**20
@@ -137,14 +137,12 @@ def _forward_by_taps(x: Array, weight: Array, geometry: Geometry) -> Array:
     from scipy.linalg import get_blas_funcs  # 50 ms that an import alone does not pay
 
     gemm = get_blas_funcs("gemm", dtype=weight.dtype)
-    sizes, outputs = geometry.input_shape[1:], geometry.output_shape[1:]
-    padded = [low + n + high for n, (low, high) in zip(sizes, geometry.padding, strict=True)]
+    padded, outputs = padded_shape(geometry), geometry.output_shape[1:]
     steps = [math.prod(padded[axis + 1 :]) for axis in range(geometry.ndim)]
     span = 1 + sum((o - 1) * step for o, step in zip(outputs, steps, strict=True))
 
     image = np.zeros((math.prod(padded), geometry.in_channels), weight.dtype)
-    inside = (slice(low, low + n) for n, (low, _) in zip(sizes, geometry.padding, strict=True))
-    inner = image.reshape(*padded, -1)[tuple(inside)]
+    inner = image.reshape(*padded, -1)[inside(geometry)]
     sums = np.empty((outputs[0] * steps[0], geometry.out_channels), weight.dtype)
     wanted = sums.reshape(outputs[0], *padded[1:], -1)[tuple(slice(o) for o in outputs)]
     taps = []

@@ -153,7 +153,7 @@ def image_of(columns: Array, geometry: Geometry) -> Array:
     columns = columns.reshape(
         len(columns), geometry.in_channels, *geometry.kernel_size, *geometry.output_shape[1:]
     )
-    padded = np.zeros((*columns.shape[:2], *_padded_shape(geometry)), dtype=columns.dtype)
+    padded = np.zeros((*columns.shape[:2], *padded_shape(geometry)), dtype=columns.dtype)
     for tap, places in taps(geometry):
         padded[places] += columns[tap]
     return _fold_padding(padded, geometry)
@@ -168,8 +168,14 @@ def taps(geometry: Geometry) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]
         yield (*all_channels, *tap), (*all_channels, *places)
 
 
-def _padded_shape(geometry: Geometry) -> tuple[int, ...]:
+def padded_shape(geometry: Geometry) -> tuple[int, ...]:
+    """Sizes of the padded axes."""
     return tuple(axis.low + axis.size + axis.high for axis in geometry.axes)
+
+
+def inside(geometry: Geometry) -> tuple[slice, ...]:
+    """Where the input lies in its padded axes."""
+    return tuple(slice(axis.low, axis.low + axis.size) for axis in geometry.axes)
 
 
 def _pad(x: Array, geometry: Geometry) -> Array:
@@ -177,8 +183,8 @@ def _pad(x: Array, geometry: Geometry) -> Array:
     if not any(axis.low or axis.high for axis in geometry.axes):
         return x
     if geometry.padding_mode == "zeros":
-        padded = np.zeros((*x.shape[:2], *_padded_shape(geometry)), dtype=x.dtype)
-        padded[:, :, *(slice(axis.low, axis.low + axis.size) for axis in geometry.axes)] = x
+        padded = np.zeros((*x.shape[:2], *padded_shape(geometry)), dtype=x.dtype)
+        padded[:, :, *inside(geometry)] = x
         return padded
     for number, axis in enumerate(geometry.axes, start=2):
         x = x.take(axis.padded(), axis=number)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from ..axis import PADDING
 from ..geometry import Geometry, kernel_shape
 from ..labels import written
-from ..patches import Array, as_array, im2col, positions
+from ..patches import Array, as_array, im2col, inside, positions
 from .cells import grid
 from .style import (
     EMPTY,
@@ -123,9 +123,9 @@ def _padded(geometry: Geometry, image: Array) -> tuple[Array, Array]:
     shown = np.ix_(*(axis.padded() for axis in geometry.axes))
     zero = reduce(np.logical_or.outer, (axis.padded() == PADDING for axis in geometry.axes))
     padded = np.where(zero, 0, image[shown])
-    inside = np.zeros(padded.shape, dtype=bool)
-    inside[tuple(slice(axis.low, axis.low + axis.size) for axis in geometry.axes)] = True
-    return as_plane(padded), as_plane(~inside)
+    input_places = np.zeros(padded.shape, dtype=bool)
+    input_places[inside(geometry)] = True
+    return as_plane(padded), as_plane(~input_places)
 
 
 def _cells(patch: Patch) -> list[tuple[int, int]]:

@@ -15,13 +15,11 @@ from .code import code
 from .facts import Facts, facts
 from .network import NetworkExplorer, explore_network
 from .page import Picture
-from .static import static
+from .static import LABELLED, static
 from .words import WORDS
 
 __all__ = ["Explorer", "NetworkExplorer", "explore", "explore_network"]
 
-#: A matrix of at most so many rows and columns has a label in each entry; a larger one is an image.
-LABELLED = 40
 #: What a page can still draw and a reader still point at.
 MOST_ROWS, MOST_ENTRIES = 1024, 20_000
 

@@ -135,7 +135,8 @@ def _affine(layer: Any, shape: tuple[int, ...], source: int) -> Facts:
         weight = layer.weight
         counted = np.arange(1, weight.size + 1, dtype=float).reshape(weight.shape)
         places: Any = to_mlp(Network([kind(counted, **layer.options)], shape)).layers[0]
-        numbers = [[int(number) - 1 for _, number in row] for row in _rows(places.weight)]
+        counts = _rows(places.weight)
+        numbers = [[int(number) - 1 for _, number in row] for row in counts]
         told["kernel"] = {
             "shape": [*weight.shape[:2], *plane((1, *weight.shape[2:]))[1:]],
             "values": [written(value) for value in weight.flat],
@@ -143,7 +144,7 @@ def _affine(layer: Any, shape: tuple[int, ...], source: int) -> Facts:
         }
         rows = [  # exact zeros are stored nowhere, so the rows are taken from the counted weights
             list(zip([column for column, _ in row], weight.ravel()[of], strict=True))
-            for row, of in zip(_rows(places.weight), numbers, strict=True)
+            for row, of in zip(counts, numbers, strict=True)
         ]
     told["reads"] = [
         [[source, c, written(f), number] for (c, f), number in zip(row, of, strict=True)]

@@ -18,7 +18,7 @@ from ..functional import conv, conv_transpose
 from ..geometry import Geometry
 from ..labels import TAP_COLOURS, labels, written
 from ..matrix import conv_matrix, tap_matrix
-from ..patches import Array
+from ..patches import Array, inside, padded_shape
 from ..pattern import pattern
 
 Facts = dict[str, Any]
@@ -37,7 +37,7 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
     return {
         "x": {
             "shape": plane(geometry.input_shape),
-            "padded": plane((geometry.in_channels, *_padded_sizes(geometry))),
+            "padded": plane((geometry.in_channels, *padded_shape(geometry))),
             "inside": _inside(geometry),
             "labels": labels("x", x.shape),
             "values": [written(value) for value in x.flat],
@@ -68,10 +68,6 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
     }
 
 
-def _padded_sizes(geometry: Geometry) -> list[int]:
-    return [axis.low + axis.size + axis.high for axis in geometry.axes]
-
-
 def _padded(geometry: Geometry) -> tuple[Index, Index]:
     """The element each padded place shows, and the padded places each position's taps read.
 
@@ -87,7 +83,7 @@ def _padded(geometry: Geometry) -> tuple[Index, Index]:
     )
     kernel = Geometry(
         (*one, *geometry.kernel_size),
-        (1, *_padded_sizes(geometry)),
+        (1, *padded_shape(geometry)),
         stride=geometry.stride,
         dilation=geometry.dilation,
         flip=geometry.flip,
@@ -97,10 +93,9 @@ def _padded(geometry: Geometry) -> tuple[Index, Index]:
 
 def _inside(geometry: Geometry) -> list[int]:
     """1 for each padded place of all channels that is no padding."""
-    sizes, axes = _padded_sizes(geometry), geometry.axes
-    inside = np.zeros((geometry.in_channels, *sizes), dtype=int)
-    inside[:, *(slice(axis.low, axis.low + axis.size) for axis in axes)] = 1
-    return inside.ravel().tolist()
+    marks = np.zeros((geometry.in_channels, *padded_shape(geometry)), dtype=int)
+    marks[:, *inside(geometry)] = 1
+    return marks.ravel().tolist()
 
 
 def _columns(element: Index, geometry: Geometry) -> list[int]:
@@ -133,7 +128,7 @@ def _sums(weight: Array, geometry: Geometry) -> dict[int, str]:
 
 def _reads(places: Index, geometry: Geometry) -> list[list[int]]:
     """For each row of W the places that the weights of its output channel read."""
-    per_channel = math.prod(_padded_sizes(geometry))
+    per_channel = math.prod(padded_shape(geometry))
     own = np.arange(geometry.in_channels).reshape(geometry.groups, -1)
     of_group = [
         (channels[:, None] * per_channel + places[:, None, :]).reshape(len(places), -1).tolist()
@@ -150,7 +145,7 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
     for each position the inputs at which the diagonal of a tap would go on, had the tap not met
     padding. ``groups``: of each input and of each output channel.
     """
-    padded, low = _padded_sizes(geometry), np.array([axis.low for axis in geometry.axes])
+    padded, low = padded_shape(geometry), np.array([axis.low for axis in geometry.axes])
     steps = [math.prod(geometry.spatial_shape[axis + 1 :]) for axis in range(geometry.ndim)]
     at = np.stack(np.unravel_index(places, padded), axis=-1)
     all_places = np.stack(np.unravel_index(np.arange(len(element)), padded), axis=-1)

@@ -9,6 +9,8 @@ from ..labels import TAP_COLOURS
 from .facts import Facts
 
 INK, PAPER, CELL, LINE = "#1b1b1b", "#fdfdfb", "#f6f6f3", "#8b8b86"
+#: A matrix of at most so many rows and columns has a label in each entry; a larger one is an image.
+LABELLED = 40
 WIDTH, TALL = 28, 22  # of an entry of W with a label
 SIDE = 30  # of any other cell
 
@@ -84,7 +86,7 @@ def _planes(
 def _matrix(facts: Facts) -> tuple[str, float, float]:
     """W, with a label in each entry as long as one can be read."""
     columns, rows = len(facts["x"]["labels"]), len(facts["y"]["labels"])
-    readable = columns <= 40 and rows <= 40
+    readable = max(rows, columns) <= LABELLED
     longest = max(map(len, facts["k"]["labels"]))
     width, tall = (max(WIDTH, 8 + 7 * longest), TALL) if readable else (2, 2)
     squares: dict[str, list[str]] = {}
