@@ -10,6 +10,7 @@ from .blocks import structure
 from .columns import patches
 from .heatmap import heat
 from .image import images
+from .intervals import estimates
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
 from .style import DPI, LINES, PAPER, WIDTH, Drawing
@@ -23,6 +24,7 @@ __all__ = [
     "Drawing",
     "costs",
     "curves",
+    "estimates",
     "heat",
     "images",
     "layer",
