@@ -12,10 +12,10 @@ judged on examples that no choice has seen.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from experiments import results
 from mnist1d.data import get_dataset_args, make_dataset
 
 from equivlib import Geometry, conv_matrix, to_mlp
@@ -28,6 +28,7 @@ from equivlib.layers import (
     ReLU,
 )
 from equivlib.train import Adam, cross_entropy, fit, predict
+from experiments import results
 
 LENGTH, CLASSES, CHANNELS = 40, 10, 25
 BATCH = 100
@@ -286,7 +287,7 @@ def train(
     inputs = x.reshape(-1, *net.input_shape)
     optimizer, waiting = Adam(rate), np.empty(0, int)
     seen = [look(net, judging, truth)]
-    for first, last in zip(watch, watch[1:]):
+    for first, last in pairwise(watch):
         wanted = (last - first) * BATCH
         while len(waiting) < wanted:
             waiting = np.append(waiting, rng.permutation(len(inputs)))
@@ -308,18 +309,16 @@ def train(
     }
 
 
-def look(
-    net: Network, x: np.ndarray, y: np.ndarray
-) -> dict[str, Any]:
+def look(net: Network, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     """Accuracy, and for shapes of the convolutional network how far each layer is from one."""
     seen: dict[str, Any] = {"accuracy": accuracy(net, x, y)}
-    affine = [
-        layer for layer in net.layers if isinstance(layer, Dense)
-    ]
+    affine = [layer for layer in net.layers if isinstance(layer, Dense)]
     if len(affine) == 4:
         seen["distance"] = [
             Ties(geometry).distances(layer.weight)
-            for geometry, layer in zip(geometries(), affine)
+            for geometry, layer in zip(
+                geometries(), affine, strict=True
+            )
         ]
     return seen
 
@@ -410,9 +409,7 @@ def settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-def chosen(
-    runs: list[dict[str, Any]], model: str
-) -> tuple[float, int]:
+def chosen(runs: list[dict[str, Any]], model: str) -> tuple[float, int]:
     """Rate and number of steps with the best mean accuracy of the search."""
     watch = WATCH_MLP if model == "mlp" else WATCH
     found = {
