@@ -34,26 +34,27 @@ from experiments import results
 LENGTH, CLASSES, CHANNELS = 40, 10, 25
 BATCH = 100
 HELD_OUT = 2000  # examples that judge a run
-POOLS = 4000, 16000  # examples that are made for training
+POOLS = (4000,)  # examples that are made for training
 
 SEEDS = range(10)
 SEARCH_SEEDS = 100, 101
 RATES = 0.001, 0.003, 0.01
 
 #: Steps after which a network is judged; the last ends the training.
-WATCH = 0, 50, 100, 200, 500, 1000
-WATCH_MLP = 0, 500, 1000, 2000, 3000
-FURTHER = 500  # steps after those, once the ties of a trained network are let go
+WATCH = 0, 50, 100, 200, 500
+WATCH_MLP = 0, 500, 1000
+FURTHER = 250  # steps after those, once the ties of a trained network are let go
 PUBLISHED_STEPS, PUBLISHED_RATE = 6000, 0.01
 
 SIZES = {
-    "cnn": (250, 500, 1000, 2000, 4000),
-    "mlp": (250, 1000, 4000, 16000),
+    "cnn": (250, 1000, 4000),
+    "mlp": (250, 1000, 4000),
 }
-RELEASES = 0, 50, 200, 500
-STRENGTHS = 0.001, 0.01, 0.1, 1.0
-COPIES = 2, 5, 40
-WIDTHS = 25, 200
+SEARCHED = "mlp", "cnn", "dense", "local", "soft", "released"
+RELEASES = 0, 50, 200
+STRENGTHS = 0.01, 0.1, 1.0
+COPIES = 5, 40
+WIDTHS = (200,)
 
 
 # Data ---------------------------------------------------------------------------------------------
@@ -379,55 +380,28 @@ def look(net: Network, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
 
 def settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The published table, the search for rates, and with its rates everything else."""
-    asked: list[dict[str, Any]] = [
+    table = [
         {
             "part": "published",
             "model": model,
             "shuffled": shuffled,
             "seed": seed,
         }
-        for model in ("logistic", "mlp", "cnn")
         for shuffled in (False, True)
+        for model in ("logistic", "mlp", "cnn")
         for seed in SEEDS
     ]
     searched = [
         {"part": "search", "model": model, "rate": rate, "seed": seed}
-        for model in (
-            "mlp",
-            "cnn",
-            "dense",
-            "local",
-            "soft",
-            "released",
-        )
+        for model in SEARCHED
         for rate in RATES
         for seed in SEARCH_SEEDS
     ]
     if results.missing(searched, runs):
-        return asked + searched
-    best = {
-        model: chosen(runs, model)[0]
-        for model in (
-            "mlp",
-            "cnn",
-            "dense",
-            "local",
-            "soft",
-            "released",
-        )
-    }
-    final: list[dict[str, Any]] = [
-        {"part": "further", "rates": [best["cnn"], best["released"]]}
-    ]
-    final += [
-        {
-            "part": "release",
-            "after": after,
-            "zeros": zeros,
-            "rates": [best["cnn"], best["released"]],
-        }
-        for after, zeros in [(k, False) for k in RELEASES] + [(0, True)]
-    ]
+        return searched
+    best = {model: chosen(runs, model)[0] for model in SEARCHED}
+    both = [best["cnn"], best["released"]]
+    final: list[dict[str, Any]] = [{"part": "further", "rates": both}]
     final += [
         {"part": "size", "model": model, "n": n, "rate": best[model]}
         for model in SIZES
@@ -436,6 +410,15 @@ def settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     final += [
         {"part": "fresh", "kind": kind, "rate": best[kind]}
         for kind in ("dense", "local")
+    ]
+    final += [
+        {
+            "part": "release",
+            "after": after,
+            "zeros": zeros,
+            "rates": both,
+        }
+        for after, zeros in [(k, False) for k in RELEASES] + [(0, True)]
     ]
     final += [
         {"part": "soft", "strength": strength, "rate": best["soft"]}
@@ -449,15 +432,10 @@ def settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {"part": "width", "width": width, "rate": best["mlp"]}
         for width in WIDTHS
     ]
-    return (
-        asked
-        + searched
-        + [
-            {**setting, "seed": seed}
-            for setting in final
-            for seed in SEEDS
-        ]
-    )
+    seeded = [
+        {**setting, "seed": seed} for setting in final for seed in SEEDS
+    ]
+    return searched + seeded + table
 
 
 def chosen(runs: list[dict[str, Any]], model: str) -> tuple[float, int]:
@@ -498,7 +476,7 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
     if part == "search" and setting["model"] == "released":
         rates = [max(RATES) / 2, setting["rate"]]
         return release(
-            data, {"after": 200, "zeros": False, "rates": rates}, rng
+            data, {"after": 100, "zeros": False, "rates": rates}, rng
         )
     kind = setting.get("model", setting.get("kind", part))
     if kind in ("mlp", "width", "shifts"):
