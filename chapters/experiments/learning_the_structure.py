@@ -34,7 +34,7 @@ from experiments import results
 LENGTH, CLASSES, CHANNELS = 40, 10, 25
 BATCH = 100
 HELD_OUT = 2000  # examples that judge a run
-POOLS = (4000,)  # examples that are made for training
+POOLS = 4000, 12000  # examples that are made for training
 
 SEEDS = range(10)
 SEARCH_SEEDS = 100, 101
@@ -47,12 +47,13 @@ FURTHER = 250  # steps after those, once the ties of a trained network are let g
 PUBLISHED_STEPS, PUBLISHED_RATE = 6000, 0.01
 
 SIZES = {
-    "cnn": (250, 1000, 4000),
-    "mlp": (250, 1000, 4000),
+    "cnn": (250, 500, 1000, 2000, 4000),
+    "mlp": (250, 1000, 4000, 12000),
 }
-SEARCHED = "mlp", "cnn", "dense", "local", "soft", "released"
+SEARCHED = "mlp", "cnn", "dense", "local", "soft", "released", "pulled"
 RELEASES = 0, 50, 200
-STRENGTHS = 0.01, 0.1, 1.0
+STRENGTHS = 0.001, 0.01, 0.1, 1.0
+SHARES = 0.001, 0.01, 0.1, 1.0
 COPIES = 5, 40
 WIDTHS = (200,)
 
@@ -321,6 +322,20 @@ def fresh(kind: str, rng: Any, strength: float = 0.0) -> Network:
     )
 
 
+class Pull(Adam):
+    """Adam, and after each of its steps a share of the way to the nearest convolutions."""
+
+    def __init__(self, rate: float, share: float) -> None:
+        super().__init__(rate)
+        self.share = share
+
+    def step(self, net: Network) -> None:
+        super().step(net)
+        for place, tie in enumerate(ties()):
+            weight = net.layers[2 * place].params["weight"]
+            weight -= np.float32(self.share) * tie.difference(weight)
+
+
 # Training -----------------------------------------------------------------------------------------
 
 
@@ -334,12 +349,14 @@ def accuracy(net: Network, x: np.ndarray, y: np.ndarray) -> float:
 
 
 def train(
-    net: Network, data: tuple[np.ndarray, ...], rate: float, rng: Any, watch: tuple[int, ...]
+    net: Network, data: tuple[np.ndarray, ...], rate: float, rng: Any, watch: tuple[int, ...],
+    share: float = 0.0,
 ) -> dict[str, list[Any]]:  # fmt: skip
     """Train by Adam, each example equally often, and tell what is seen after each of some steps."""
     x, y, judging, truth = data
     inputs = x.reshape(-1, *net.input_shape)
-    optimizer, waiting = Adam(rate), np.empty(0, int)
+    optimizer = Pull(rate, share) if share else Adam(rate)
+    waiting = np.empty(0, int)
     seen = [look(net, judging, truth)]
     for first, last in pairwise(watch):
         wanted = (last - first) * BATCH
@@ -425,6 +442,10 @@ def settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for strength in STRENGTHS
     ]
     final += [
+        {"part": "pulled", "share": share, "rate": best["pulled"]}
+        for share in SHARES
+    ]
+    final += [
         {"part": "shifts", "copies": copies, "rate": best["mlp"]}
         for copies in COPIES
     ]
@@ -483,6 +504,8 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
         net, watch = mlp(rng, setting.get("width", 100)), WATCH_MLP
     elif kind == "cnn":
         net, watch = cnn(rng), WATCH
+    elif kind == "pulled":
+        net, watch = released(cnn(rng)), WATCH
     else:
         net, watch = (
             fresh(kind, rng, setting.get("strength", 0.1)),
@@ -493,7 +516,8 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
             *with_shifts(*data[:2], setting["copies"], rng),
             *data[2:],
         )
-    return train(net, data, setting["rate"], rng, watch)
+    share = setting.get("share", 0.1) if kind == "pulled" else 0.0
+    return train(net, data, setting["rate"], rng, watch, share)
 
 
 def release(
