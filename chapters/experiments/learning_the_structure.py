@@ -37,9 +37,6 @@ HELD_OUT = 2000  # examples that judge a run
 POOLS = 4000, 12000  # examples that are made for training
 
 SEEDS = range(10)
-SLOW_SEEDS = range(
-    5
-)  # of the longest runs, 6,000 steps of the convolutional network
 SEARCH_SEEDS = 100, 101
 RATES = 0.001, 0.003, 0.01
 
@@ -408,7 +405,7 @@ def settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for shuffled in (False, True)
         for model in ("logistic", "mlp", "cnn")
-        for seed in (SLOW_SEEDS if model == "cnn" else SEEDS)
+        for seed in SEEDS
     ]
     searched = [
         {"part": "search", "model": model, "rate": rate, "seed": seed}
