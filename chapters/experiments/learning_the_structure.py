@@ -38,7 +38,7 @@ POOLS = 4000, 12000  # examples that are made for training
 
 SEEDS = range(10)
 SEARCH_SEEDS = 100, 101
-RATES = 0.001, 0.003, 0.01
+RATES = 0.001, 0.003, 0.01, 0.03
 
 #: Steps after which a network is judged; the last ends the training.
 WATCH = 0, 50, 100, 200, 500, 1000, 2000
@@ -497,7 +497,7 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
     if part == "release":
         return release(data, setting, rng)
     if part == "search" and setting["model"] == "released":
-        rates = [max(RATES) / 2, setting["rate"]]
+        rates = [0.005, setting["rate"]]
         return release(
             data, {"after": 100, "zeros": False, "rates": rates}, rng
         )
