@@ -10,7 +10,7 @@ SHELL := /bin/bash
 export PYTHONPATH =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help book serve test library-test browser-test notebooks-test book-test notebooks lint bench lab lock newest dist clean
+.PHONY: help book serve test library-test browser-test notebooks-test book-test notebooks experiments lint bench lab lock newest dist clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -41,6 +41,9 @@ book-test: book ## the book's structure, its pages, and what Binder installs
 
 notebooks: $(STAMP) ## execute and normalise all notebooks, or CHAPTER=chapters/02_one_dimension.ipynb
 	$(BIN)/python tools/notebooks.py --execute $(CHAPTER)
+
+experiments: $(STAMP) ## the long runs of part III that are not in chapters/data yet; it goes on where it was stopped
+	cd chapters && ../$(BIN)/python -m experiments $(NAME)
 
 lint: $(STAMP) ## style, types
 	$(BIN)/ruff check .

@@ -1,0 +1,14 @@
+"""The experiments of part III: each module says what is run, and runs one of it.
+
+A module of this package is one experiment, named like its chapter and its file of results in
+``chapters/data``. It has
+
+``settings(runs)``
+    A list of what to run, each a dict that can be written as JSON and names its ``seed``; it is
+    asked again when all of them are there, so that later runs may depend on earlier ones (a
+    learning rate that a search has found).
+``run(setting)``
+    The result of one of them, a dict that can be written as JSON. The chapter calls it too.
+
+A module that measures time says ``ALONE = True``: it runs with nothing beside it.
+"""
