@@ -3,7 +3,8 @@
 Each run is one layer with square images and kernels, as many outputs as inputs, and numbers of
 float32. Inputs and weights are small integers, so that every way has to give the same result:
 exactly where sums of integers are exact, and after rounding to integers for the Fourier transform.
-Only then the clock starts. In each round every way is timed once, one after the other, so that
+Only then the clock starts. It is that of the processor time of this process, on one thread, so that
+other programs do not count. In each round every way is timed once, one after the other, so that
 whatever slows the machine down meets all of them; all rounds are stored, in seconds.
 
 Times belong to the machine. What to compare are ratios within one run.
@@ -25,7 +26,10 @@ from equivlib.layers import Conv, Dense
 
 ALONE = True
 ROUNDS = 11
-SHORTEST = 2e-3  # seconds that one timing takes at least: fast ways are called several times
+# Seconds that one timing takes at least: fast ways are called several times.
+SHORTEST = max(
+    2e-3, 50 * time.get_clock_info("process_time").resolution
+)
 LARGEST = 2**31  # bytes of the largest matrix that is built
 BASE = {"side": 16, "kernel": 3, "channels": 16, "batch": 16}
 SWEEPS: dict[str, list[dict[str, int]]] = {
@@ -84,7 +88,11 @@ def measure(ways: Ways, rounds: int) -> dict[str, list[float]]:
     calls = {}
     for name, way in ways.items():
         way()
-        calls[name] = 1 + int(SHORTEST / timed(way, 1))
+        calls[name] = 1
+        while (
+            least := timed(way, calls[name]) * calls[name]
+        ) < SHORTEST:
+            calls[name] *= 1 + int(SHORTEST / max(least, SHORTEST / 9))
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -95,11 +103,11 @@ def measure(ways: Ways, rounds: int) -> dict[str, list[float]]:
 
 
 def timed(way: Callable[[], Any], calls: int) -> float:
-    """Seconds for one call, averaged over several."""
-    start = time.perf_counter()
+    """Processor seconds for one call, averaged over several."""
+    start = time.process_time()
     for _ in range(calls):
         way()
-    return (time.perf_counter() - start) / calls
+    return (time.process_time() - start) / calls
 
 
 def machine() -> Ways:
