@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -274,7 +275,7 @@ def check(setting: dict[str, Any], ways: Ways) -> None:
 
 
 def training(setting: dict[str, Any]) -> Ways:
-    """One step of gradient descent: forward, both gradients, and the weights moved."""
+    """One step of gradient descent: output, both gradients, the weights moved; and its parts."""
     geometry, weight, x = layer(setting)
     options = {"padding": geometry.padding}
     grad = np.roll(x, 1, axis=0)  # any numbers of the right shape
@@ -287,10 +288,21 @@ def training(setting: dict[str, Any]) -> Ways:
     }
     gradients = {name: step(*parts) for name, parts in layers.items()}
     check_gradients(geometry, gradients)
-    return {
-        name: lambda parts=parts: step(*parts)
-        for name, parts in layers.items()
-    }
+    ways: Ways = {}
+    for name, (form, inputs, grads) in layers.items():
+        y = form.forward(inputs)
+        parts = {
+            "": partial(step, form, inputs, grads),
+            ", output": partial(form.forward, inputs),
+            ", input gradient": partial(
+                form.backward, (inputs,), y, grads
+            ),
+            ", weight gradient": partial(
+                form.parameter_gradients, (inputs,), y, grads
+            ),
+        }
+        ways |= {name + part: way for part, way in parts.items()}
+    return ways
 
 
 def step(
