@@ -1,4 +1,4 @@
-"""The page of claims, written from back/claims.yml: what was said, by whom, and whether it holds."""
+"""The page of claims, made from back/claims.yml: what was said, by whom, and if it holds."""
 
 from __future__ import annotations
 

@@ -298,6 +298,11 @@ def test_series_that_meet_and_part_again_do_not_cross():
     assert "cross at n = 2:" in draw.costs(crossing, x_label="n", y_label="s").alt
 
 
+def test_the_scale_of_a_heat_map_begins_at_zero_where_nothing_is_negative():
+    assert draw.heat({"a": [[0, 3]]}, of="counts").alt.startswith("Counts on one scale from 0 to 3")
+    assert "from -3 to 3" in draw.heat({"a": [[0, 3]], "b": [[-1, 0]]}).alt
+
+
 def test_the_description_of_a_heat_map_gives_values_or_extremes():
     plane = np.sin(np.arange(40.0)).reshape(4, 10)
     alt = draw.heat({"small": [[1, -2]], "large": plane}).alt
