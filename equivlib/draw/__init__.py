@@ -12,6 +12,7 @@ from .heatmap import heat
 from .image import images
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
+from .roof import roofline
 from .style import DPI, LINES, PAPER, WIDTH, Drawing
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "layer",
     "matrices",
     "patches",
+    "roofline",
     "spectrum",
     "structure",
 ]
