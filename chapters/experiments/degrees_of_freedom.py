@@ -295,3 +295,51 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
             "test": round(accuracy(net, test, truth), 6),
         }
     return {"valid": valid} if setting["search"] else right
+
+
+def needed(
+    runs: list[results.Run], kind: str, places: int, level: float
+) -> np.ndarray:
+    """For each seed the number of samples at which the test accuracy reaches a level.
+
+    Between two numbers of samples the accuracy is taken as a straight line over the logarithm. NaN
+    where it does not reach the level.
+    """
+    counts = [
+        multiple * freedom(kind, places) for multiple in MULTIPLES
+    ]
+    found = [
+        results.values(
+            results.select(
+                runs,
+                part="samples",
+                search=False,
+                kind=kind,
+                places=places,
+                samples=count,
+            ),
+            "test",
+        )
+        for count in counts
+    ]
+    return np.array(
+        [
+            crossing(counts, right, level)
+            for right in np.transpose(found)
+        ]
+    )
+
+
+def crossing(
+    counts: Sequence[int], right: Sequence[float], level: float
+) -> float:
+    """Where a curve first reaches a level."""
+    above = [i for i, value in enumerate(right) if value >= level]
+    if not above:
+        return math.nan
+    i = above[0]
+    if i == 0:
+        return float(counts[0])
+    part = (level - right[i - 1]) / (right[i] - right[i - 1])
+    low, high = math.log(counts[i - 1]), math.log(counts[i])
+    return math.exp(low + part * (high - low))
