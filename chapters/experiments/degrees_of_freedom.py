@@ -12,7 +12,7 @@ outputs. The first layer is
 ``dense``
     fully connected.
 
-Each can be what the ones above it are. Every run is made for a learning rate and a number of steps
+Each of them can be what those above it are. Every run is made for a learning rate and a number of steps
 that a search found for its kind of network and its task, from seeds that are used for nothing else.
 """
 
@@ -39,7 +39,7 @@ from experiments import results
 KINDS = ("conv", "local", "dense")
 PLACES = (3, 6, 12, 24)
 CHANNELS = 4
-# Samples for each degree of freedom. So few are enough for a convolution that luck decides much.
+# Samples for each degree of freedom; more for the convolution, whose runs differ much.
 MULTIPLES = {
     "conv": (1, 2, 3, 4, 6, 8, 12, 16),
     "local": (1, 2, 3, 4, 6),
