@@ -1,0 +1,465 @@
+"""Ma and Lu's experiment (arXiv 1712.01252), and what it did not compare: the one big matrix.
+
+A network of two layers learns to give back the image that it reads. Its first layer has 128 kernels
+of 4 x 4 with stride 2, its second is fully connected. The first layer comes in five forms, with the
+same initial weights: see ``MODELS``.
+
+Kinds of runs:
+
+``pair``
+    The convolution and the patch-wise dense layer, trained side by side: how far rounding takes
+    them apart, at every step.
+``search``
+    One form, one learning rate, judged on the validation images.
+``final``
+    One form with the learning rate that its search has found, judged on the test images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import equivlib
+import numpy as np
+from equivlib.layers import Conv, Dense, Flatten, Layer, Network, ReLU
+from equivlib.train import Adam, predict, squared_error
+from experiments import results
+
+#: Of the original; it trained for 400 epochs.
+FILTERS, KERNEL, STRIDE, BATCH, RATE = 128, 4, 2, 128, 1e-3
+ORIGINAL_EPOCHS = 400
+
+#: What this machine could afford.
+EPOCHS, PAIR_EPOCHS, LONG_EPOCHS = 8, 4, 30
+RATES = (1e-4, 3e-4, 1e-3)
+SEEDS, SEARCH_SEED = range(10), 100
+COMPARED = ("convolution", "released", "dense")
+
+Result = dict[str, Any]
+
+
+class Data(NamedTuple):
+    """Images (1, height, width) with grey values from 0 to 1."""
+
+    train: np.ndarray
+    test: np.ndarray
+    validation: np.ndarray
+
+
+def data(dtype: Any = np.float32, smaller: int = 1) -> Data:
+    """The 1,000 training, 1,000 test and 500 validation images, all different.
+
+    Each class has 200 images in a row in the file: 100 of them for training, 100 as test images.
+    The validation images are those that Fashion-MNIST calls its test images. ``smaller=2`` gives
+    14 x 14 pixels, the means of 2 x 2.
+    """
+    with np.load(results.DATA / "fashion.npz") as file:
+        images, others = file["x"], file["test"]
+    first = np.arange(len(images)) % 200 < 100
+    parts = images[first], images[~first], others
+    return Data(*(_scaled(part, dtype, smaller) for part in parts))
+
+
+def _scaled(images: np.ndarray, dtype: Any, smaller: int) -> np.ndarray:
+    size = images.shape[1] // smaller
+    blocks = images.reshape(-1, 1, size, smaller, size, smaller)
+    return (blocks.mean(axis=(3, 5)) / 255).astype(dtype)
+
+
+class Patches(Layer):
+    """One fully connected layer applied to each patch: what the original calls dense.
+
+    Reads ``(positions, numbers of a patch)`` and gives ``(positions, filters)``.
+    """
+
+    def __init__(self, weight: np.ndarray) -> None:
+        super().__init__()
+        self.params["weight"] = weight
+
+    def output_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        return shapes[0][0], self.params["weight"].shape[-1]
+
+    def forward(self, *xs: np.ndarray) -> np.ndarray:
+        rows = xs[0].reshape(-1, xs[0].shape[2])
+        return (rows @ self.params["weight"]).reshape(
+            *xs[0].shape[:2], -1
+        )
+
+    def parameter_gradients(
+        self, xs: Any, y: np.ndarray, grad: np.ndarray
+    ) -> Any:
+        rows = xs[0].reshape(-1, xs[0].shape[2])
+        return {"weight": rows.T @ grad.reshape(-1, grad.shape[2])}
+
+
+class Released(Patches):
+    """The same with weights of its own at each position: a locally connected layer."""
+
+    def forward(self, *xs: np.ndarray) -> np.ndarray:
+        by_position = xs[0].swapaxes(0, 1) @ self.params["weight"]
+        return np.ascontiguousarray(by_position.swapaxes(0, 1))
+
+    def parameter_gradients(
+        self, xs: Any, y: np.ndarray, grad: np.ndarray
+    ) -> Any:
+        return {
+            "weight": xs[0].transpose(1, 2, 0) @ grad.swapaxes(0, 1)
+        }
+
+
+class Tied(Conv):
+    """The one big matrix, with every entry computed from the kernel.
+
+    Its gradient is the dense one at the places of each weight, summed over the ties.
+    """
+
+    def forward(self, *xs: np.ndarray) -> np.ndarray:
+        W = equivlib.conv_matrix(
+            self.weight, xs[0].shape[1:], **self.options
+        )
+        y = (W @ xs[0].reshape(len(xs[0]), -1).T).T
+        return y.reshape(-1, *self.output_shape(xs[0].shape[1:]))
+
+    def _weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
+        numbers = np.arange(self.weight.size).reshape(self.weight.shape)
+        W = equivlib.conv_matrix(
+            numbers, x.shape[1:], format="dense", **self.options
+        )
+        stored = equivlib.conv_matrix(
+            np.ones_like(numbers),
+            x.shape[1:],
+            format="dense",
+            **self.options,
+        )
+        rows, columns = stored.nonzero()
+        dense = grad.reshape(len(x), -1).T @ x.reshape(len(x), -1)
+        sums = np.bincount(W[rows, columns], dense[rows, columns])
+        return sums.reshape(self.weight.shape).astype(grad.dtype)
+
+
+class Model(NamedTuple):
+    """A network, and what makes its input from images."""
+
+    net: Network
+    reads: Callable[[np.ndarray], np.ndarray]
+
+
+class Start(NamedTuple):
+    """Initial weights: the kernel, and the second layer for features in the order (filter, place)."""
+
+    kernel: np.ndarray
+    second: np.ndarray
+    image: tuple[int, ...]
+
+    def geometry(self) -> equivlib.Geometry:
+        return equivlib.Geometry(
+            self.kernel.shape, self.image, stride=STRIDE
+        )
+
+    def patches(self) -> np.ndarray:
+        """The kernels as columns: a row for each number of a patch."""
+        return np.ascontiguousarray(
+            self.kernel.reshape(len(self.kernel), -1).T
+        )
+
+    def last(self) -> np.ndarray:
+        """The second layer for features in the order (place, filter)."""
+        pixels, filters = len(self.second), len(self.kernel)
+        parts = self.second.reshape(pixels, filters, -1)
+        return parts.swapaxes(1, 2).reshape(pixels, -1)
+
+
+def start(
+    seed: int,
+    *,
+    filters: int = FILTERS,
+    size: int = 28,
+    dtype: Any = np.float32,
+) -> Start:
+    """Uniform initial weights between plus and minus the root of 6 over the fan-in."""
+    rng = np.random.default_rng([1712, 1252, seed])
+    image, kernel = (1, size, size), (filters, 1, KERNEL, KERNEL)
+    features = equivlib.Geometry(
+        kernel, image, stride=STRIDE
+    ).matrix_shape[0]
+
+    def uniform(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+        return (
+            rng.uniform(-1, 1, shape) * np.sqrt(6 / fan_in)
+        ).astype(dtype)
+
+    second = uniform((size * size, features), features)
+    return Start(uniform(kernel, KERNEL * KERNEL), second, image)
+
+
+def flat(images: np.ndarray) -> np.ndarray:
+    """One row for each image."""
+    return images.reshape(len(images), -1)
+
+
+def patches(images: np.ndarray) -> np.ndarray:
+    """``(images, positions, numbers of a patch)``, by im2col."""
+    columns = equivlib.im2col(images, (KERNEL, KERNEL), stride=STRIDE)
+    return np.ascontiguousarray(columns.swapaxes(1, 2))
+
+
+def _network(first: Layer, second: np.ndarray, shape: Any) -> Network:
+    return Network(
+        [first, ReLU(), Flatten(), Dense(second), ReLU()], shape
+    )
+
+
+def convolution(s: Start) -> Model:
+    layer = Conv(s.kernel, stride=STRIDE)
+    return Model(_network(layer, s.second, s.image), lambda images: images)
+
+
+def tied(s: Start) -> Model:
+    layer = Tied(s.kernel, stride=STRIDE)
+    return Model(_network(layer, s.second, s.image), lambda images: images)
+
+
+def patchwise(s: Start) -> Model:
+    weight = s.patches()
+    shape = (s.geometry().matrix_shape[0] // len(s.kernel), len(weight))
+    return Model(_network(Patches(weight), s.last(), shape), patches)
+
+
+def released(s: Start) -> Model:
+    weight = s.patches()
+    shape = (s.geometry().matrix_shape[0] // len(s.kernel), len(weight))
+    own = np.repeat(weight[None], shape[0], axis=0)
+    return Model(_network(Released(own), s.last(), shape), patches)
+
+
+def dense(s: Start) -> Model:
+    W = equivlib.conv_matrix(
+        s.kernel, s.image, stride=STRIDE, format="dense"
+    )
+    return Model(
+        _network(Dense(W), s.second, (W.shape[1],)), flat
+    )
+
+
+#: The first layer as a convolution; as the matrix computed from its kernel; as one dense layer on
+#: every patch; with the ties released, so that each position has its own weights; and as the whole
+#: matrix, whose zeros are trained too.
+MODELS: dict[str, Callable[[Start], Model]] = {
+    "convolution": convolution,
+    "tied": tied,
+    "patchwise": patchwise,
+    "released": released,
+    "dense": dense,
+}
+
+
+def batches(
+    count: int, epochs: int, seed: int, size: int = BATCH
+) -> Iterator[np.ndarray]:
+    """The images of each step, each epoch in another order."""
+    rng = np.random.default_rng([epochs > 0, seed])
+    for _ in range(epochs):
+        order = rng.permutation(count)
+        for begin in range(0, count, size):
+            yield order[begin : begin + size]
+
+
+def step(
+    model: Model, optimizer: Any, images: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """One step of training. The loss and the outputs of the images, before the step."""
+    outputs = model.net(model.reads(images))
+    loss, grad = squared_error(outputs, flat(images))
+    model.net.backward(grad, to_input=False)
+    optimizer.step(model.net)
+    return loss, outputs
+
+
+def error(model: Model, images: np.ndarray) -> float:
+    """Mean squared error of a network that should give back the images."""
+    outputs = predict(model.net, model.reads(images))
+    return squared_error(outputs, flat(images))[0]
+
+
+def kernel_of(model: Model, like: np.ndarray) -> np.ndarray:
+    """The kernels of a convolution or of the patch-wise layer."""
+    weight = model.net.layers[0].params["weight"]
+    same = weight.shape == like.shape
+    return weight if same else weight.T.reshape(like.shape)
+
+
+def together(
+    models: list[Model],
+    s: Start,
+    images: np.ndarray,
+    order: Iterator[np.ndarray],
+    optimizers: list[Any],
+) -> Iterator[Result]:
+    """Train two models side by side, and tell at each step how far apart they are."""
+    for chosen in order:
+        batch = images[chosen]
+        (loss, one), (other_loss, other) = (
+            step(model, optimizer, batch)
+            for model, optimizer in zip(models, optimizers, strict=True)
+        )
+        kernels = [kernel_of(model, s.kernel) for model in models]
+        yield {
+            "loss": loss,
+            "other": other_loss,
+            "outputs": mean_norm(one - other),
+            "size": mean_norm(one),
+            "weights": float(np.linalg.norm(kernels[0] - kernels[1])),
+        }
+
+
+def mean_norm(rows: np.ndarray) -> float:
+    """Mean length of the rows, added up in double precision."""
+    rows = rows.reshape(len(rows), -1).astype(float)
+    return float(np.linalg.norm(rows, axis=1).mean())
+
+
+def first_outputs(model: Model, images: np.ndarray) -> np.ndarray:
+    """What the first layer gives, in the order (filter, place)."""
+    layer = model.net.layers[0]
+    y = layer.forward(model.reads(images))
+    return y.swapaxes(1, 2) if isinstance(layer, Patches) else y
+
+
+def parts(model: Model, s: Start) -> Result:
+    """The first matrix in three parts, as squared lengths.
+
+    The nearest convolution, what differs from it at the places of its weights, and what stands at
+    the empty places. The three are orthogonal.
+    """
+    weight = model.net.layers[0].params["weight"].astype(float)
+    if isinstance(model.net.layers[0], Released):
+        mean = weight.mean(axis=0)
+        near = len(weight) * float((mean**2).sum())
+        untied = float(((weight - mean) ** 2).sum())
+        return {"near": near, "untied": untied, "outside": 0.0}
+    options = s.kernel.shape, s.image
+    nearest = equivlib.project(weight, *options, stride=STRIDE)
+    places = equivlib.conv_matrix(
+        np.ones_like(s.kernel), s.image, stride=STRIDE
+    )
+    counts = places.nnz / s.kernel.size
+    near = counts * float((nearest.weight**2).sum())
+    stored = float(places.multiply(weight**2).sum())
+    return {
+        "near": near,
+        "untied": stored - near,
+        "outside": float((weight**2).sum()) - stored,
+    }
+
+
+def short(value: Any) -> Any:
+    """Six digits, in numbers and in lists and dicts of numbers."""
+    if isinstance(value, dict):
+        return {name: short(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [short(part) for part in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def histogram(weights: np.ndarray, limit: float = 1.0) -> list[int]:
+    """How many weights lie in each of 40 bins between minus and plus ``limit``."""
+    counts, _ = np.histogram(
+        weights.ravel(), bins=40, range=(-limit, limit)
+    )
+    return counts.tolist()
+
+
+def run_pair(setting: Result) -> Result:
+    """The convolution and the patch-wise layer side by side."""
+    dtype = np.dtype(f"float{setting['bits']}")
+    seed, epochs = setting["seed"], setting["epochs"]
+    images, s = data(dtype), start(seed, dtype=dtype)
+    models = [convolution(s), patchwise(s)]
+    order = batches(len(images.train), epochs, seed)
+    optimizers = [Adam(RATE), Adam(RATE)]
+    found = list(together(models, s, images.train, order, optimizers))
+    result: Result = {
+        name: [step[name] for step in found] for name in found[0]
+    }
+    first = [first_outputs(m, images.test) for m in models]
+    kernels = [kernel_of(model, s.kernel) for model in models]
+    result["first difference"] = mean_norm(first[0] - first[1])
+    result["first size"] = mean_norm(first[0])
+    result["test"] = [error(model, images.test) for model in models]
+    result["histograms"] = [
+        histogram(k) for k in (s.kernel, *kernels)
+    ]
+    return short(result)
+
+
+def run_one(setting: Result) -> Result:
+    """One form: a search, or a final run."""
+    images, s = data(), start(setting["seed"])
+    model = MODELS[setting["model"]](s)
+    searching = setting["kind"] == "search"
+    optimizer = Adam(setting["rate"])
+    order = batches(len(images.train), EPOCHS, setting["seed"])
+    per_epoch = -(-len(images.train) // BATCH)
+    result: Result = {"train": [], "judged": [], "parts": []}
+    for _ in range(EPOCHS):
+        for _ in range(per_epoch):
+            step(model, optimizer, images.train[next(order)])
+        judge = images.validation if searching else images.test
+        result["judged"].append(error(model, judge))
+        if not searching:
+            result["train"].append(error(model, images.train))
+            if setting["model"] != "convolution":
+                result["parts"].append(parts(model, s))
+    return short(result)
+
+
+def run(setting: Result) -> Result:
+    """The result of one setting."""
+    if setting["kind"] == "pair":
+        return run_pair(setting)
+    return run_one(setting)
+
+
+def best(runs: list[Result], model: str) -> Result:
+    """Rate and number of epochs with the smallest error of a form on the validation images."""
+    found = results.select(runs, kind="search", model=model)
+    error, rate, epochs = min(
+        (error, run["setting"]["rate"], epoch + 1)
+        for run in found
+        for epoch, error in enumerate(run["result"]["judged"])
+    )
+    return {"error": error, "rate": rate, "epochs": epochs}
+
+
+def settings(runs: list[Result]) -> list[Result]:
+    """The pairs and the search; when the search is done, the final runs too."""
+    search = [
+        {
+            "kind": "search",
+            "model": model,
+            "rate": rate,
+            "seed": SEARCH_SEED,
+        }
+        for model in COMPARED
+        for rate in RATES
+    ]
+    long = {"kind": "pair", "bits": 32, "epochs": LONG_EPOCHS}
+    pairs = [
+        {"kind": "pair", "bits": bits, "epochs": PAIR_EPOCHS, "seed": seed}
+        for bits in (32, 64)
+        for seed in (SEEDS if bits == 32 else range(1))
+    ]
+    asked = [*search, *pairs, {**long, "seed": 0}]
+    if results.missing(search, runs):
+        return asked
+    return asked + [
+        {
+            "kind": "final",
+            "model": model,
+            "rate": best(runs, model)["rate"],
+            "seed": seed,
+        }
+        for seed in SEEDS
+        for model in COMPARED
+    ]
