@@ -8,11 +8,13 @@ Kinds of runs:
 
 ``pair``
     The convolution and the patch-wise dense layer, trained side by side: how far rounding takes
-    them apart, at every step.
+    them apart, step by step.
 ``search``
     One form, one learning rate, judged on the validation images.
 ``final``
     One form with the learning rate that its search has found, judged on the test images.
+
+Each in two sizes, the original one and a small one that can be trained for longer.
 """
 
 from __future__ import annotations
@@ -20,21 +22,49 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import equivlib
 import numpy as np
+
+import equivlib
 from equivlib.layers import Conv, Dense, Flatten, Layer, Network, ReLU
-from equivlib.train import Adam, predict, squared_error
+from equivlib.train import SGD, Adam, predict, squared_error
 from experiments import results
 
-#: Of the original; it trained for 400 epochs.
-FILTERS, KERNEL, STRIDE, BATCH, RATE = 128, 4, 2, 128, 1e-3
-ORIGINAL_EPOCHS = 400
+#: Of the original: 4 x 4 with stride 2, batches of 128, Adam's default rate, 400 epochs.
+KERNEL, STRIDE, BATCH, RATE, ORIGINAL_EPOCHS = 4, 2, 128, 1e-3, 400
 
-#: What this machine could afford.
-EPOCHS, PAIR_EPOCHS, LONG_EPOCHS = 8, 4, 30
-RATES = (1e-4, 3e-4, 1e-3)
+
+class Size(NamedTuple):
+    """How large a network is, and what was affordable."""
+
+    filters: int
+    pixels: int  # along each axis of an image
+    epochs: int
+    pair_epochs: int
+    rates: tuple[float, ...]
+    compared: tuple[str, ...]
+
+
+SIZES = {
+    "small": Size(
+        16,
+        14,
+        100,
+        30,
+        (3e-4, 1e-3, 3e-3),
+        ("convolution", "released", "dense"),
+    ),
+    "original": Size(
+        128, 28, 6, 2, (3e-5, 1e-4, 3e-4), ("convolution", "dense")
+    ),
+}
 SEEDS, SEARCH_SEED = range(10), 100
-COMPARED = ("convolution", "released", "dense")
+PAIRS = [("small", "Adam"), ("small", "SGD"), ("original", "Adam")]
+
+#: Of the pairs. The original's code has a rate for Adam only.
+OPTIMIZERS: dict[str, Callable[[], Any]] = {
+    "Adam": lambda: Adam(RATE),
+    "SGD": lambda: SGD(0.5),
+}
 
 Result = dict[str, Any]
 
@@ -47,23 +77,23 @@ class Data(NamedTuple):
     validation: np.ndarray
 
 
-def data(dtype: Any = np.float32, smaller: int = 1) -> Data:
+def data(dtype: Any = np.float32, pixels: int = 28) -> Data:
     """The 1,000 training, 1,000 test and 500 validation images, all different.
 
     Each class has 200 images in a row in the file: 100 of them for training, 100 as test images.
-    The validation images are those that Fashion-MNIST calls its test images. ``smaller=2`` gives
-    14 x 14 pixels, the means of 2 x 2.
+    The validation images are those that Fashion-MNIST calls its test images. With fewer ``pixels``
+    along an axis each is the mean of several.
     """
     with np.load(results.DATA / "fashion.npz") as file:
         images, others = file["x"], file["test"]
     first = np.arange(len(images)) % 200 < 100
     parts = images[first], images[~first], others
-    return Data(*(_scaled(part, dtype, smaller) for part in parts))
+    return Data(*(_scaled(part, dtype, pixels) for part in parts))
 
 
-def _scaled(images: np.ndarray, dtype: Any, smaller: int) -> np.ndarray:
-    size = images.shape[1] // smaller
-    blocks = images.reshape(-1, 1, size, smaller, size, smaller)
+def _scaled(images: np.ndarray, dtype: Any, pixels: int) -> np.ndarray:
+    side = images.shape[1] // pixels
+    blocks = images.reshape(-1, 1, pixels, side, pixels, side)
     return (blocks.mean(axis=(3, 5)) / 255).astype(dtype)
 
 
@@ -122,20 +152,15 @@ class Tied(Conv):
         return y.reshape(-1, *self.output_shape(xs[0].shape[1:]))
 
     def _weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
-        numbers = np.arange(self.weight.size).reshape(self.weight.shape)
-        W = equivlib.conv_matrix(
-            numbers, x.shape[1:], format="dense", **self.options
-        )
-        stored = equivlib.conv_matrix(
-            np.ones_like(numbers),
-            x.shape[1:],
-            format="dense",
-            **self.options,
-        )
-        rows, columns = stored.nonzero()
-        dense = grad.reshape(len(x), -1).T @ x.reshape(len(x), -1)
-        sums = np.bincount(W[rows, columns], dense[rows, columns])
-        return sums.reshape(self.weight.shape).astype(grad.dtype)
+        dense = flat(grad).T @ flat(x)
+        shapes = self.weight.shape, x.shape[1:]
+        sums = [
+            equivlib.tap_matrix(tap, *shapes, **self.options)
+            .multiply(dense)
+            .sum()
+            for tap in np.ndindex(self.weight.shape)
+        ]
+        return np.reshape(sums, self.weight.shape).astype(grad.dtype)
 
 
 class Model(NamedTuple):
@@ -171,25 +196,21 @@ class Start(NamedTuple):
 
 
 def start(
-    seed: int,
-    *,
-    filters: int = FILTERS,
-    size: int = 28,
-    dtype: Any = np.float32,
+    seed: int, size: Size = SIZES["original"], dtype: Any = np.float32
 ) -> Start:
     """Uniform initial weights between plus and minus the root of 6 over the fan-in."""
     rng = np.random.default_rng([1712, 1252, seed])
-    image, kernel = (1, size, size), (filters, 1, KERNEL, KERNEL)
+    image = (1, size.pixels, size.pixels)
+    kernel = (size.filters, 1, KERNEL, KERNEL)
     features = equivlib.Geometry(
         kernel, image, stride=STRIDE
     ).matrix_shape[0]
 
     def uniform(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
-        return (
-            rng.uniform(-1, 1, shape) * np.sqrt(6 / fan_in)
-        ).astype(dtype)
+        limit = np.sqrt(6 / fan_in)
+        return (rng.uniform(-1, 1, shape) * limit).astype(dtype)
 
-    second = uniform((size * size, features), features)
+    second = uniform((size.pixels**2, features), features)
     return Start(uniform(kernel, KERNEL * KERNEL), second, image)
 
 
@@ -212,12 +233,16 @@ def _network(first: Layer, second: np.ndarray, shape: Any) -> Network:
 
 def convolution(s: Start) -> Model:
     layer = Conv(s.kernel, stride=STRIDE)
-    return Model(_network(layer, s.second, s.image), lambda images: images)
+    return Model(
+        _network(layer, s.second, s.image), lambda images: images
+    )
 
 
 def tied(s: Start) -> Model:
     layer = Tied(s.kernel, stride=STRIDE)
-    return Model(_network(layer, s.second, s.image), lambda images: images)
+    return Model(
+        _network(layer, s.second, s.image), lambda images: images
+    )
 
 
 def patchwise(s: Start) -> Model:
@@ -237,9 +262,7 @@ def dense(s: Start) -> Model:
     W = equivlib.conv_matrix(
         s.kernel, s.image, stride=STRIDE, format="dense"
     )
-    return Model(
-        _network(Dense(W), s.second, (W.shape[1],)), flat
-    )
+    return Model(_network(Dense(W), s.second, (W.shape[1],)), flat)
 
 
 #: The first layer as a convolution; as the matrix computed from its kernel; as one dense layer on
@@ -254,15 +277,13 @@ MODELS: dict[str, Callable[[Start], Model]] = {
 }
 
 
-def batches(
-    count: int, epochs: int, seed: int, size: int = BATCH
-) -> Iterator[np.ndarray]:
+def batches(count: int, epochs: int, seed: int) -> Iterator[np.ndarray]:
     """The images of each step, each epoch in another order."""
-    rng = np.random.default_rng([epochs > 0, seed])
+    rng = np.random.default_rng([2017, seed])
     for _ in range(epochs):
         order = rng.permutation(count)
-        for begin in range(0, count, size):
-            yield order[begin : begin + size]
+        for begin in range(0, count, BATCH):
+            yield order[begin : begin + BATCH]
 
 
 def step(
@@ -323,7 +344,7 @@ def first_outputs(model: Model, images: np.ndarray) -> np.ndarray:
     """What the first layer gives, in the order (filter, place)."""
     layer = model.net.layers[0]
     y = layer.forward(model.reads(images))
-    return y.swapaxes(1, 2) if isinstance(layer, Patches) else y
+    return flat(y.swapaxes(1, 2) if isinstance(layer, Patches) else y)
 
 
 def parts(model: Model, s: Start) -> Result:
@@ -370,96 +391,163 @@ def histogram(weights: np.ndarray, limit: float = 1.0) -> list[int]:
     return counts.tolist()
 
 
+def dead(model: Model, images: np.ndarray) -> int:
+    """Outputs that are 0 for every image, though the pixel is not.
+
+    The last ReLU gives them no gradient any more.
+    """
+    outputs = predict(model.net, model.reads(images))
+    silent = ~outputs.any(axis=0)
+    return int((silent & flat(images).any(axis=0)).sum())
+
+
+def projected(model: Model, s: Start) -> Model:
+    """The network with the convolution nearest to its first matrix."""
+    weight, last = (
+        model.net.layers[position].params["weight"]
+        for position in (0, 3)
+    )
+    if isinstance(model.net.layers[0], Released):
+        mean = weight.mean(axis=0)
+        shape = model.net.input_shape
+        return Model(_network(Patches(mean), last, shape), patches)
+    nearest = equivlib.project(
+        weight, s.kernel.shape, s.image, stride=STRIDE
+    )
+    return convolution(s._replace(kernel=nearest.weight, second=last))
+
+
+def some_steps(count: int, most: int = 40) -> list[int]:
+    """At most so many of the first ``count`` steps, ever fewer of them."""
+    chosen = np.geomspace(1, count, most).round().astype(int) - 1
+    return np.unique(chosen).tolist()
+
+
 def run_pair(setting: Result) -> Result:
     """The convolution and the patch-wise layer side by side."""
+    size, seed = SIZES[setting["size"]], setting["seed"]
     dtype = np.dtype(f"float{setting['bits']}")
-    seed, epochs = setting["seed"], setting["epochs"]
-    images, s = data(dtype), start(seed, dtype=dtype)
+    images = data(dtype, size.pixels)
+    s = start(seed, size, dtype)
     models = [convolution(s), patchwise(s)]
-    order = batches(len(images.train), epochs, seed)
-    optimizers = [Adam(RATE), Adam(RATE)]
+    order = batches(len(images.train), size.pair_epochs, seed)
+    optimizers = [OPTIMIZERS[setting["optimizer"]]() for _ in models]
     found = list(together(models, s, images.train, order, optimizers))
+    steps = some_steps(len(found))
     result: Result = {
-        name: [step[name] for step in found] for name in found[0]
+        name: [found[i][name] for i in steps] for name in found[0]
     }
-    first = [first_outputs(m, images.test) for m in models]
+    first = [first_outputs(model, images.test) for model in models]
     kernels = [kernel_of(model, s.kernel) for model in models]
-    result["first difference"] = mean_norm(first[0] - first[1])
-    result["first size"] = mean_norm(first[0])
-    result["test"] = [error(model, images.test) for model in models]
-    result["histograms"] = [
-        histogram(k) for k in (s.kernel, *kernels)
-    ]
-    return short(result)
+    return short(
+        {
+            **result,
+            "steps": [i + 1 for i in steps],
+            "first difference": mean_norm(first[0] - first[1]),
+            "first size": mean_norm(first[0]),
+            "test": [error(model, images.test) for model in models],
+            "dead": [dead(model, images.train) for model in models],
+            "histograms": [
+                histogram(kernel) for kernel in (s.kernel, *kernels)
+            ],
+        }
+    )
 
 
 def run_one(setting: Result) -> Result:
     """One form: a search, or a final run."""
-    images, s = data(), start(setting["seed"])
+    size, seed = SIZES[setting["size"]], setting["seed"]
+    images, s = data(pixels=size.pixels), start(seed, size)
     model = MODELS[setting["model"]](s)
     searching = setting["kind"] == "search"
+    judges = images.validation if searching else images.test
     optimizer = Adam(setting["rate"])
-    order = batches(len(images.train), EPOCHS, setting["seed"])
-    per_epoch = -(-len(images.train) // BATCH)
-    result: Result = {"train": [], "judged": [], "parts": []}
-    for _ in range(EPOCHS):
-        for _ in range(per_epoch):
+    order = batches(len(images.train), size.epochs, seed)
+    every = max(1, size.epochs // 40)
+    result: Result = {
+        "epochs": [],
+        "judged": [],
+        "train": [],
+        "parts": [],
+    }
+    for epoch in range(1, size.epochs + 1):
+        for _ in range(-(-len(images.train) // BATCH)):
             step(model, optimizer, images.train[next(order)])
-        judge = images.validation if searching else images.test
-        result["judged"].append(error(model, judge))
-        if not searching:
-            result["train"].append(error(model, images.train))
-            if setting["model"] != "convolution":
-                result["parts"].append(parts(model, s))
+        if epoch % every == 0:
+            result["epochs"].append(epoch)
+            result["judged"].append(error(model, judges))
+            if not searching:
+                result["train"].append(error(model, images.train))
+                if setting["model"] != "convolution":
+                    result["parts"].append(parts(model, s))
+    if not searching:
+        result["dead"] = dead(model, images.train)
+        if setting["model"] != "convolution":
+            nearest = projected(model, s)
+            result["projected"] = error(nearest, images.test)
     return short(result)
 
 
 def run(setting: Result) -> Result:
     """The result of one setting."""
-    if setting["kind"] == "pair":
-        return run_pair(setting)
-    return run_one(setting)
+    kind = run_pair if setting["kind"] == "pair" else run_one
+    return kind(setting)
 
 
-def best(runs: list[Result], model: str) -> Result:
+def best(runs: list[Result], size: str, model: str) -> Result:
     """Rate and number of epochs with the smallest error of a form on the validation images."""
-    found = results.select(runs, kind="search", model=model)
+    found = results.select(runs, kind="search", size=size, model=model)
     error, rate, epochs = min(
-        (error, run["setting"]["rate"], epoch + 1)
+        (error, run["setting"]["rate"], epoch)
         for run in found
-        for epoch, error in enumerate(run["result"]["judged"])
+        for epoch, error in zip(
+            run["result"]["epochs"],
+            run["result"]["judged"],
+            strict=True,
+        )
     )
     return {"error": error, "rate": rate, "epochs": epochs}
 
 
 def settings(runs: list[Result]) -> list[Result]:
-    """The pairs and the search; when the search is done, the final runs too."""
+    """The searches and the pairs; when the searches are done, the final runs too."""
     search = [
         {
             "kind": "search",
+            "size": name,
             "model": model,
             "rate": rate,
             "seed": SEARCH_SEED,
         }
-        for model in COMPARED
-        for rate in RATES
+        for name, size in SIZES.items()
+        for model in size.compared
+        for rate in size.rates
     ]
-    long = {"kind": "pair", "bits": 32, "epochs": LONG_EPOCHS}
     pairs = [
-        {"kind": "pair", "bits": bits, "epochs": PAIR_EPOCHS, "seed": seed}
-        for bits in (32, 64)
-        for seed in (SEEDS if bits == 32 else range(1))
-    ]
-    asked = [*search, *pairs, {**long, "seed": 0}]
-    if results.missing(search, runs):
-        return asked
-    return asked + [
         {
-            "kind": "final",
-            "model": model,
-            "rate": best(runs, model)["rate"],
+            "kind": "pair",
+            "size": name,
+            "optimizer": optimizer,
+            "bits": bits,
             "seed": seed,
         }
+        for name, optimizer in PAIRS
+        for bits in (32, 64)
         for seed in SEEDS
-        for model in COMPARED
+        if name == "small" or bits == 32 or seed in range(3)
     ]
+    if results.missing(search, runs):
+        return search + pairs
+    final = [
+        {
+            "kind": "final",
+            "size": name,
+            "model": model,
+            "rate": best(runs, name, model)["rate"],
+            "seed": seed,
+        }
+        for name, size in SIZES.items()
+        for seed in SEEDS
+        for model in size.compared
+    ]
+    return search + pairs + final
