@@ -116,4 +116,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # By its full name: what the workers are given to call has to be in a module they can import.
+    sys.exit(importlib.import_module("experiments.__main__").main())

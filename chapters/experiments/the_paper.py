@@ -48,13 +48,13 @@ SIZES = {
     "small": Size(
         16,
         14,
-        100,
-        30,
+        60,
+        20,
         (3e-4, 1e-3, 3e-3),
         ("convolution", "released", "dense"),
     ),
     "original": Size(
-        128, 28, 6, 2, (3e-5, 1e-4, 3e-4), ("convolution", "dense")
+        128, 28, 5, 1, (3e-5, 1e-4, 3e-4), ("convolution", "dense")
     ),
 }
 SEEDS, SEARCH_SEED = range(10), 100
