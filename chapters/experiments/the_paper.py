@@ -38,7 +38,9 @@ class Size(NamedTuple):
 
     filters: int
     pixels: int  # along each axis of an image
-    epochs: int
+    epochs: int  # of a final run, judged after each or, as this takes time, at its end
+    each: bool
+    search_epochs: int
     pair_epochs: int
     rates: tuple[float, ...]
     compared: tuple[str, ...]
@@ -49,12 +51,21 @@ SIZES = {
         16,
         14,
         60,
+        True,
+        60,
         20,
         (3e-4, 1e-3, 3e-3),
         ("convolution", "released", "dense"),
     ),
     "original": Size(
-        128, 28, 5, 1, (3e-5, 1e-4, 3e-4), ("convolution", "dense")
+        128,
+        28,
+        3,
+        False,
+        5,
+        1,
+        (3e-5, 1e-4, 3e-4),
+        ("convolution", "dense"),
     ),
 }
 SEEDS, SEARCH_SEED = range(10), 100
@@ -145,22 +156,26 @@ class Tied(Conv):
     """
 
     def forward(self, *xs: np.ndarray) -> np.ndarray:
+        shape = xs[0].shape[1:]
+        form = "dense" if self.weight.dtype == object else "csr"
         W = equivlib.conv_matrix(
-            self.weight, xs[0].shape[1:], **self.options
+            self.weight, shape, format=form, **self.options
         )
-        y = (W @ xs[0].reshape(len(xs[0]), -1).T).T
-        return y.reshape(-1, *self.output_shape(xs[0].shape[1:]))
+        y = (W @ flat(xs[0]).T).T
+        return y.reshape(-1, *self.output_shape(shape))
 
     def _weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
         dense = flat(grad).T @ flat(x)
         shapes = self.weight.shape, x.shape[1:]
         sums = [
-            equivlib.tap_matrix(tap, *shapes, **self.options)
-            .multiply(dense)
-            .sum()
+            dense[
+                equivlib.tap_matrix(
+                    tap, *shapes, **self.options
+                ).nonzero()
+            ].sum()
             for tap in np.ndindex(self.weight.shape)
         ]
-        return np.reshape(sums, self.weight.shape).astype(grad.dtype)
+        return np.array(sums, grad.dtype).reshape(self.weight.shape)
 
 
 class Model(NamedTuple):
@@ -462,18 +477,18 @@ def run_one(setting: Result) -> Result:
     searching = setting["kind"] == "search"
     judges = images.validation if searching else images.test
     optimizer = Adam(setting["rate"])
-    order = batches(len(images.train), size.epochs, seed)
-    every = max(1, size.epochs // 40)
+    epochs = size.search_epochs if searching else size.epochs
+    order = batches(len(images.train), epochs, seed)
     result: Result = {
         "epochs": [],
         "judged": [],
         "train": [],
         "parts": [],
     }
-    for epoch in range(1, size.epochs + 1):
+    for epoch in range(1, epochs + 1):
         for _ in range(-(-len(images.train) // BATCH)):
             step(model, optimizer, images.train[next(order)])
-        if epoch % every == 0:
+        if searching or size.each or epoch == epochs:
             result["epochs"].append(epoch)
             result["judged"].append(error(model, judges))
             if not searching:
@@ -505,6 +520,7 @@ def best(runs: list[Result], size: str, model: str) -> Result:
             run["result"]["judged"],
             strict=True,
         )
+        if epoch <= SIZES[size].epochs
     )
     return {"error": error, "rate": rate, "epochs": epochs}
 
