@@ -157,25 +157,29 @@ class Tied(Conv):
 
     def forward(self, *xs: np.ndarray) -> np.ndarray:
         shape = xs[0].shape[1:]
-        form = "dense" if self.weight.dtype == object else "csr"
+        exact = (
+            self.weight.dtype == object
+        )  # which no sparse array holds
         W = equivlib.conv_matrix(
-            self.weight, shape, format=form, **self.options
+            self.weight,
+            shape,
+            format="dense" if exact else "csr",
+            **self.options,
         )
-        y = (W @ flat(xs[0]).T).T
+        y = ((np.array(W) if exact else W) @ flat(xs[0]).T).T
         return y.reshape(-1, *self.output_shape(shape))
 
     def _weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
         dense = flat(grad).T @ flat(x)
-        shapes = self.weight.shape, x.shape[1:]
-        sums = [
-            dense[
-                equivlib.tap_matrix(
-                    tap, *shapes, **self.options
-                ).nonzero()
-            ].sum()
-            for tap in np.ndindex(self.weight.shape)
-        ]
-        return np.array(sums, grad.dtype).reshape(self.weight.shape)
+        numbers = np.arange(1, self.weight.size + 1)
+        W = equivlib.conv_matrix(
+            numbers.reshape(self.weight.shape),
+            x.shape[1:],
+            **self.options,
+        ).tocoo()
+        sums = np.zeros(self.weight.size, grad.dtype)
+        np.add.at(sums, W.data - 1, dense[W.row, W.col])
+        return sums.reshape(self.weight.shape)
 
 
 class Model(NamedTuple):
