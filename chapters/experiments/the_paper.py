@@ -19,6 +19,7 @@ Each in two sizes, the original one and a small one that can be trained for long
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -44,6 +45,9 @@ class Size(NamedTuple):
     pair_epochs: int
     rates: tuple[float, ...]
     compared: tuple[str, ...]
+    last_relu: bool = (
+        True  # behind the second layer, as the original has it
+    )
 
 
 SIZES = {
@@ -56,6 +60,17 @@ SIZES = {
         20,
         (3e-4, 1e-3, 3e-3),
         ("convolution", "released", "dense"),
+    ),
+    "small, no last ReLU": Size(
+        16,
+        14,
+        60,
+        True,
+        60,
+        20,
+        (1e-3, 3e-3, 1e-2),
+        ("convolution", "released", "dense"),
+        False,
     ),
     "original": Size(
         128,
@@ -195,6 +210,7 @@ class Start(NamedTuple):
     kernel: np.ndarray
     second: np.ndarray
     image: tuple[int, ...]
+    last_relu: bool = True
 
     def geometry(self) -> equivlib.Geometry:
         return equivlib.Geometry(
@@ -230,7 +246,8 @@ def start(
         return (rng.uniform(-1, 1, shape) * limit).astype(dtype)
 
     second = uniform((size.pixels**2, features), features)
-    return Start(uniform(kernel, KERNEL * KERNEL), second, image)
+    first = uniform(kernel, KERNEL * KERNEL)
+    return Start(first, second, image, size.last_relu)
 
 
 def flat(images: np.ndarray) -> np.ndarray:
@@ -244,44 +261,49 @@ def patches(images: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(columns.swapaxes(1, 2))
 
 
-def _network(first: Layer, second: np.ndarray, shape: Any) -> Network:
-    return Network(
-        [first, ReLU(), Flatten(), Dense(second), ReLU()], shape
-    )
+def _model(
+    s: Start,
+    first: Layer,
+    reads: Callable[[np.ndarray], np.ndarray],
+    *,
+    places_first: bool = False,
+) -> Model:
+    """The network with this first layer."""
+    second = s.last() if places_first else s.second
+    ends = [ReLU()] if s.last_relu else []
+    layers = [first, ReLU(), Flatten(), Dense(second), *ends]
+    one = reads(np.zeros((1, *s.image), s.kernel.dtype))
+    return Model(Network(layers, one.shape[1:]), reads)
 
 
 def convolution(s: Start) -> Model:
-    layer = Conv(s.kernel, stride=STRIDE)
-    return Model(
-        _network(layer, s.second, s.image), lambda images: images
+    return _model(
+        s, Conv(s.kernel, stride=STRIDE), lambda images: images
     )
 
 
 def tied(s: Start) -> Model:
-    layer = Tied(s.kernel, stride=STRIDE)
-    return Model(
-        _network(layer, s.second, s.image), lambda images: images
+    return _model(
+        s, Tied(s.kernel, stride=STRIDE), lambda images: images
     )
 
 
 def patchwise(s: Start) -> Model:
-    weight = s.patches()
-    shape = (s.geometry().matrix_shape[0] // len(s.kernel), len(weight))
-    return Model(_network(Patches(weight), s.last(), shape), patches)
+    return _model(s, Patches(s.patches()), patches, places_first=True)
 
 
 def released(s: Start) -> Model:
-    weight = s.patches()
-    shape = (s.geometry().matrix_shape[0] // len(s.kernel), len(weight))
-    own = np.repeat(weight[None], shape[0], axis=0)
-    return Model(_network(Released(own), s.last(), shape), patches)
+    own = [s.patches()] * math.prod(s.geometry().output_shape[1:])
+    return _model(
+        s, Released(np.array(own)), patches, places_first=True
+    )
 
 
 def dense(s: Start) -> Model:
     W = equivlib.conv_matrix(
         s.kernel, s.image, stride=STRIDE, format="dense"
     )
-    return Model(_network(Dense(W), s.second, (W.shape[1],)), flat)
+    return _model(s, Dense(W), flat)
 
 
 #: The first layer as a convolution; as the matrix computed from its kernel; as one dense layer on
@@ -427,13 +449,16 @@ def projected(model: Model, s: Start) -> Model:
         for position in (0, 3)
     )
     if isinstance(model.net.layers[0], Released):
-        mean = weight.mean(axis=0)
-        shape = model.net.input_shape
-        return Model(_network(Patches(mean), last, shape), patches)
-    nearest = equivlib.project(
-        weight, s.kernel.shape, s.image, stride=STRIDE
-    )
-    return convolution(s._replace(kernel=nearest.weight, second=last))
+        nearest = Patches(weight.mean(axis=0))
+    else:
+        kernel = equivlib.project(
+            weight, s.kernel.shape, s.image, stride=STRIDE
+        ).weight
+        nearest = Conv(kernel, stride=STRIDE)
+        model = model._replace(reads=lambda images: images)
+    layers = [nearest, *model.net.layers[1:]]
+    shape = model.reads(np.zeros((1, *s.image), last.dtype)).shape[1:]
+    return model._replace(net=Network(layers, shape))
 
 
 def some_steps(count: int, most: int = 40) -> list[int]:
