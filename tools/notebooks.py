@@ -48,6 +48,7 @@ def normalise(notebook: Any) -> Any:
 def _normalise_code(cell: Any, count: int) -> None:
     if cell.execution_count is not None:
         cell.execution_count = count
+    cell.outputs = _joined(cell.outputs)
     for output in cell.outputs:
         if output.output_type == "execute_result":
             output.execution_count = cell.execution_count
@@ -57,6 +58,18 @@ def _normalise_code(cell: Any, count: int) -> None:
         if description:
             # MyST-NB takes the description of an image from the cell, not from its output.
             cell.metadata.setdefault("mystnb", {})["image"] = {"alt": description}
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """Pieces of one stream that follow each other as one: where they are cut is chance."""
+    whole: list[Any] = []
+    for output in outputs:
+        name = output.get("name")
+        if whole and name and whole[-1].get("name") == name:
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
 
 
 def execute(path: Path) -> Any:

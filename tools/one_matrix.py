@@ -6,6 +6,8 @@ import os
 import re
 from typing import Any
 
+import claims
+
 
 def use_built_repository(app: Any, config: Any) -> None:
     """Let BOOK_REPOSITORY and BOOK_BRANCH stand in for the address in _config.yml.
@@ -50,6 +52,7 @@ def list_of_sources(app: Any, page: str, template: str, context: Any, doctree: A
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx: options before the theme reads them, scripts after all have added."""
     app.connect("config-inited", use_built_repository, priority=100)
+    app.connect("source-read", claims.write_into)
     app.connect("html-page-context", once_and_without_thebe, priority=990)
     app.connect("html-page-context", list_of_sources)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

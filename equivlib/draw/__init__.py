@@ -13,6 +13,7 @@ from .image import images
 from .intervals import estimates
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
+from .roof import roofline
 from .style import DPI, LINES, PAPER, WIDTH, Drawing
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "layer",
     "matrices",
     "patches",
+    "roofline",
     "spectrum",
     "structure",
 ]

@@ -28,8 +28,13 @@ class Curve(NamedTuple):
     spread: Array
 
 
-def plot(curves: Mapping[str, Curve], labels: tuple[str, str], log: tuple[bool, bool]) -> Figure:
-    """All curves in one pair of axes, x and y each linear or logarithmic."""
+def plot(
+    curves: Mapping[str, Curve],
+    labels: tuple[str, str],
+    log: tuple[bool, bool],
+    limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
+) -> Figure:
+    """All curves in one pair of axes, x and y each linear or logarithmic, perhaps with limits."""
     names = [textwrap.fill(name, 16) for name in curves]
     right = LEADER + HANDLE + 0.14 + max(map(text_width, names))
     figure = Figure(figsize=(WIDTH, HEIGHT), layout=None)
@@ -40,6 +45,8 @@ def plot(curves: Mapping[str, Curve], labels: tuple[str, str], log: tuple[bool, 
     axes.set_xscale("log" if log[0] else "linear")
     axes.set_yscale("log" if log[1] else "linear")
     axes.margins(0.03)
+    if limits:
+        axes.set(xlim=limits[0], ylim=limits[1])
     _dress(axes, labels[0], log)
     figure.text(0.08 / WIDTH, 1 - 0.08 / HEIGHT, labels[1], fontsize=9, color=INK, va="top")
     _name_ends(axes, names, list(curves.values()))

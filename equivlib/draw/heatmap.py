@@ -1,4 +1,4 @@
-"""Signed arrays as heat maps."""
+"""Arrays as heat maps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ FEW = 36  # values that a description spells out
 
 
 def heat(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "values") -> Drawing:
-    """Signed arrays as heat maps on one scale: blue below zero, white at zero, red above.
+    """Arrays as heat maps on one scale: blue below zero, white at zero, red above.
+
+    The scale is the same on both sides of zero, and begins at zero where nothing is negative.
 
     Parameters
     ----------
@@ -68,12 +70,12 @@ def heat(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "values"
         raise ValueError("planes (={}) must hold at least one title with its values")
     check_across(across)
     limit = max(float(abs(plane).max()) for plane in arrays.values()) or 1.0
+    low = -limit if any((plane < 0).any() for plane in arrays.values()) else 0.0
     with house_style():
-        figure = _heat_figure(arrays, min(across, len(arrays)), limit, of)
+        figure = _heat_figure(arrays, min(across, len(arrays)), low, limit, of)
     told = "; ".join(f"{name} {_plane_in_words(plane)}" for name, plane in arrays.items())
-    return Drawing(
-        figure, f"Signed {of} on one scale from {written(-limit)} to {written(limit)}: {told}."
-    )
+    what = f"Signed {of}" if low else of[:1].upper() + of[1:]
+    return Drawing(figure, f"{what} on one scale from {written(low)} to {written(limit)}: {told}.")
 
 
 def _real_plane(name: str, values: ArrayLike) -> Array:
@@ -104,10 +106,12 @@ def _plane_in_words(plane: Array) -> str:
     )
 
 
-def _heat_figure(arrays: Mapping[str, Array], across: int, limit: float, of: str) -> Figure:
+def _heat_figure(
+    arrays: Mapping[str, Array], across: int, low: float, limit: float, of: str
+) -> Figure:
     lines = -(-len(arrays) // across)
     gap = 0.12
-    room = (WIDTH - _bar_room(limit) - gap * (across + 1)) / across
+    room = (WIDTH - _bar_room(low, limit) - gap * (across + 1)) / across
     unit = min(min(room / plane.shape[1], 5 / plane.shape[0]) for plane in arrays.values())
     unit = min(unit, 0.6)
     height = max(plane.shape[0] for plane in arrays.values()) * unit
@@ -125,7 +129,7 @@ def _heat_figure(arrays: Mapping[str, Array], across: int, limit: float, of: str
         axes.set_yticks([])
         title(axes, name)
         _write(axes, plane, shades, unit)
-    _colour_bar(figure, limit, of)
+    _colour_bar(figure, low, limit, of)
     return figure
 
 
@@ -146,19 +150,22 @@ def _write(axes: Axes, plane: Array, shades: Array, unit: float) -> None:
             axes.plot(ends, [row, row], color=colour, linewidth=0.7)
 
 
-def _scale_labels(limit: float) -> list[str]:
-    return [written(-limit), "0", written(limit)]
+def _ticks(low: float, limit: float) -> dict[float, str]:
+    """Where the colour bar has marks, and what stands there."""
+    return {value: written(value) for value in (low, 0.0, limit)}
 
 
-def _colour_bar(figure: Figure, limit: float, of: str) -> None:
+def _colour_bar(figure: Figure, low: float, limit: float, of: str) -> None:
     height = min(figure.get_figheight() - 0.5, 2.5)
-    axes = axes_at(figure, WIDTH - _bar_room(limit) + 0.06, 0.3, 0.12, height)
+    axes = axes_at(figure, WIDTH - _bar_room(low, limit) + 0.06, 0.3, 0.12, height)
     bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), COLOURS), cax=axes)
-    bar.set_ticks([-limit, 0, limit], labels=_scale_labels(limit), fontsize=TEXT, color=INK)
+    ticks = _ticks(low, limit)
+    bar.set_ticks(list(ticks), labels=list(ticks.values()), fontsize=TEXT, color=INK)
+    axes.set_ylim(low, limit)
     axes.tick_params(length=2, pad=2)
     top = 1 - 0.24 / figure.get_figheight()
     figure.text(1 - 0.05 / WIDTH, top, of, fontsize=TEXT, color=INK, ha="right")
 
 
-def _bar_room(limit: float) -> float:
-    return max(map(text_width, _scale_labels(limit))) + 0.32
+def _bar_room(low: float, limit: float) -> float:
+    return max(map(text_width, _ticks(low, limit).values())) + 0.32

@@ -82,6 +82,10 @@ DRAWINGS = {
         labels=("examples", "right, %"), log_x=True,
     ),
     "costs": lambda: draw.costs(timings(), x_label="side n", y_label="ms", slopes=(2, 4)),
+    "roofline": lambda: draw.roofline(
+        {"dense": ([2, 4, 4], [2e10, 3e10, 1e10]), "im2col": ([0.5, 1], [1e9, 2e9])},
+        peak=1e11, bandwidth=1e10,
+    ),
     "heat": lambda: draw.heat(
         {"kernel": [[1, 0, -1], [2, 0, -2], [1, 0, -1]], "difference": np.eye(3) / 4}
     ),

@@ -292,6 +292,14 @@ def test_the_description_of_costs_gives_exponents_and_break_even():
     assert "cheap and steep cross at n = 12: before it steep is lower." in alt
 
 
+def test_the_description_of_a_roofline_compares_each_rate_with_what_the_machine_allows():
+    rising, flat = ([2, 4], [10, 30]), ([50], [60])
+    alt = draw.roofline({"left": rising, "right": flat}, peak=100, bandwidth=10).alt
+    assert "left: intensity 2 to 4, rate 10 to 30, 50 to 75 % of the roof." in alt
+    assert "right: intensity 50, rate 60, 60 % of the roof." in alt
+    assert "at 10 multiplications per byte" in alt
+
+
 def test_costs_that_do_not_cross_are_compared():
     one, two, other = ([1, 10], [1, 10]), ([1, 10], [3, 20]), ([20, 30], [1, 1])
     alt = draw.costs({"a": one, "b": two, "c": other}, x_label="n", y_label="s").alt
@@ -307,6 +315,11 @@ def test_series_that_meet_and_part_again_do_not_cross():
     assert "a is nowhere higher than b" in alt
     crossing = {"a": ([1, 2, 4], [1, 4, 11]), "b": ([1, 2, 4], [2, 4, 10])}
     assert "cross at n = 2:" in draw.costs(crossing, x_label="n", y_label="s").alt
+
+
+def test_the_scale_of_a_heat_map_begins_at_zero_where_nothing_is_negative():
+    assert draw.heat({"a": [[0, 3]]}, of="counts").alt.startswith("Counts on one scale from 0 to 3")
+    assert "from -3 to 3" in draw.heat({"a": [[0, 3]], "b": [[-1, 0]]}).alt
 
 
 def test_the_description_of_a_heat_map_gives_values_or_extremes():
@@ -420,6 +433,7 @@ def test_images_are_named_with_their_sizes():
 
 
 XY = {"x_label": "n", "y_label": "s"}
+ROOF = {"peak": 1, "bandwidth": 1}
 AXES = ("n", "s")
 
 
@@ -476,6 +490,11 @@ AXES = ("n", "s")
         (lambda: draw.costs({"a": ([1, 2], [1])}, **XY), "one cost for each"),
         (lambda: draw.costs({"a": ([1], [1])}, **XY), "two or more"),
         (lambda: draw.costs({"a": ([1, 2], [1, 2])}, **XY, slopes=(0,)), r"slopes \(=\(0,\)\)"),
+        (lambda: draw.roofline({}, **ROOF), "one to 6"),
+        (lambda: draw.roofline({"a": [1]}, **ROOF), "pair"),
+        (lambda: draw.roofline({"a": ([1], [1, 2])}, **ROOF), r"shapes \(1,\) and \(2,\)"),
+        (lambda: draw.roofline({"a": ([1], [0])}, **ROOF), "positive and finite"),
+        (lambda: draw.roofline({"a": ([1], [1])}, peak=0, bandwidth=1), r"peak \(=0\)"),
         (lambda: draw.heat({}), "planes"),
         (lambda: draw.heat({"a": np.ones((1, 1, 1))}), r"planes\['a'\] \(of shape"),
         (lambda: draw.heat({"a": [1j]}), "real"),

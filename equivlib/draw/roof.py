@@ -1,0 +1,137 @@
+"""The roofline picture: how fast methods run, below what the machine allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
+
+from ..patches import Array, as_array
+from .curveplot import Curve, plot
+from .style import INK, LINES, PAPER, TEXT, Drawing, house_style
+
+
+def roofline(
+    series: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    peak: float,
+    bandwidth: float,
+    x_label: str = "multiplications per byte",
+    y_label: str = "multiplications per second",
+) -> Drawing:
+    r"""Rates against arithmetic intensity on logarithmic axes, and the roof above them.
+
+    With an intensity of I operations per byte no rate is above
+    :math:`\min(peak, \; bandwidth \cdot I)`.
+
+    Parameters
+    ----------
+    series : mapping of str to (intensities, rates)
+        Name of one to six methods; two arrays of shape ``(points,)``, positive, joined in the
+        given order.
+    peak : float
+        Operations per second at most.
+    bandwidth : float
+        Bytes per second that the memory moves at most.
+    x_label, y_label : str
+
+    Returns
+    -------
+    Drawing
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    >>> series = {"dense": ([1, 2], [3e9, 5e9])}
+    >>> roofline(series, peak=1e11, bandwidth=1e10)  # doctest: +NORMALIZE_WHITESPACE
+    multiplications per second against multiplications per byte, both axes logarithmic, under a roof
+    that rises with 1e+10 bytes per second up to 1e+11 multiplications per second at 10
+    multiplications per byte. dense: intensity 1 to 2, rate 3e+09 to 5e+09, 25 to 30 % of the roof.
+    """
+    for name, value in (("peak", peak), ("bandwidth", bandwidth)):
+        if not np.isfinite(value) or value <= 0:
+            raise ValueError(f"{name} (={value!r}) must be a positive number")
+    if not isinstance(series, Mapping) or not 1 <= len(series) <= len(LINES):
+        raise ValueError(
+            f"series (={series!r}) must map one to {len(LINES)} names to intensities and rates"
+        )
+    drawn = {name: _points(name, given) for name, given in series.items()}
+    limits = _limits(list(drawn.values()), peak, bandwidth)
+    with house_style():
+        figure = plot(drawn, (x_label, y_label), (True, True), limits)
+        _draw_roof(figure.axes[0], limits[0], peak, bandwidth)
+    told = [_in_words(name, curve, peak, bandwidth) for name, curve in drawn.items()]
+    head = (
+        f"{y_label} against {x_label}, both axes logarithmic, under a roof that rises with "
+        f"{bandwidth:.3g} bytes per second up to {peak:.3g} {y_label} at {peak / bandwidth:.3g} "
+        f"{x_label}."
+    )
+    return Drawing(figure, " ".join([head, *told]))
+
+
+def _points(name: str, given: Any) -> Curve:
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise ValueError(f"series[{name!r}] (={given!r}) must be a pair of intensities and rates")
+    x, y = (as_array(f"series[{name!r}]", part) for part in given)
+    same = x.ndim == y.ndim == 1 and len(x) == len(y) > 0
+    if not same or x.dtype.kind not in "iuf" or y.dtype.kind not in "iuf":
+        raise ValueError(
+            f"series[{name!r}] (of shapes {x.shape} and {y.shape}) must hold as many intensities "
+            "as rates, real and at least one"
+        )
+    if not (np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)).all():
+        raise ValueError(f"series[{name!r}] must be positive and finite on logarithmic axes")
+    return Curve(x.astype(float), y.astype(float), np.zeros(len(x)))
+
+
+def _roof(intensity: Array, peak: float, bandwidth: float) -> Array:
+    return np.minimum(peak, bandwidth * intensity)
+
+
+def _limits(
+    curves: list[Curve], peak: float, bandwidth: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Room for all points, the roof over them and its corner."""
+    corner = peak / bandwidth
+    each = np.concatenate([curve.x for curve in curves])
+    left, right = min(float(each.min()), corner) / 1.5, max(float(each.max()), corner) * 3
+    low = min(bandwidth * left, *(float(curve.y.min()) for curve in curves)) / 1.5
+    high = max(peak, *(float(curve.y.max()) for curve in curves)) * 2.2
+    return (left, right), (low, high)
+
+
+def _draw_roof(axes: Axes, ends: tuple[float, float], peak: float, bandwidth: float) -> None:
+    """The roof from one end to the other, its two parts named."""
+    x = np.array([ends[0], peak / bandwidth, ends[1]])
+    y = _roof(x, peak, bandwidth)
+    axes.plot(x, y, color=INK, linewidth=2, zorder=2)
+    for name, place, shift, side in (
+        ("peak", -1, (-4, 4), "right"),
+        ("memory", 0, (4, 24), "left"),
+    ):
+        axes.annotate(
+            name, (x[place], y[place]), xytext=shift, textcoords="offset points", fontsize=TEXT,
+            color=INK, ha=side, path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+        )  # fmt: skip
+
+
+def _in_words(name: str, curve: Curve, peak: float, bandwidth: float) -> str:
+    share = 100 * curve.y / _roof(curve.x, peak, bandwidth)
+    ranges = [
+        _range(values, form)
+        for values, form in ((curve.x, ".3g"), (curve.y, ".3g"), (share, ".3g"))
+    ]
+    return f"{name}: intensity {ranges[0]}, rate {ranges[1]}, {ranges[2]} % of the roof."
+
+
+def _range(values: Array, form: str) -> str:
+    low, high = f"{values.min():{form}}", f"{values.max():{form}}"
+    return low if low == high else f"{low} to {high}"
