@@ -104,13 +104,8 @@ def _broken(soup: BeautifulSoup, path: Path) -> list[str]:
         if parts.scheme or parts.netloc:
             continue
         target = path if not parts.path else (path.parent / unquote(parts.path)).resolve()
-        if not target.exists():
-            broken.append(address)
-        elif (
-            parts.fragment
-            and target.suffix == ".html"
-            and unquote(parts.fragment) not in _ids(target)
-        ):
+        place = unquote(parts.fragment) if target.suffix == ".html" else ""
+        if not target.exists() or (place and place not in _ids(target)):
             broken.append(address)
     return broken
 
