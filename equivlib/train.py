@@ -20,6 +20,9 @@ Loss: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
 #: A parameter by the position of its layer and its name.
 Key: TypeAlias = tuple[int, str]
 
+#: Entries that :class:`Adam` changes at a time.
+BLOCK = 2**15
+
 
 def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
     r"""Mean negative logarithm of the probability that the softmax gives to the right class.
@@ -196,16 +199,30 @@ class Adam:
     def step(self, net: Network) -> None:
         """Change every parameter once."""
         self._steps += 1
-        first, second = self.betas
         for key, value, grad in _with_gradients(net):
-            grad = grad + self.weight_decay * value
-            zero = np.zeros_like(grad)
-            mean, square = self._moments.get(key, (zero, zero))
-            mean = first * mean + (1 - first) * grad
-            square = second * square + (1 - second) * grad * grad
-            self._moments[key] = mean, square
-            deviation = np.sqrt(square / (1 - second**self._steps)) + self.eps
-            _set(net, key, value - self.rate / (1 - first**self._steps) * mean / deviation)
+            if key not in self._moments:
+                zeros = np.zeros(value.shape, np.result_type(value, grad))
+                self._moments[key] = zeros, zeros.copy()
+            moments = self._moments[key]
+            changed = np.empty(value.shape, np.result_type(value, *moments))
+            flat = [a.reshape(-1) for a in (value, grad, *moments, changed)]
+            # Block by block: what a step computes in between stays in the cache.
+            for start in range(0, value.size, BLOCK):
+                self._change(*(a[start : start + BLOCK] for a in flat))
+            _set(net, key, changed)
+
+    def _change(
+        self, value: Array, grad: Array, mean: Array, square: Array, changed: Array
+    ) -> None:
+        """One step of some entries, into the moments and into ``changed``."""
+        first, second = self.betas
+        grad = grad + self.weight_decay * value
+        mean *= first
+        mean += (1 - first) * grad
+        square *= second
+        square += (1 - second) * grad * grad
+        deviation = np.sqrt(square / (1 - second**self._steps)) + self.eps
+        np.subtract(value, self.rate / (1 - first**self._steps) * mean / deviation, out=changed)
 
 
 def _checked(name: str, value: float, least: float, below: float) -> float:
