@@ -10,6 +10,7 @@ from .blocks import structure
 from .columns import patches
 from .heatmap import heat
 from .image import images
+from .intervals import estimates
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
 from .roof import roofline
@@ -24,6 +25,7 @@ __all__ = [
     "Drawing",
     "costs",
     "curves",
+    "estimates",
     "heat",
     "images",
     "layer",

@@ -15,6 +15,12 @@ SAID = {
     "accuracy": "preserves the accuracy",
     "mlp-special-cnn": "MLP is a special case of a convolution",
     "cnn-special-mlp": "CNN is a special case of an MLP",
+    "efficient-computation": "enables more efficient computation",
+    "efficient-training": "enables more efficient training",
+    "not-all-cnns": "may not be applicable to all types of CNNs",
+    "more-resources": "may require additional computational resources",
+    "overfit": "too many degrees of freedom, it is likely to overfit",
+    "dependency-structure": "have to learn their dependency structure",
 }
 
 

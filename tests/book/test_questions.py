@@ -28,6 +28,13 @@ QUESTIONS = [
     "q-allclose",
     "q-bit-for-bit",
     "q-batch-norm",
+    "q-one-big-mlp",
+    "q-overfit",
+    "q-start-as-cnn",
+    "q-same-training",
+    "q-faster",
+    "q-im2col-why",
+    "q-fourier",
 ]
 
 

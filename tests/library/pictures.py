@@ -67,6 +67,20 @@ DRAWINGS = {
         {"conv": ([10, 100, 1000], 1 + 0.2 * waves(1, 5, 3))},
         x_label="images", y_label="error", log_x=True, log_y=True,
     ),
+    "estimates_rows": lambda: draw.estimates(
+        {
+            "published": (["logistic", "MLP", "CNN"], [[32], [68], [94]]),
+            "repeated": (["logistic", "MLP", "CNN"], 5 * waves(3, 3, 10) + [[33], [66], [91]]),
+        },
+        labels=("model", "right, %"),
+    ),
+    "estimates_numbers": lambda: draw.estimates(
+        {
+            "MLP": ([250, 1000, 4000], 5 * waves(1, 3, 10) + [[40], [55], [65]]),
+            "CNN": ([250, 1000], 5 * waves(2, 2, 10) + [[60], [80]]),
+        },
+        labels=("examples", "right, %"), log_x=True,
+    ),
     "costs": lambda: draw.costs(timings(), x_label="side n", y_label="ms", slopes=(2, 4)),
     "roofline": lambda: draw.roofline(
         {"dense": ([2, 4, 4], [2e10, 3e10, 1e10]), "im2col": ([0.5, 1], [1e9, 2e9])},

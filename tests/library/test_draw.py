@@ -263,6 +263,25 @@ def test_the_description_of_curves_gives_the_interval_of_student():
             assert told in alt, name
 
 
+def test_the_description_of_estimates_gives_the_interval_of_student():
+    samples = [[3.0, 5.0, 4.5], [7.0, 9.0]]
+    for x, told in (([10, 20], ("10", "20")), (["one", "two"], ("one", "two"))):
+        alt = draw.estimates({"a": (x, samples), "b": (x[:1], [[6]])}, labels=("n", "s")).alt
+        for name, sample in zip(told, samples, strict=True):
+            low, high = stats.t.interval(0.95, len(sample) - 1, np.mean(sample), stats.sem(sample))
+            assert f"{name} {np.mean(sample):.3g} ± {(high - low) / 2:.3g}" in alt
+        assert "a, 2 to 3 runs" in alt
+        assert alt.endswith(f"b: {told[0]} 6.")
+
+
+def test_the_rows_of_estimates_are_those_of_all_series_in_order():
+    series = {"a": (["one", "two"], [[1, 2], [3]]), "b": (["three", "two"], [[1], [4]])}
+    axes = draw.estimates(series, labels=("n", "s")).figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "two", "three"]
+    rows = [np.round(container[0].get_ydata()).tolist() for container in axes.containers]
+    assert rows == [[0, 1], [2, 1]]
+
+
 def test_the_description_of_costs_gives_exponents_and_break_even():
     sizes = np.array([5, 10, 20, 50])
     noise = np.array([1.1, 0.9, 1.05, 1])
@@ -415,6 +434,7 @@ def test_images_are_named_with_their_sizes():
 
 XY = {"x_label": "n", "y_label": "s"}
 ROOF = {"peak": 1, "bandwidth": 1}
+AXES = ("n", "s")
 
 
 @pytest.mark.parametrize(
@@ -456,6 +476,16 @@ ROOF = {"peak": 1, "bandwidth": 1}
         (lambda: draw.curves({"a": ([1, 2], -np.ones((2, 2)))}, **XY, log_y=True), "least y -1"),
         (lambda: draw.curves({"a": ([1, 2], np.full((2, 2), np.inf))}, **XY), "finite"),
         (lambda: draw.curves(training(), **XY, interval=95), r"interval \(=95\)"),
+        (lambda: draw.estimates({}, labels=AXES), r"series \(=\[\]\)"),
+        (lambda: draw.estimates({"a": ([1], [[2]])}, labels=AXES, interval=95), "interval"),
+        (lambda: draw.estimates({"a": [[1]]}, labels=AXES), "pair"),
+        (lambda: draw.estimates({"a": ([1, 2], [[2]])}, labels=AXES), "2 x and 1 samples"),
+        (lambda: draw.estimates({"a": ([1], [[]])}, labels=AXES), r"at 1 .*shape \(0,\)"),
+        (lambda: draw.estimates({"a": ([1], [[np.nan]])}, labels=AXES), "finite"),
+        (lambda: draw.estimates({"a": ([2, 1], [[2], [2]])}, labels=AXES), "ascending"),
+        (lambda: draw.estimates({"a": (["n", "n"], [[2], [2]])}, labels=AXES), "different"),
+        (lambda: draw.estimates({"a": (["n"], [[2]])}, labels=AXES, log_x=True), "without log_x"),
+        (lambda: draw.estimates({"a": ([1], [[-2]])}, labels=AXES, log_y=True), "least mean -2"),
         (lambda: draw.costs({"a": ([1, 2], [1, 0])}, **XY), "positive"),
         (lambda: draw.costs({"a": ([1, 2], [1])}, **XY), "one cost for each"),
         (lambda: draw.costs({"a": ([1], [1])}, **XY), "two or more"),

@@ -1,0 +1,216 @@
+"""Means of samples with their intervals: along an axis of numbers, or one row for each name."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+from ..patches import Array, as_array
+from .curveplot import Curve, plot
+from .style import INK, LINES, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
+
+Samples = Sequence[ArrayLike]
+STEP, BETWEEN = 0.17, 0.14  # inches of a row that one series takes, and between two rows
+EDGE, BELOW = 0.12, 0.5  # inches around the axes
+NAME = 20  # letters of a row's name in one line
+
+
+def estimates(
+    series: Mapping[str, tuple[Sequence[Any], Samples]],
+    *,
+    labels: tuple[str, str],
+    log_x: bool = False,
+    log_y: bool = False,
+    interval: float = 0.95,
+) -> Drawing:
+    r"""Means of samples with their confidence intervals, for each of several methods.
+
+    A sample of n numbers with mean m and standard deviation s is drawn as
+    :math:`m \pm t \, s / \sqrt{n}`, t the quantile of Student's distribution with n - 1 degrees of
+    freedom; a sample of one number, say a published one, as a point. Where x are numbers, points
+    are joined as in :func:`curves`, whose runs all reach from the first x to the last. Where x are
+    names, each has a row, and its values lie along it.
+
+    Parameters
+    ----------
+    series : mapping of str to (x, samples)
+        Name of one to six series; ``x`` ascending numbers, or names, in all series alike; as many
+        samples, each a sequence of one number or more.
+    labels : tuple of str
+        Of x and of the values.
+    log_x, log_y : bool, default False
+        Logarithmic axes, of the values ``log_y``.
+    interval : float, default 0.95
+        Probability of the interval.
+
+    Returns
+    -------
+    Drawing
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    >>> measured = {"here": (["dense", "conv"], [[64.0, 66.0], [93.0, 95.0]])}
+    >>> published = {"published": (["dense", "conv"], [[68], [94]])}
+    >>> estimates(published | measured, labels=("model", "accuracy"))
+    ... # doctest: +NORMALIZE_WHITESPACE
+    accuracy for each model, mean and 95 % t-interval. published: dense 68, conv 94. here, 2 runs:
+    dense 65 ± 12.7, conv 94 ± 12.7.
+    """
+    if not isinstance(series, Mapping) or not 1 <= len(series) <= len(LINES):
+        given = list(series) if isinstance(series, Mapping) else series
+        raise ValueError(f"series (={given!r}) must map one to {len(LINES)} names to series")
+    if not isinstance(interval, float) or not 0 < interval < 1:
+        raise ValueError(f"interval (={interval!r}) must be a probability between 0 and 1")
+    checked = {name: _checked(name, given) for name, given in series.items()}
+    named = {isinstance(x[0], str) for x, _ in checked.values()}
+    if len(named) > 1 or (True in named and log_x):
+        raise ValueError("the x of all series must be numbers, or names without log_x")
+    drawn = {name: _curve(x, samples, interval) for name, (x, samples) in checked.items()}
+    for name, curve in drawn.items():
+        for part, values, log in (("x", curve.x, log_x), ("mean", curve.y, log_y)):
+            if log and not (values > 0).all():
+                raise ValueError(
+                    f"series[{name!r}] (least {part} {values.min():.3g}) must be positive on a "
+                    "logarithmic axis"
+                )
+    with house_style():
+        if True in named:
+            rows = list(dict.fromkeys(name for x, _ in checked.values() for name in x))
+            figure = _rows(drawn, {name: x for name, (x, _) in checked.items()}, rows, labels)
+            if log_y:
+                figure.axes[0].set_xscale("log")
+        else:
+            figure = plot(drawn, labels, (log_x, log_y))
+    told = " ".join(_in_words(name, *checked[name], drawn[name]) for name in checked)
+    head = f"{labels[1]} for each {labels[0]}, mean and {100 * interval:g} % t-interval."
+    return Drawing(figure, f"{head} {told}")
+
+
+def _checked(name: str, given: Any) -> tuple[list[Any], list[Array]]:
+    """The x of a series and its samples, or the error that names it."""
+    what = f"series[{name!r}]"
+    if not isinstance(given, Sequence) or len(given) != 2:
+        raise ValueError(f"{what} (={given!r}) must be a pair of x and samples")
+    x, samples = list(given[0]), [as_array(f"{what}[1]", sample) for sample in given[1]]
+    if len(x) != len(samples) or not x:
+        raise ValueError(
+            f"{what} (of {len(x)} x and {len(samples)} samples) must have a sample for each x, and "
+            "at least one"
+        )
+    for place, sample in zip(x, samples, strict=True):
+        if sample.ndim != 1 or sample.size == 0 or sample.dtype.kind not in "iuf":
+            raise ValueError(
+                f"{what}[1] at {place!r} (of shape {sample.shape}, dtype {sample.dtype}) must be "
+                "one axis of real numbers"
+            )
+        if not np.isfinite(sample).all():
+            raise ValueError(f"{what}[1] at {place!r} must be finite")
+    names = [isinstance(place, str) for place in x]
+    right = len(set(x)) == len(x) if all(names) else not any(names) and _ascending(x)
+    if not right:
+        raise ValueError(f"{what}[0] (={x!r}) must be ascending numbers, or names, all different")
+    return x, samples
+
+
+def _ascending(x: list[Any]) -> bool:
+    numbers = np.asarray(x, float)
+    return bool(np.isfinite(numbers).all() and (np.diff(numbers) > 0).all())
+
+
+def _curve(x: list[Any], samples: list[Array], interval: float) -> Curve:
+    """Means and half intervals; the places of names are filled in when all rows are known."""
+    places = np.zeros(len(x)) if isinstance(x[0], str) else np.asarray(x, float)
+    spread = [
+        float(stdtrit(len(s) - 1, (1 + interval) / 2)) * s.std(ddof=1) / math.sqrt(len(s))
+        if len(s) > 1
+        else 0.0
+        for s in samples
+    ]
+    return Curve(places, np.array([s.mean() for s in samples]), np.array(spread))
+
+
+def _rows(
+    drawn: Mapping[str, Curve],
+    names: Mapping[str, list[str]],
+    rows: list[str],
+    labels: tuple[str, str],
+) -> Figure:
+    """One row for each name, the series below each other in it, their names above."""
+    told = [textwrap.fill(row, NAME) for row in rows]
+    left = 0.16 + max(map(text_width, told))
+    height = max(len(drawn) * STEP, 0.13 * max(t.count("\n") + 1 for t in told)) + BETWEEN
+    across = max(1, int((WIDTH - 2 * EDGE) / (0.5 + max(map(text_width, drawn)))))
+    top = EDGE + 0.18 * math.ceil(len(drawn) / across) if len(drawn) > 1 else EDGE
+    figure = Figure(figsize=(WIDTH, top + height * len(rows) + BELOW), layout=None)
+    axes = axes_at(figure, left, top, WIDTH - left - EDGE, height * len(rows))
+    first = (len(drawn) - 1) / 2
+    for place, (line, (name, curve)) in enumerate(zip(LINES, drawn.items(), strict=False)):
+        lower = np.array([rows.index(row) for row in names[name]])
+        axes.errorbar(
+            curve.y, lower + (place - first) * STEP / height, xerr=curve.spread, fmt=line.marker,
+            color=line.colour, markersize=5.5, markeredgecolor="white", markeredgewidth=0.5,
+            elinewidth=1.2, capsize=2.5, capthick=1.2, label=name, zorder=3,
+        )  # fmt: skip
+    _dress(axes, told, labels[1])
+    if len(drawn) > 1:
+        handles = [
+            Line2D(
+                [], [], color=line.colour, marker=line.marker, linestyle="none", markersize=5.5,
+                markeredgecolor="white", markeredgewidth=0.5,
+            )
+            for line, _ in zip(LINES, drawn, strict=False)
+        ]  # fmt: skip
+        axes.legend(
+            handles, list(drawn), loc="upper left", bbox_to_anchor=(0.06, figure.get_figheight()),
+            bbox_transform=figure.dpi_scale_trans, ncols=across, frameon=False, fontsize=TEXT,
+            labelcolor=INK, handletextpad=0.2, columnspacing=1.0, borderaxespad=0.1, borderpad=0.1,
+            labelspacing=0.25,
+        )  # fmt: skip
+    return figure
+
+
+def _dress(axes: Axes, told: list[str], label: str) -> None:
+    """The names on the left, a line between rows, a faint grid."""
+    axes.set_yticks(range(len(told)), told)
+    axes.set_ylim(len(told) - 0.5, -0.5)
+    axes.set_yticks(np.arange(1, len(told)) - 0.5, minor=True)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.margins(x=0.05)
+    axes.tick_params(labelsize=TEXT, color=INK, labelcolor=INK, length=3)
+    axes.tick_params(axis="y", which="both", length=0)
+    axes.set_facecolor("none")
+    axes.grid(axis="x", color="#e2e2de", linewidth=0.6)
+    axes.grid(axis="y", which="minor", color="#c9c9c4", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(INK)
+    axes.set_xlabel(label, fontsize=9, color=INK)
+
+
+def _in_words(name: str, x: list[Any], samples: list[Array], curve: Curve) -> str:
+    """Every point of a series, and of how many runs."""
+    counts = {len(sample) for sample in samples} - {1}
+    runs = f", {min(counts)} to {max(counts)} runs" if len(counts) > 1 else ""
+    if len(counts) == 1:
+        runs = f", {counts.pop()} runs"
+    points = [
+        f"{place if isinstance(place, str) else format(place, 'g')} {mean:.3g}"
+        + (f" ± {half:.3g}" if len(sample) > 1 else "")
+        for place, sample, mean, half in zip(x, samples, curve.y, curve.spread, strict=True)
+    ]
+    return f"{name}{runs}: {', '.join(points)}."
