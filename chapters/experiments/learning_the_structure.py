@@ -38,12 +38,11 @@ POOLS = 4000, 12000  # examples that are made for training
 
 SEEDS = range(10)
 SEARCH_SEEDS = 100, 101
-RATES = 0.001, 0.003, 0.01
+RATES = 0.001, 0.003, 0.01, 0.03
 
 #: Steps after which a network is judged; the last ends the training.
-WATCH = 0, 50, 100, 200, 500
-WATCH_MLP = 0, 500, 1000
-FURTHER = 250  # steps after those, once the ties of a trained network are let go
+WATCH = 0, 50, 100, 200, 500, 1000, 2000
+FURTHER = 1000  # steps after those, once the ties of a trained network are let go
 PUBLISHED_STEPS, PUBLISHED_RATE = 6000, 0.01
 
 SIZES = {
@@ -51,10 +50,11 @@ SIZES = {
     "mlp": (250, 1000, 4000, 12000),
 }
 SEARCHED = "mlp", "cnn", "dense", "local", "soft", "released", "pulled"
-RELEASES = 0, 50, 200
+RELEASES = 0, 50, 200, 500
 STRENGTHS = 0.001, 0.01, 0.1, 1.0
 SHARES = 0.1, 1.0
 COPIES = 5, 40
+WIDTHS = 50, 200, 400
 
 
 # Data ---------------------------------------------------------------------------------------------
@@ -173,15 +173,15 @@ def logistic(rng: Any) -> Network:
     return Network([dense(LENGTH, CLASSES, rng)], (LENGTH,))
 
 
-def mlp(rng: Any) -> Network:
+def mlp(rng: Any, units: int = 100) -> Network:
     """The perceptron of the benchmark: two hidden layers, a shortcut past the second."""
     layers = [
-        dense(LENGTH, 100, rng),
+        dense(LENGTH, units, rng),
         ReLU(),
-        dense(100, 100, rng),
+        dense(units, units, rng),
         ReLU(),
         Add(1, 3),
-        dense(100, CLASSES, rng),
+        dense(units, CLASSES, rng),
     ]
     return Network(layers, (LENGTH,))
 
@@ -452,6 +452,10 @@ def settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {"part": "shifts", "copies": copies, "rate": best["mlp"]}
         for copies in COPIES
     ]
+    final += [
+        {"part": "width", "width": width, "rate": best["mlp"]}
+        for width in WIDTHS
+    ]
     seeded = [
         {**setting, "seed": seed} for setting in final for seed in SEEDS
     ]
@@ -460,7 +464,6 @@ def settings(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def chosen(runs: list[dict[str, Any]], model: str) -> tuple[float, int]:
     """Rate and number of steps with the best mean accuracy of the search."""
-    watch = WATCH_MLP if model == "mlp" else WATCH
     found = {
         rate: np.mean(
             [
@@ -474,7 +477,7 @@ def chosen(runs: list[dict[str, Any]], model: str) -> tuple[float, int]:
         for rate in RATES
     }
     rate = max(found, key=lambda rate: found[rate].max())
-    return rate, watch[int(found[rate].argmax())]
+    return rate, WATCH[int(found[rate].argmax())]
 
 
 def run(setting: dict[str, Any]) -> dict[str, Any]:
@@ -494,29 +497,28 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
     if part == "release":
         return release(data, setting, rng)
     if part == "search" and setting["model"] == "released":
-        rates = [max(RATES) / 2, setting["rate"]]
+        rates = [0.005, setting["rate"]]
         return release(
             data, {"after": 100, "zeros": False, "rates": rates}, rng
         )
     kind = setting.get("model", setting.get("kind", part))
     if kind in ("mlp", "shifts"):
-        net, watch = mlp(rng), WATCH_MLP
+        net = mlp(rng)
+    elif kind == "width":
+        net = mlp(rng, setting["width"])
     elif kind == "cnn":
-        net, watch = cnn(rng), WATCH
+        net = cnn(rng)
     elif kind == "pulled":
-        net, watch = released(cnn(rng)), WATCH
+        net = released(cnn(rng))
     else:
-        net, watch = (
-            fresh(kind, rng, setting.get("strength", 0.1)),
-            WATCH,
-        )
+        net = fresh(kind, rng, setting.get("strength", 0.1))
     if part == "shifts":
         data = (
             *with_shifts(*data[:2], setting["copies"], rng),
             *data[2:],
         )
     share = setting.get("share", 0.1) if kind == "pulled" else 0.0
-    return train(net, data, setting["rate"], rng, watch, share)
+    return train(net, data, setting["rate"], rng, WATCH, share)
 
 
 def release(
