@@ -59,6 +59,8 @@ INSIDE = {
         "columns",
         "curveplot",
         "plots",
+        "roof",
+        "intervals",
     ],
     "interop": [
         "graph",
