@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from scipy.special import stdtrit
 
 from ..patches import Array
 from .style import GRID, INK, LINES, TEXT, WIDTH, Line, axes_at, text_width
@@ -26,6 +28,12 @@ class Curve(NamedTuple):
     y: Array
     #: Half the width of the interval around each y.
     spread: Array
+
+
+def half_width(runs: Array, interval: float) -> Array:
+    """Half of Student's interval for the mean of independent runs, along the first axis."""
+    quantile = float(stdtrit(len(runs) - 1, (1 + interval) / 2))
+    return np.asarray(quantile * runs.std(axis=0, ddof=1) / math.sqrt(len(runs)))
 
 
 def plot(

@@ -13,10 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
 from ..patches import Array, as_array
-from .curveplot import Curve, plot
+from .curveplot import Curve, half_width, plot
 from .style import INK, LINES, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
 
 Samples = Sequence[ArrayLike]
@@ -135,12 +134,7 @@ def _ascending(x: list[Any]) -> bool:
 def _curve(x: list[Any], samples: list[Array], interval: float) -> Curve:
     """Means and half intervals; the places of names are filled in when all rows are known."""
     places = np.zeros(len(x)) if isinstance(x[0], str) else np.asarray(x, float)
-    spread = [
-        float(stdtrit(len(s) - 1, (1 + interval) / 2)) * s.std(ddof=1) / math.sqrt(len(s))
-        if len(s) > 1
-        else 0.0
-        for s in samples
-    ]
+    spread = [half_width(s, interval) if len(s) > 1 else 0.0 for s in samples]
     return Curve(places, np.array([s.mean() for s in samples]), np.array(spread))
 
 

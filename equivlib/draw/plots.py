@@ -15,10 +15,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
 from ..patches import Array, as_array
-from .curveplot import Curve, plot
+from .curveplot import Curve, half_width, plot
 from .style import INK, LINES, PAPER, TEXT, Drawing, house_style
 
 
@@ -263,9 +262,7 @@ def _check_positive(name: str, curve: Curve, log: tuple[bool, bool]) -> None:
 
 
 def _mean_curve(x: Array, runs: Array, interval: float) -> Curve:
-    count = len(runs)
-    quantile = float(stdtrit(count - 1, (1 + interval) / 2))
-    return Curve(x, runs.mean(axis=0), quantile * runs.std(axis=0, ddof=1) / math.sqrt(count))
+    return Curve(x, runs.mean(axis=0), half_width(runs, interval))
 
 
 def _at(curve: Curve, place: int) -> str:
