@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,3 +194,85 @@ def _term(axes: Sequence[AxisSymbols]) -> Any:
 
 def _tap_limits(axes: Sequence[AxisSymbols]) -> list[tuple[Any, int, Any]]:
     return [(axis.tap, 0, axis.taps - 1) for axis in axes]
+
+
+def index_below(name: str) -> tuple[Any, Any]:
+    """An index and a size larger than it, both of any value.
+
+    The size is the index plus something, so that sympy knows which of the two is larger.
+
+    Examples
+    --------
+    >>> i, size = index_below("i")
+    >>> size
+    i + r_i + 1
+    >>> (size - 1 - i).is_nonnegative
+    True
+    """
+    index, more = sympy.symbols(f"{name} r_{name}", integer=True, nonnegative=True)
+    return index, index + more + 1
+
+
+def divided(place: Any, size: Any, remainder: Any) -> tuple[Any, Any]:
+    """Quotient and remainder of an integer division, proved for every size.
+
+    Parameters
+    ----------
+    place, size : sympy expression
+        What is divided, and by what.
+    remainder : sympy expression
+        What is claimed to be left.
+
+    Returns
+    -------
+    tuple of sympy expression
+
+    Raises
+    ------
+    AssertionError
+        If sympy cannot prove that the quotient is an integer and the remainder at least 0 and
+        smaller than the size.
+
+    Examples
+    --------
+    >>> i, rows = index_below("i")
+    >>> j, columns = index_below("j")
+    >>> divided(i * columns + j, columns, j)
+    (i, j)
+    >>> divided(i * columns + j, rows, j)
+    Traceback (most recent call last):
+    AssertionError: j is not proved to be the remainder of i*(j + r_j + 1) + j by i + r_i + 1
+    """
+    quotient = sympy.cancel((place - remainder) / size)
+    below = sympy.expand(size - 1 - remainder)
+    if not (remainder.is_nonnegative and below.is_nonnegative and quotient.is_integer):
+        raise AssertionError(f"{remainder} is not proved to be the remainder of {place} by {size}")
+    return quotient, remainder
+
+
+def kronecker_entry(
+    left: Callable[[Any, Any], Any],
+    right: Callable[[Any, Any], Any],
+    row: tuple[Any, Any, Any],
+    column: tuple[Any, Any, Any],
+) -> Any:
+    """One entry of a Kronecker product of matrices of any size.
+
+    Parameters
+    ----------
+    left, right : function
+        The entries of the two factors.
+    row, column : tuple
+        The place, the size of the right factor and the remainder, as :func:`divided` takes them.
+
+    Examples
+    --------
+    >>> a, b = IndexedBase("A"), IndexedBase("B")
+    >>> (i1, _), (i2, o2) = index_below("i1"), index_below("i2")
+    >>> (j1, _), (j2, n2) = index_below("j1"), index_below("j2")
+    >>> row, column = (i1 * o2 + i2, o2, i2), (j1 * n2 + j2, n2, j2)
+    >>> kronecker_entry(lambda i, j: a[i, j], lambda i, j: b[i, j], row, column)
+    A[i1, j1]*B[i2, j2]
+    """
+    (left_row, right_row), (left_column, right_column) = divided(*row), divided(*column)
+    return left(left_row, left_column) * right(right_row, right_column)

@@ -72,3 +72,40 @@ def test_symbols_go_through_the_same_functions(case):
     for function, product, loops in zip(by_function, by_matrix, by_loops, strict=True):
         assert sympy.expand(function - loops) == 0
         assert sympy.expand(product - loops) == 0
+
+
+def test_a_place_is_taken_apart_for_every_size():
+    (i, _), (j, columns) = symbolic.index_below("i"), symbolic.index_below("j")
+    assert symbolic.divided(i * columns + j, columns, j) == (i, j)
+
+
+@pytest.mark.parametrize("wrong", ["remainder", "size", "no integer"])
+def test_a_division_that_is_not_proved_is_refused(wrong):
+    (i, rows), (j, columns) = symbolic.index_below("i"), symbolic.index_below("j")
+    claims = {
+        "remainder": (i * columns + j, columns, i),
+        "size": (i * columns + j, rows, j),
+        "no integer": (i * rows + j, columns, j),
+    }
+    with pytest.raises(AssertionError, match="not proved"):
+        symbolic.divided(*claims[wrong])
+
+
+def test_an_entry_of_a_kronecker_product_is_the_one_of_numpy():
+    left, right = np.arange(6).reshape(2, 3), np.arange(20).reshape(4, 5) - 7
+    (i1, _), (i2, _) = symbolic.index_below("i1"), symbolic.index_below("i2")
+    (j1, _), (j2, _) = symbolic.index_below("j1"), symbolic.index_below("j2")
+    r_i2, r_j2 = sympy.symbols("r_i2 r_j2", integer=True, nonnegative=True)
+    o2, n2 = i2 + r_i2 + 1, j2 + r_j2 + 1
+    entry = symbolic.kronecker_entry(
+        lambda i, j: sympy.Function("A")(i, j),
+        lambda i, j: sympy.Function("B")(i, j),
+        (i1 * o2 + i2, o2, i2),
+        (j1 * n2 + j2, n2, j2),
+    )
+    assert not entry.has(r_i2, r_j2)
+    for a, b, c, d in np.ndindex(2, 4, 3, 5):
+        found = entry.subs({i1: a, i2: b, j1: c, j2: d})
+        numbers = left[a, c] * right[b, d]
+        assert found == sympy.Function("A")(a, c) * sympy.Function("B")(b, d)
+        assert np.kron(left, right)[a * 4 + b, c * 5 + d] == numbers
