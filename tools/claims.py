@@ -33,6 +33,8 @@ def render(sources: list[dict[str, Any]]) -> str:
     lines = ["## At a glance", ""]
     for verdict, words in VERDICTS.items():
         chosen = [claim for claim in claims if claim["verdict"] == verdict]
+        if not chosen:
+            continue
         lines += [f"**{words.removesuffix('.')}** ({len(chosen)})", ""]
         lines += [f"- [{claim['claim']}](#claim-{claim['id']})" for claim in chosen]
         lines += [""]
