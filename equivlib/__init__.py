@@ -2,7 +2,7 @@
 
 A convolutional layer is a fully connected layer whose weight matrix repeats a few numbers at fixed
 places. ``equivlib`` builds that matrix, applies it without building it, takes it apart again, and
-proves it.
+proves the formula of its entries with symbols.
 """
 
 from . import layers

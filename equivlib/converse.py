@@ -57,10 +57,11 @@ def project(
 
     .. math:: \min_k \; \big\| M - \sum_t k_t E_t \big\|_F
 
-    Where no two taps meet one input element this is the mean of M over the places of each tap.
-    Mirrored padding adds taps up, and the normal equations :math:`G k = r` with
-    :math:`G_{st} = \langle E_s, E_t \rangle` and :math:`r_t = \langle E_t, M \rangle` are solved;
-    G is the same for every pair of channels.
+    Where no output reads one input element with two taps, as with zero padding, this is the mean of
+    M over the places of each tap. Other padding can add taps up, and then the normal equations
+    :math:`G k = r` with :math:`G_{st} = \langle E_s, E_t \rangle` and
+    :math:`r_t = \langle E_t, M \rangle`, the sum of M over the places of tap t, are solved; G is
+    the same for every pair of channels.
 
     Parameters
     ----------

@@ -24,7 +24,8 @@ def conv(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, **optio
 
     .. math:: y[u, o] = b[u] + \sum_{c, a} w[u, c, a] \; x[c, \, s\,o + d\,a - p]
 
-    for each output channel u, with one o and one a per spatial axis.
+    for each output channel u, with one o and one a per spatial axis. The sum is over the channels c
+    of u's group, and outside of the input x is what ``padding_mode`` says, by default 0.
 
     Parameters
     ----------
@@ -219,7 +220,8 @@ def conv_transpose(
 
     .. math:: x[c, j] = b[c] + \sum_{u, o, a} w[u, c, a] \; \delta(j, \, s\,o + d\,a - p) \; y[u, o]
 
-    It is not the inverse of :func:`conv`. Nothing is conjugated.
+    This is for zero padding and one group. In general it is not the inverse of :func:`conv`.
+    Nothing is conjugated, so for complex weights it is not the adjoint either.
 
     Parameters
     ----------

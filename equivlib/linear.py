@@ -43,7 +43,8 @@ class Layer:
     output_shape(*shapes)
         The shape for these input shapes, without batch; ValueError if they do not fit.
     forward(*xs)
-        The output ``(batch, *output_shape)``. Integers and exact objects stay exact.
+        The output ``(batch, *output_shape)``. Integers and exact objects stay exact, except in
+        Sigmoid, Tanh and Softmax, whose values are rounded.
     backward(xs, y, grad)
         With ``y = forward(*xs)`` and ``grad`` the gradient of a number with respect to ``y``: its
         gradient with respect to each of ``xs``.
@@ -165,6 +166,8 @@ class Conv(_Affine):
     r"""A convolutional layer, with the options of :func:`~equivlib.conv`.
 
     .. math:: y[u, o] = b[u] + \sum_{c, a} w[u, c, a] \; x[c, \, s\,o + d\,a - p]
+
+    summed over the channels c of u's group, with x outside of the input as ``padding_mode`` says.
 
     Parameters
     ----------

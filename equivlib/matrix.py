@@ -46,6 +46,10 @@ def conv_matrix(
 
     .. math:: W[(u, o), (c, j)] = \sum_a w[u, c, a] \; \delta(j, \, s\,o + d\,a - p)
 
+    with zero padding and one group. In the other padding modes j is compared with the element that
+    is shown at that place, and entries between channels of different groups are 0. In
+    floating-point numbers both sides round in their own order.
+
     Rows and columns count outputs and inputs row-major over (channels, \*spatial).
 
     Parameters
@@ -141,7 +145,8 @@ def tap_matrix(
     Returns
     -------
     scipy.sparse.csr_array
-        1 where the weight stands, nothing elsewhere: no padding shows one place to a tap twice.
+        1 where the weight stands, nothing elsewhere. At most one 1 in a row, because a tap reads
+        one place for each output.
 
     Raises
     ------
@@ -209,7 +214,7 @@ def conv_operator(weight: ArrayLike, input_shape: Sequence[int], **options: Any)
     array([[1, 2, 0],
            [0, 1, 2]])
 
-    Its adjoint is scipy's correlation with the kernel reversed, zeros around:
+    Here, with a real kernel, its adjoint is numpy's full convolution with the kernel:
 
     >>> operator.rmatvec(np.array([10, 1])) == np.convolve([10, 1], [1, 2])
     array([ True,  True,  True])
@@ -245,7 +250,7 @@ def dense_to_conv(matrix: ArrayLike, input_shape: Sequence[int]) -> Array:
     r"""The kernel with which a convolution is the fully connected layer of ``matrix``.
 
     Each row, reshaped to the input, is the kernel of one output channel. It is as large as the
-    input, so it has one position there; on a larger input it slides.
+    input, so without padding it has one position there; on a larger input it slides.
 
     Parameters
     ----------
@@ -295,7 +300,8 @@ def dense_to_pointwise(matrix: ArrayLike) -> Array:
     Returns
     -------
     ndarray, shape ``(units, features, 1, 1)``
-        To be used on images of ``(features, height, width)``; on one pixel it is the layer.
+        To be used on images of ``(features, height, width)``; on one pixel it is the layer, and on
+        a larger image it is the layer on each pixel by itself.
 
     Raises
     ------
@@ -325,8 +331,8 @@ def dot_test(operator: Any, *, seed: int = 0, rtol: float | None = None) -> None
 
     .. math:: \langle A x, y \rangle = \langle x, A^* y \rangle
 
-    for random complex x and y (real ones for a real operator). A wrong adjoint fails for almost
-    every x and y.
+    for random complex x and y (real ones for a real operator). An adjoint that is wrong by more
+    than the tolerance fails for almost every x and y.
 
     Parameters
     ----------
@@ -335,8 +341,9 @@ def dot_test(operator: Any, *, seed: int = 0, rtol: float | None = None) -> None
     seed : int, default 0
         Of the random vectors.
     rtol : float, optional
-        Allowed difference relative to ``|Ax| |y|``. By default ``2 n eps``, n the sum of rows and
-        columns: what rounding of the two products can do at most.
+        Allowed difference relative to ``|Ax| |y|`` or ``|x| |A*y|``, the larger one. By default
+        ``2 n eps``, n the sum of rows and columns: more than rounding does, unless the sums in
+        ``Ax`` and ``A*y`` cancel almost completely.
 
     Raises
     ------

@@ -28,7 +28,7 @@ def im2col(x: ArrayLike, kernel_size: int | Sequence[int], **options: Any) -> Ar
     r"""Write the patch that each output position reads as one column.
 
     With :math:`E` the index pattern, ``columns[c*taps + t, o] = x[c, E[o, t]]``, or 0 in padding.
-    Then ``weight.reshape(out_channels, -1) @ columns`` is the convolution.
+    Then ``weight.reshape(out_channels, -1) @ columns`` is the convolution with one group.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def col2im(
     r"""Add every column back to the places its patch was read from: the adjoint of ``im2col``.
 
     ``x[c, j]`` is the sum of ``columns[c*taps + t, o]`` over all (o, t) that read ``j``. Overlaps
-    add up, so this is **not** the inverse of :func:`im2col`.
+    add up, so this is in general **not** the inverse of :func:`im2col`.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def col2im(
 
     Examples
     --------
-    There and back multiplies each element by the number of patches it is in::
+    There and back multiplies each element by the number of times that it is read::
 
         x = [1 2 3]    patches 1 2, 2 3    sum = [1 2+2 3]
 

@@ -31,11 +31,12 @@ class Recognition:
 
 
 def recognize(matrix: Any, input_shape: Sequence[int], output_shape: Sequence[int]) -> Recognition:
-    r"""Find the convolution that a matrix is, from the matrix alone.
+    r"""Find the convolution that a matrix is, from the matrix and the shapes of input and output.
 
     With zero padding, going one output on along an axis moves what is read by the stride
-    (``W[i + 1, j + s] == W[i, j]``). So a stride is right for an axis if the entries depend on
-    ``j - s*i`` alone, and the offsets that occur give dilation, padding and kernel.
+    (``W[i + 1, j + s] == W[i, j]`` where both exist). So a stride is right for an axis if the
+    entries depend on ``j - s*i`` alone, and the offsets that occur give dilation, padding and
+    kernel.
 
     Parameters
     ----------

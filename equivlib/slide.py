@@ -42,13 +42,15 @@ def slide(net: Network, input_shape: Sequence[int], *, exact: bool = True) -> Sl
 
     .. math:: map[:, p] = net(x[:, \, S p : S p + n])
 
-    with n the size that the network is made for and S the product of all strides. What
-    neighbouring crops share is computed once.
+    for every crop that lies inside x, with n the size that the network is made for and S the
+    product of all strides. What neighbouring crops share is computed once, before the fully
+    connected layers.
 
-    This is an equality exactly if nothing that an output reads depends on where the crop ends:
+    This is an equality if nothing that an output reads depends on where the crop ends. So:
 
     - No layer pads. Beyond the border of a crop padding shows 0 (or a mirror image), and the
-      larger input shows its own numbers.
+      larger input shows its own numbers. (Padding that no output reads would do no harm, and is
+      refused too.)
     - Both sides of every Add have moved by the same stride.
     - Averages over the whole input become averages over windows of the size that it has here.
 
@@ -61,7 +63,7 @@ def slide(net: Network, input_shape: Sequence[int], *, exact: bool = True) -> Sl
         ``(channels, *spatial)``, at least as large as that of ``net``.
     exact : bool, default True
         If False, a layer that pads gives a warning instead of an error: then the score map is that
-        of the larger input, which is not that of crops near their borders.
+        of the larger input, which in general differs from the scores of the crops.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def slide(net: Network, input_shape: Sequence[int], *, exact: bool = True) -> Sl
     Raises
     ------
     ValueError
-        Names the layer and the reason why the score map would not be that of crops.
+        Names the layer and the reason why the score map need not be that of crops.
 
     See Also
     --------

@@ -22,13 +22,15 @@ def singular_values(
     r"""All singular values of the matrix of a convolution, largest first.
 
     A convolution with circular padding, stride 1 and as many outputs as inputs is taken apart by
-    the Fourier transform: its singular values are those of one small matrix for each
-    frequency f,
+    the Fourier transform: its singular values are those of one small matrix for each group and
+    each frequency f,
 
-    .. math:: T_f[u, c] = \sum_a w[u, c, a] \, e^{-2 \pi i \langle f, d\,a \rangle} .
+    .. math:: T_f[u, c] = \sum_a w[u, c, a] \,
+              e^{-2 \pi i \, (f_1 d_1 a_1 / n_1 + f_2 d_2 a_2 / n_2 + \dots)}
 
-    This is what the layer does to the frequency -f. For every other geometry they are computed
-    from the matrix, one group at a time.
+    with the sizes n of the spatial axes. Up to a factor of modulus 1 it is what the layer does to
+    the frequency -f. For every other geometry, zero padding included, they are computed from the
+    matrix, one group at a time.
 
     Parameters
     ----------
@@ -40,11 +42,11 @@ def singular_values(
     Returns
     -------
     ndarray, shape ``(min(matrix_shape),)``
-        float64 (float32 for single precision), descending. With U the unit roundoff, n the larger
-        side of the matrix taken apart and m its number of frequencies (1 without the transform),
-        each value is within ``c (n + log2 m) U s`` of the true one, where s is the largest and c a
-        small constant: the transform and the decomposition are both backward stable. So small
-        singular values have an absolute, not a relative, accuracy.
+        float64 (float32 for single precision), descending. The transform and the decomposition
+        are both backward stable, so each value is within ``p U s`` of the true one, where U is the
+        unit roundoff, s the largest value and p a factor that grows moderately with the sides of
+        the small matrices and the logarithm of their number. So small singular values have an
+        absolute, not a relative, accuracy.
 
     Raises
     ------
@@ -99,18 +101,20 @@ def operator_norm(
 
     .. math:: \|W\|_2 = \max_{x \ne 0} \|W x\|_2 / \|x\|_2
 
-    Exact up to rounding where the Fourier transform takes the matrix apart. Otherwise by the
-    Lanczos method on :math:`W^* W`, which applies the layer and its adjoint and builds nothing, so
-    that layers far too large to store are no obstacle.
+    Exact up to rounding where the Fourier transform takes the matrix apart, and for a matrix with
+    fewer than 32 rows or columns. Otherwise by the Lanczos method on :math:`W^* W`, which applies
+    the layer and its adjoint and builds nothing, so that layers far too large to store are no
+    obstacle.
 
     Parameters
     ----------
     weight, input_shape, **options
         As for :func:`~equivlib.conv_matrix`; real or complex numbers.
     rtol : float, default 1e-6
-        The returned value has a vector with residual
+        The returned value has a unit vector v with residual
         :math:`\|W^* W v - \sigma^2 v\| \le \text{rtol} \; \sigma^2`, so some singular value lies
-        within relative distance ``rtol`` of it. It is never larger than the true norm, but for
+        within relative distance ``rtol`` of it. (W* in the place of W if W has fewer rows.) It is
+        never larger than the true norm, but for
         rounding; that it belongs to the largest is sure only up to the chance that the random
         start is almost orthogonal to it.
     seed : int, default 0
@@ -127,7 +131,7 @@ def operator_norm(
 
     Examples
     --------
-    A kernel of one weight stretches everything alike::
+    A kernel of one weight, on one channel without padding, stretches everything alike::
 
         3 .
         . 3    has the norm 3

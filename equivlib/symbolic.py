@@ -115,7 +115,7 @@ def axis_symbols(number: int | None = None) -> AxisSymbols:
 
 
 def entry(*axes: AxisSymbols) -> Any:
-    r"""The entry formula of the matrix, for every size.
+    r"""The entry formula of the matrix of one channel with zero padding, for every size.
 
     .. math:: W[i, j] = \sum_a k[a] \prod_{\text{axes}} \delta(j, \, s\,i + d\,a - p)
 

@@ -149,7 +149,7 @@ class SGD:
 
 
 class Adam:
-    r"""Steps of about the learning rate, whatever the size of the gradient.
+    r"""Steps that hardly depend on the scale of the gradients; the first has the size of the rate.
 
     .. math:: m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad
               v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \quad
@@ -171,7 +171,7 @@ class Adam:
 
     Examples
     --------
-    The first step has the size of the learning rate:
+    The first step has the size of the learning rate, up to ``eps``:
 
     >>> from equivlib.layers import Dense
     >>> net = Network([Dense([[5.0]])], (1,))
@@ -278,7 +278,8 @@ def fit(
     epochs : int, default 1
     batch_size : int, default 64
     seed : int, default 0
-        Of the order. With one seed every run gives the same numbers.
+        Of the order. With one seed, on one machine and one number of threads, every run gives the
+        same numbers.
     progress : bool, default False
         Show a bar and the loss on the standard error stream.
 
@@ -366,9 +367,10 @@ def predict(net: Network, x: ArrayLike, *, batch_size: int = 256) -> Array:
 def he_normal(
     shape: Sequence[int], seed: int | np.random.Generator = 0, dtype: DTypeLike = np.float32
 ) -> Array:
-    r"""Random weights with which ReLU layers keep the size of what passes through.
+    r"""Random weights with which a layer and its ReLU keep the mean square of a number, on average.
 
-    Normally distributed with standard deviation :math:`\sqrt{2 / n}`, n the number of inputs of one
+    That is the average over the weights, for inputs without padding and a bias of 0. Normally
+    distributed with standard deviation :math:`\sqrt{2 / n}`, n the number of inputs of one
     output: ``prod(shape[1:])``.
 
     Parameters

@@ -53,9 +53,9 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
 
     .. math:: graph(x) = net(x)
 
-    Every layer becomes the operator of its name. A network of :class:`Dense` and :class:`ReLU`, as
-    :func:`~equivlib.to_mlp` makes it, becomes Gemm and Relu and nothing else. A sparse weight is
-    written with all its zeros, because ONNX has no sparse Gemm.
+    Every layer becomes the operators that compute it. A network of :class:`Dense` and
+    :class:`ReLU`, as :func:`~equivlib.to_mlp` makes it, becomes Gemm and Relu and nothing else. A
+    sparse weight is written with all its zeros, because ONNX has no sparse Gemm.
 
     Parameters
     ----------
