@@ -29,7 +29,7 @@ def singular_values(
               e^{-2 \pi i \, (f_1 d_1 a_1 / n_1 + f_2 d_2 a_2 / n_2 + \dots)}
 
     with the sizes n of the spatial axes. Up to a factor of modulus 1 it is what the layer does to
-    the frequency -f. For every other geometry, zero padding included, they are computed from the
+    the frequency -f (with ``flip``, to f). For every other geometry, zero padding included, they are computed from the
     matrix, one group at a time.
 
     Parameters
@@ -114,9 +114,8 @@ def operator_norm(
         The returned value has a unit vector v with residual
         :math:`\|W^* W v - \sigma^2 v\| \le \text{rtol} \; \sigma^2`, so some singular value lies
         within relative distance ``rtol`` of it. (W* in the place of W if W has fewer rows.) It is
-        never larger than the true norm, but for
-        rounding; that it belongs to the largest is sure only up to the chance that the random
-        start is almost orthogonal to it.
+        never larger than the true norm, but for rounding; that it belongs to the largest is sure
+        only up to the chance that the random start is almost orthogonal to it.
     seed : int, default 0
         Of the start.
 
