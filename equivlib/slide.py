@@ -149,8 +149,8 @@ def _sliding(
     if any(low or high for low, high in geometry.padding):
         reason = (
             f"{label} pads its input (padding={geometry.padding}): near the border of a crop it "
-            "reads padding where the larger input has numbers, so the score map is not that of "
-            "crops"
+            "reads padding where the larger input has numbers, so the score map need not be that "
+            "of crops"
         )
         if exact:
             raise ValueError(f"{reason}; exact=False slides all the same")

@@ -29,8 +29,8 @@ def singular_values(
               e^{-2 \pi i \, (f_1 d_1 a_1 / n_1 + f_2 d_2 a_2 / n_2 + \dots)}
 
     with the sizes n of the spatial axes. Up to a factor of modulus 1 it is what the layer does to
-    the frequency -f (with ``flip``, to f). For every other geometry, zero padding included, they are computed from the
-    matrix, one group at a time.
+    the frequency -f (with ``flip``, to f). For every other geometry, zero padding included, they
+    are computed from the matrix, one group at a time.
 
     Parameters
     ----------

@@ -151,8 +151,10 @@ def _result(b: Builder, message: Any, inputs: list[Value | Array | None], versio
     node = Node(message, inputs, version)
     result: Value | Array | None = folded(node, b.batch)
     if result is None:
-        if not any(isinstance(x, Value) for x in inputs) or message.op_type not in OPERATORS:
+        if not any(isinstance(x, Value) for x in inputs):
             raise UnsupportedLayer("it is read only as an operation on the graph's input")
+        if message.op_type not in OPERATORS:
+            raise UnsupportedLayer("it is read only as an operation on constants")
         result = OPERATORS[message.op_type](b, node)
     elif math.prod(result.shape) * 8 > b.max_bytes:
         raise ValueError(f"its constant of shape {result.shape} is over max_bytes")

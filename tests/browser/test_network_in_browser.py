@@ -72,7 +72,7 @@ def test_at_every_unit_of_the_perceptron_lights_its_equal(shown):
             assert cells(shown, "m", "marked") == {(number, unit)}
             if not expected:
                 assert (
-                    "no unit of the network equals it"
+                    "no layer of the network has its output here"
                     in shown.locator("[role=status]").inner_text()
                 )
 
