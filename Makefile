@@ -10,7 +10,17 @@ SHELL := /bin/bash
 export PYTHONPATH =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help book serve test library-test browser-test notebooks-test book-test notebooks experiments lint bench lab lock newest dist clean
+# The tests run in as many workers; make WORKERS=0 in one process, for a debugger.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
+FAST := -m "not slow"
+NBVAL := --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters
+# What a change of the library or of a sentence breaks first. Named by path: to collect all tests takes longer.
+QUICK := $(addprefix tests/library/test_,geometry.py matrix.py functional.py patches.py converse.py symbolic.py errors.py imports.py)
+# Random cases: make test draws the same few each time, make thorough many new ones.
+RANDOM := tests/library/test_random_geometries.py tests/library/test_recognition.py
+
+.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage notebooks experiments lint bench lab lock newest dist clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -24,20 +34,42 @@ book: $(STAMP) ## build the book into _build/html and check its pages
 serve: book ## serve the book on this machine, PORT=8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-test: library-test browser-test notebooks-test book-test ## all tests: library, browser, notebooks output by output, book
+quick: $(STAMP) ## in 20 seconds: style, notebooks in their normal form, the core of the library
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/python tools/notebooks.py --check
+	$(BIN)/python -m pytest -q $(FAST) $(QUICK)
+
+test: library-test browser-test notebooks-test book-test ## in ten minutes: library, browser, notebooks output by output, book
 	@echo "All tests passed."
 
+thorough: book ## for hours, weekly in CI: what make test leaves out, many more random cases, robust, mutants, coverage
+	$(PYTEST) -m slow tests
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) $(RANDOM)
+	$(MAKE) robust coverage
+	@echo "All thorough tests passed."
+
 library-test: $(STAMP) ## the library's tests and doctests
-	$(BIN)/python -m pytest tests/library equivlib
+	$(PYTEST) $(FAST) tests/library equivlib
 
 browser-test: book ## the linked picture and the pages in Chromium; without a browser it says that it was skipped
-	$(BIN)/python -m pytest tests/browser
+	$(PYTEST) $(FAST) tests/browser
 
 notebooks-test: $(STAMP) ## run every chapter and compare each output with the stored one
-	$(BIN)/python -m pytest --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters
+	$(PYTEST) --dist loadscope $(NBVAL)
 
-book-test: book ## the book's structure, its pages, and what Binder installs
-	$(BIN)/python -m pytest tests/book
+book-test: book ## the book's structure, its pages, its planted claims, and what Binder installs
+	$(PYTEST) $(FAST) tests/book
+
+robust: $(STAMP) ## every notebook with other threads, BLAS kernels and seeds; make PYTHON=python3.12 robust for another Python
+	$(BIN)/python tools/robust.py
+
+mutants: $(STAMP) ## every small change of a guarding cell has to fail: the table of those that do not
+	$(BIN)/python tools/mutants.py
+
+coverage: $(STAMP) ## how much of the library its tests run, line by line
+	$(BIN)/coverage run --source equivlib -m pytest -q $(FAST) tests/library
+	$(BIN)/coverage report --skip-covered --show-missing
 
 notebooks: $(STAMP) ## execute and normalise all notebooks, or CHAPTER=chapters/02_one_dimension.ipynb
 	$(BIN)/python tools/notebooks.py --execute $(CHAPTER)
@@ -63,8 +95,8 @@ newest: ## all tests with the newest dependencies instead of the locked ones, in
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/pip install ".[book,test]"
 	.venv-newest/bin/python -c 'import matplotlib.font_manager'
-	.venv-newest/bin/python -m pytest tests/library equivlib
-	.venv-newest/bin/python -m pytest --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters
+	.venv-newest/bin/python -m pytest -q $(FAST) tests/library equivlib
+	.venv-newest/bin/python -m pytest -q $(NBVAL)
 	.venv-newest/bin/jupyter-book build . --path-output .venv-newest/book -W -n --keep-going
 
 dist: $(STAMP) ## the wheel and the source archive, in dist/

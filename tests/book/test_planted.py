@@ -1,0 +1,91 @@
+"""Every theorem has false claims in the register, and the cells that guard it catch each."""
+
+import re
+
+import planted
+import pytest
+import replay
+import yaml
+from conftest import CHAPTERS, read
+
+#: Chapters whose register has to be complete; those of part III are planted as far as they go.
+COMPLETE = [path.stem for path in CHAPTERS if path.stem < "10"]
+REGISTERED = [path.stem for path in CHAPTERS if planted.load(path.stem)]
+
+
+def theorems(stem):
+    text = "\n".join(c.source for c in read(replay.notebook(stem)).cells)
+    return re.findall(r"^:label: (thm-[\w-]+)$", text, flags=re.M)
+
+
+@pytest.mark.parametrize("stem", REGISTERED)
+def test_a_planted_claim_fails_a_cell(stem):
+    replay.warm_up()
+    assert list(planted.faults(stem)) == []
+
+
+@pytest.mark.parametrize("stem", COMPLETE)
+def test_each_theorem_has_three_planted_claims(stem):
+    register = planted.load(stem)
+    assert list(register) == theorems(stem)  # in the order of the chapter
+    for label, entry in register.items():
+        assert len(entry["planted"]) >= 3, label
+        assert 0 < len(entry["claim"]) <= 160, label
+
+
+def test_the_register_is_large():
+    assert sum(len(planted.claims(stem)) for stem in COMPLETE) >= 250
+
+
+@pytest.mark.parametrize("stem", REGISTERED)
+def test_the_register_names_theorems_of_its_chapter_and_plants_each_claim_once(stem):
+    assert set(planted.load(stem)) <= set(theorems(stem))
+    claims = [(claim.cell, claim.old, claim.new) for claim in planted.claims(stem)]
+    assert len(set(claims)) == len(claims)
+
+
+@pytest.fixture
+def small_book(tmp_path, monkeypatch):
+    """A register and a notebook of two cells, in which x is 3."""
+    import nbformat.v4 as v4
+
+    cells = [
+        v4.new_markdown_cell("Text\n\n(cell-thm-x)="),
+        v4.new_code_cell("x = 3\nbound = 10\nassert x < bound"),
+        v4.new_code_cell("assert x == 3"),
+    ]
+    (tmp_path / "chapter.ipynb").write_text(
+        replay.nbformat.writes(v4.new_notebook(cells=cells)), encoding="utf-8"
+    )
+    monkeypatch.setattr(planted, "REGISTER", tmp_path)
+    monkeypatch.setattr(replay, "notebook", lambda stem: tmp_path / f"{stem}.ipynb")
+
+    def faults(**entry):
+        one = {"cell": "cell-thm-x", **entry}
+        theorem = {"claim": "x is 3", "symbols": "none", "numbers": "exact", "planted": [one]}
+        (tmp_path / "chapter.yml").write_text(yaml.safe_dump({"thm-x": theorem}), encoding="utf-8")
+        return list(planted.faults("chapter"))
+
+    return faults
+
+
+@pytest.mark.parametrize(("old", "new"), [("x = 3", "x = 4"), ("bound = 10", "bound = 2")])
+def test_a_claim_may_fail_its_own_cell_or_a_later_one(small_book, old, new):
+    assert small_book(old=old, new=new) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"old": "bound = 10", "new": "bound = 11"}, "PASSES, no cell fails"),
+        ({"old": "x", "new": "y"}, "old is there 2 times, not once"),
+        (
+            {"old": "x = 3", "new": "x = three"},
+            "no assertion fails, but chapter, cell 1: NameError",
+        ),
+        ({"old": "x = 3", "new": "x = 4", "cell": "cell-gone"}, "no cell has this target"),
+    ],
+)
+def test_a_claim_that_is_not_caught_is_told_with_the_reason(small_book, entry, told):
+    (fault,) = small_book(**entry)
+    assert told in fault
