@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import claims
+import theorems
 
 
 def use_built_repository(app: Any, config: Any) -> None:
@@ -53,6 +54,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx: options before the theme reads them, scripts after all have added."""
     app.connect("config-inited", use_built_repository, priority=100)
     app.connect("source-read", claims.write_into)
+    app.connect("source-read", theorems.write_into)
     app.connect("html-page-context", once_and_without_thebe, priority=990)
     app.connect("html-page-context", list_of_sources)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
