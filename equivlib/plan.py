@@ -68,7 +68,7 @@ REASONS: dict[type[Layer], str] = {
 
 
 class UnsupportedLayer(ValueError):
-    """A layer that is equal to no network of Dense and ReLU; the message says which and why."""
+    """A layer for which no equal network of Dense and ReLU is known; the message says which."""
 
 
 def unsupported(net: Network, position: int) -> UnsupportedLayer:

@@ -36,8 +36,8 @@ def tournament(windows: Index, size: int, *, nonnegative: bool) -> Tournament:
     .. math:: \max(a, b) = b + \operatorname{relu}(a - b),
               \quad b = \operatorname{relu}(b) - \operatorname{relu}(-b).
 
-    Windows of K elements take :math:`\lceil \log_2 K \rceil` rounds. A pair that several windows
-    compare is compared once.
+    If the largest window has K elements, padding not counted, this takes
+    :math:`\lceil \log_2 K \rceil` rounds. A pair that several windows compare is compared once.
 
     Parameters
     ----------
