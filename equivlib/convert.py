@@ -27,7 +27,7 @@ def to_mlp(
     matrix_free: bool = False,
     dtype: DTypeLike | None = None,
 ) -> Network:
-    r"""The multilayer perceptron that equals a network on every finite input.
+    r"""The multilayer perceptron that equals a network on every finite input, up to rounding.
 
     .. math:: mlp(x.ravel()) = net(x).ravel()
 

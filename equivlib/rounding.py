@@ -62,7 +62,7 @@ class Size(NamedTuple):
 
 
 def error_bound(net: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
-    r"""The most by which ``to_mlp(net)(x)`` can differ from ``net(x)``, for each output.
+    r"""A bound on how far ``to_mlp(net)(x)`` can differ from ``net(x)``, for each output.
 
     Parameters
     ----------
