@@ -63,7 +63,7 @@ class Theorem:
 def of_chapter(stem: str) -> tuple[Theorem, ...]:
     """The theorems of a chapter in their order."""
     path = replay.notebook(stem)
-    markdown = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "markdown"]
+    markdown = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown"]
     targets = [target for cell in replay.cells(path) for target in cell.targets]
     return tuple(_theorems("\n\n".join(markdown), targets, planted.load(stem)))
 
@@ -92,11 +92,17 @@ def render(stems: list[str]) -> str:
     chapters = {stem: of_chapter(stem) for stem in stems}
     lines = [*_summary(chapters), ""]
     for stem, theorems in chapters.items():
-        lines += [f"## {{doc}}`/chapters/{stem}`", ""]
+        lines += [f"## {_title(stem)}", "", f"Chapter {{doc}}`/chapters/{stem}`.", ""]
         for theorem in theorems:
             lines += [f"- {_line(theorem)}"]
         lines += [""]
     return "\n".join(lines)
+
+
+def _title(stem: str) -> str:
+    """The heading of a chapter."""
+    first = nbformat.read(replay.notebook(stem), as_version=4).cells[0].source
+    return first.splitlines()[0].removeprefix("# ")
 
 
 def _summary(chapters: dict[str, tuple[Theorem, ...]]) -> Iterator[str]:

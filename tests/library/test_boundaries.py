@@ -34,18 +34,17 @@ class TestSizesOfTheTranspose:
         with pytest.raises(ValueError, match=r"output_shape \(=0\) .* at least 1"):
             build((1, 1, 3), (1,), padding=1, output_shape=0)
 
-    @pytest.mark.parametrize(("size", "reached"), [(8, 3), (9, 4), (10, 4), (11, 5)])
-    def test_output_shape_must_lead_back_to_the_positions(self, size, reached):
-        def build():
-            return Geometry.of_transpose((1, 1, 3), (4,), stride=2, output_shape=size)
+    @pytest.mark.parametrize("size", [9, 10])
+    def test_output_shape_leads_back_to_the_positions(self, size):
+        built = Geometry.of_transpose((1, 1, 3), (4,), stride=2, output_shape=size)
+        assert built.output_shape == (1, 4)
 
-        if reached == 4:
-            assert build().output_shape == (1, 4)
-            return
+    @pytest.mark.parametrize(("size", "reached"), [(8, 3), (11, 5)])
+    def test_output_shape_must_lead_back_to_the_positions(self, size, reached):
         with pytest.raises(
             ValueError, match=rf"output_shape \(={size}\) .* takes it to \({reached}"
         ):
-            build()
+            Geometry.of_transpose((1, 1, 3), (4,), stride=2, output_shape=size)
 
     def test_groups_start_at_1(self):
         with pytest.raises(ValueError, match=r"groups \(=0\) must be an integer of at least 1"):

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from cases import each_case
+from cases import CASES
 from reference import integers
 
 import equivlib
@@ -33,12 +33,26 @@ def drawable(case):
     return len(case.weight) <= 4 and Geometry(case.weight, case.input, **case.options).nnz <= 20_000
 
 
-@each_case
+def each(cases):
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.id)
+
+
+def short(case):
+    return max(np.prod(case.weight), np.prod(case.input)) <= 200
+
+
+DRAWABLE = [case for case in CASES if drawable(case)]
+each_drawable = each(DRAWABLE)
+
+
+@each([case for case in CASES if not drawable(case)])
+def test_what_is_too_large_to_be_pointed_at_is_refused(case):
+    with pytest.raises(ValueError, match=r"spatial axes|can be pointed at"):
+        explore(np.ones(case.weight, dtype=int), case.input, **case.options)
+
+
+@each_drawable
 def test_its_links_are_the_matrix_and_its_numbers_the_results(case):
-    if not drawable(case):
-        with pytest.raises(ValueError, match=r"spatial axes|can be pointed at"):
-            explore(np.ones(case.weight, dtype=int), case.input, **case.options)
-        return
     weight, x = integers(case.weight, 0), integers(case.input, 1)
     facts = explore(weight, case.input, x=x, **case.options).facts()
     W = conv_matrix(weight, case.input, **case.options)
@@ -54,10 +68,8 @@ def test_its_links_are_the_matrix_and_its_numbers_the_results(case):
         assert value == str(W.toarray().flat[at])
 
 
-@each_case
+@each_drawable
 def test_a_reason_is_given_only_where_the_entry_is_empty(case):
-    if not drawable(case):
-        return
     geometry = Geometry(case.weight, case.input, **case.options)
     facts = explore(np.ones(case.weight, dtype=int), case.input, **case.options).facts()
     one = (1, 1, *geometry.kernel_size), (1, *geometry.spatial_shape)
@@ -86,10 +98,8 @@ def test_groups_are_told_where_there_are_some():
     assert shown["why"]["groups"] == [[0, 1], [0, 0, 1, 1]]
 
 
-@each_case
+@each([case for case in DRAWABLE if short(case)])
 def test_its_code_makes_the_matrix_and_the_same_layer_in_pytorch(case):
-    if not drawable(case) or np.prod(case.weight) > 200 or np.prod(case.input) > 200:
-        return
     weight, x = integers(case.weight, 0), integers(case.input, 1)
     code = explore(weight, case.input, x=x, **case.options).facts()["code"]
     ours, theirs = code.split("\n\n# the same layer, in PyTorch\n")

@@ -49,16 +49,30 @@ def test_fractions_stay_exact():
     assert x.tolist() == [[Fraction(1), Fraction(58, 21), Fraction(1)]]
 
 
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("dilation", [1, 2, 4])
-@pytest.mark.parametrize("extra", [0, 1, 2, 3])
+OUTPUT_PADDING = [
+    (stride, dilation, extra)
+    for stride in (1, 2, 3)
+    for dilation in (1, 2, 4)
+    for extra in range(4)
+]
+
+
+@pytest.mark.parametrize(
+    ("stride", "dilation", "extra"), [c for c in OUTPUT_PADDING if c[2] >= max(c[:2])]
+)
+def test_output_padding_stays_below_stride_or_dilation(stride, dilation, extra):
+    weight, y = integers((2, 3, 3)), integers((2, 5), seed=1)
+    options = {"stride": stride, "dilation": dilation, "padding": 1}
+    with pytest.raises(ValueError, match="output_padding"):
+        conv_transpose(y, weight, output_padding=extra, **options)
+
+
+@pytest.mark.parametrize(
+    ("stride", "dilation", "extra"), [c for c in OUTPUT_PADDING if c[2] < max(c[:2])]
+)
 def test_output_padding_adds_places_at_the_high_end(stride, dilation, extra):
     weight, y = integers((2, 3, 3)), integers((2, 5), seed=1)
     options = {"stride": stride, "dilation": dilation, "padding": 1}
-    if extra >= max(stride, dilation):
-        with pytest.raises(ValueError, match="output_padding"):
-            conv_transpose(y, weight, output_padding=extra, **options)
-        return
     x = conv_transpose(y, weight, output_padding=extra, **options)
     n = stride * 4 + dilation * 2 + 1 - 2 + extra
     assert x.shape == (3, n)
