@@ -22,7 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.testing.compare import compare_images
 from matplotlib.testing.exceptions import ImageComparisonFailure
 from matplotlib.text import Text
-from pictures import DPI, DRAWINGS, IMAGE, KERNEL, SIGNAL, STORED, grey, training
+from pictures import DPI, DRAWINGS, IMAGE, KERNEL, SIGNAL, STORED, training
 from reference import products
 from scipy import stats
 
