@@ -276,3 +276,31 @@ def kronecker_entry(
     """
     (left_row, right_row), (left_column, right_column) = divided(*row), divided(*column)
     return left(left_row, left_column) * right(right_row, right_column)
+
+
+def picked(total: Any) -> tuple[Any, set[Any]]:
+    """What sums over Kronecker deltas pick: the term, and what has to be at least 0 for it.
+
+    Raises
+    ------
+    AssertionError
+        If another case than 0 is left where a condition does not hold.
+
+    Examples
+    --------
+    >>> i, j, n = sympy.symbols("i j n", integer=True)
+    >>> term, conditions = picked(summation(KroneckerDelta(j, i) * INPUT[j], (j, 0, n - 1)))
+    >>> term
+    x[i]
+    >>> conditions == {i, n - 1 - i}
+    True
+    """
+    conditions: set[Any] = set()
+    while isinstance(total, Piecewise):
+        (term, condition), *others = total.args
+        if [tuple(other) for other in others] != [(0, True)]:
+            raise AssertionError(f"{total} has a second case that is not 0")
+        for part in sympy.And.make_args(condition):
+            conditions.add(sympy.expand(part.gts - part.lts))
+        total = term
+    return total, conditions

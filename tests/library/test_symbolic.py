@@ -109,3 +109,20 @@ def test_an_entry_of_a_kronecker_product_is_the_one_of_numpy():
         numbers = left[a, c] * right[b, d]
         assert found == sympy.Function("A")(a, c) * sympy.Function("B")(b, d)
         assert np.kron(left, right)[a * 4 + b, c * 5 + d] == numbers
+
+
+def test_sums_over_deltas_pick_a_term_under_conditions():
+    i, j, n = sympy.symbols("i j n", integer=True)
+    place, column, m = sympy.symbols("place column m", integer=True)
+    deltas = sympy.KroneckerDelta(j, i) * sympy.KroneckerDelta(column, place)
+    total = sympy.summation(deltas * symbolic.INPUT[j, column], (j, 0, n - 1), (column, 0, m - 1))
+    assert symbolic.picked(total) == (
+        symbolic.INPUT[i, place],
+        {i, n - 1 - i, place, m - 1 - place},
+    )
+
+
+def test_a_second_case_is_refused():
+    i = sympy.Symbol("i")
+    with pytest.raises(AssertionError, match="second case"):
+        symbolic.picked(sympy.Piecewise((i, i >= 0), (1, True)))
