@@ -166,7 +166,8 @@ def in_copies(
     runs : sequence of callables
         Each returns a failure or None.
     seconds : float
-        After so long a run is stopped; its failure is of the kind ``TooLong``.
+        After so much time on the processor a run is stopped, however busy the machine is; its
+        failure is of the kind ``TooLong``.
     at_once : int, optional
         How many copies run at the same time; by default one for each core.
     """
@@ -203,8 +204,8 @@ def _start(run: Callable[[], Failure | None], seconds: float) -> tuple[int, int]
     if process:
         os.close(tell)
         return process, told
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         failure = run()
         fields = "" if failure is None else "\0".join((failure.kind, failure.cell, failure.text))
