@@ -63,7 +63,9 @@ class Theorem:
 def of_chapter(stem: str) -> tuple[Theorem, ...]:
     """The theorems of a chapter in their order."""
     path = replay.notebook(stem)
-    markdown = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown"]
+    markdown = [
+        c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown"
+    ]
     targets = [target for cell in replay.cells(path) for target in cell.targets]
     return tuple(_theorems("\n\n".join(markdown), targets, planted.load(stem)))
 
