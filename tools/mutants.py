@@ -68,7 +68,7 @@ SIZES = {
 #: Keywords whose literal values are the sizes and options of a case.
 OPTIONS = {
     "stride", "padding", "dilation", "groups", "size", "shape", "seed", "rng", "max_bytes",
-    "steps", "epochs", "batch_size", "rate", "width", "label", "title", "alpha",
+    "steps", "epochs", "batch_size", "rate", "width", "label", "title", "alpha", "strict",
 }  # fmt: skip
 
 
