@@ -49,8 +49,8 @@ SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any", "floor": "cei
 #: Calls whose constants are sizes, seeds, data, printing or plotting.
 LEFT_OUT = {
     "print", "default_rng", "integers", "standard_normal", "normal", "uniform", "choice",
-    "permutation", "random", "shuffle", "symbol_array", "symbols", "explore", "explore_network",
-    "suptitle", "set_title", "savefig", "display", "axis_symbols",
+    "permutation", "random", "symbol_array", "symbols", "Symbol", "Function", "IndexedBase",
+    "axis_symbols", "explore", "explore_network", "suptitle", "set_title", "savefig", "display",
 }  # fmt: skip
 #: Calls that make an array, or count: arguments of numbers alone are sizes.
 SIZES = {
