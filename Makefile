@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 FAST := -m "not slow"
 NBVAL := --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters
 # What a change of the library or of a sentence breaks first. Named by path: to collect all tests takes longer.
-QUICK := $(addprefix tests/library/test_,geometry.py matrix.py functional.py patches.py converse.py symbolic.py errors.py)
+QUICK := $(addprefix tests/library/test_,geometry.py matrix.py functional.py patches.py converse.py errors.py)
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := tests/library/test_random_geometries.py tests/library/test_recognition.py
 
