@@ -13,7 +13,7 @@ import ast
 import copy
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -293,7 +293,7 @@ def study(stem: str, only: str | None = None, at_once: int | None = None) -> Rep
     for position, cell in enumerate(cells):
         if cell.targets and (only is None or only in cell.targets):
             made = mutants(cell.source)
-            runs = [_run(state, mutant, cells[position:]) for mutant in made]
+            runs = [state.changed(mutant.source, cells[position:]) for mutant in made]
             outcomes = replay.in_copies(runs, seconds=SECONDS, at_once=at_once)
             report.mutants += len(made)
             for mutant, failure in zip(made, outcomes, strict=True):
@@ -308,11 +308,6 @@ def study(stem: str, only: str | None = None, at_once: int | None = None) -> Rep
     if only is None:
         report.unused = sorted(map(str, listed - used))
     return report
-
-
-def _run(state: replay.Replay, mutant: Mutant, following: tuple[replay.Cell, ...]) -> Any:
-    first = replace(following[0], source=mutant.source)
-    return lambda: state.run_all((first, *following[1:]))
 
 
 def _print(report: Report) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,10 @@ def faults(stem: str, only: str | None = None, at_once: int | None = None) -> It
         for claim in here:
             if claim not in fitting:
                 yield f"{claim}: old is there {cell.source.count(claim.old)} times, not once"
-        runs = [_changed(state, claim, cells[position:]) for claim in fitting]
+        runs = [
+            state.changed(cell.source.replace(claim.old, claim.new), cells[position:])
+            for claim in fitting
+        ]
         outcomes = replay.in_copies(runs, seconds=SECONDS, at_once=at_once)
         for claim, failure in zip(fitting, outcomes, strict=True):
             if failure is None:
@@ -96,11 +99,6 @@ def faults(stem: str, only: str | None = None, at_once: int | None = None) -> It
         if failure := state.run(cell):
             yield f"nothing is planted, and {failure}"
             return
-
-
-def _changed(state: replay.Replay, claim: Planted, following: tuple[replay.Cell, ...]) -> Any:
-    first = replace(following[0], source=following[0].source.replace(claim.old, claim.new))
-    return lambda: state.run_all((first, *following[1:]))
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,10 @@ class Replay:
     def run_all(self, following: Sequence[Cell]) -> Failure | None:
         """Run cells until one fails."""
         return next((failure for cell in following if (failure := self.run(cell))), None)
+
+    def changed(self, source: str, cells: Sequence[Cell]) -> Callable[[], Failure | None]:
+        """A run of these cells, the first of them with another source; for :func:`in_copies`."""
+        return lambda: self.run_all((replace(cells[0], source=source), *cells[1:]))
 
 
 @contextmanager
