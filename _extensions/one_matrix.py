@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
-import claims
-import theorems
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+
+import claims  # noqa: E402
+import theorems  # noqa: E402
 
 
 def use_built_repository(app: Any, config: Any) -> None:
