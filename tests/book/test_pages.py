@@ -26,11 +26,6 @@ def test_the_page_describes_itself_to_search_engines(html, page):
     assert len(described["content"]) > 40
 
 
-def test_the_formulas_come_with_the_book(html):
-    assert (html / "_static" / "mathjax" / "tex-chtml.js").stat().st_size > 10**6
-    assert list((html / "_static" / "mathjax").rglob("*.woff"))
-
-
 def test_every_script_is_loaded_once(html, page):
     scripts = [tag["src"] for tag in soup(html, page).find_all("script", src=True)]
     assert len(scripts) == len(set(scripts))
