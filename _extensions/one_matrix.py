@@ -10,8 +10,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
-import claims  # noqa: E402
-import theorems  # noqa: E402
+import claims
+import theorems
 
 
 def use_built_repository(app: Any, config: Any) -> None:
@@ -29,25 +29,6 @@ def use_built_repository(app: Any, config: Any) -> None:
         config.html_theme_options["repository_branch"] = branch
 
 
-def once_and_without_thebe(app: Any, page: str, template: str, context: Any, doctree: Any) -> None:
-    """Load each script once, and none of Thebe's.
-
-    Extensions that Jupyter Book starts add some scripts twice, which fails in the browser: a
-    constant declared twice, MathJax started twice. Thebe is off but loaded all the same, and
-    would ask another host.
-    """
-    scripts: dict[tuple[str, str], Any] = {}
-    for script in context["script_files"]:
-        attributes = getattr(script, "attributes", {})
-        name = str(getattr(script, "filename", script) or "").split("?")[0]
-        key = (name, attributes.get("body") or "")
-        if "thebe" in name or "THEBE" in key[1]:
-            continue
-        if key not in scripts or "defer" in attributes:  # of two alike, the one that blocks less
-            scripts[key] = script
-    context["script_files"] = list(scripts.values())
-
-
 def list_of_sources(app: Any, page: str, template: str, context: Any, doctree: Any) -> None:
     """Make each source of the bibliography an item of its list, as the list's role demands."""
     if 'role="doc-biblioentry"' in context.get("body", ""):
@@ -60,6 +41,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("config-inited", use_built_repository, priority=100)
     app.connect("source-read", claims.write_into)
     app.connect("source-read", theorems.write_into)
-    app.connect("html-page-context", once_and_without_thebe, priority=990)
+    app.setup_extension("look")
+    app.setup_extension("body")
     app.connect("html-page-context", list_of_sources)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

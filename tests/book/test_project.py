@@ -104,15 +104,16 @@ def test_every_launch_button_opens_a_file_of_the_tree(html, path):
     repository = os.environ.get("BOOK_REPOSITORY") or CONFIG["repository"]["url"]
     branch = os.environ.get("BOOK_BRANCH") or CONFIG["repository"]["branch"]
     soup = BeautifulSoup((html / f"chapters/{path.stem}.html").read_text("utf-8"), "html.parser")
-    addresses = [a["href"] for a in soup.select(".dropdown-launch-buttons a[href]")]
+    addresses = [a["href"] for a in soup.select(".page-tools a.run")]
     owner_and_name = repository.removeprefix("https://github.com/")
     expected = f"https://mybinder.org/v2/gh/{owner_and_name}/{branch}?urlpath=lab/tree/"
     assert addresses
     for address in addresses:
         assert address.startswith(expected)
         assert (ROOT / address.removeprefix(expected)).is_file()
-    downloads = [a["href"] for a in soup.select(".dropdown-download-buttons a[href]")]
-    assert any(d.endswith(f"{path.stem}.ipynb") for d in downloads)
+    downloads = [a["href"] for a in soup.select(".page-tools a.notebook")]
+    assert downloads == [f"../_sources/chapters/{path.stem}.ipynb"]
+    assert (html / "_sources" / "chapters" / path.name).is_file()
 
 
 class Configuration:

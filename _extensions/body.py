@@ -1,0 +1,101 @@
+"""The text of a page, after Sphinx has written it and before it is put into the frame."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+#: Pieces of code that have no colour of their own: as spans they would be most of a page.
+PLAIN = r"n|p|o|w|nn|nb|mi|mf|si|bp|vm|sa|fm|nv|pre"
+#: Names that extensions give to every box of a kind, so that they are there many times.
+REPEATED = re.compile(r' id="(?:proof|[a-z]+-content)"')
+BOX = re.compile(
+    r'(<(\w+) class="(?:proof|exercise)\b[^"]*" id="([^"]+)"[^>]*>\s*'
+    r'<p class="admonition-title">)(.*?)(</p>)',
+    re.S,
+)
+
+
+def light_code(body: str) -> str:
+    """Code without the elements that only name what is not coloured."""
+    body = re.sub(rf'<span class="(?:{PLAIN})">([^<]*)</span>', r"\1", body)
+    return body.replace("<pre><span></span>", "<pre>").replace(
+        '<code class="docutils literal notranslate">', "<code>"
+    )
+
+
+def unique_names(body: str) -> str:
+    """Boxes without the names that each of them has."""
+    return REPEATED.sub("", body)
+
+
+def linked_boxes(body: str) -> str:
+    """A link to itself on each theorem, definition and exercise, as headings have."""
+    return BOX.sub(
+        r'\1\4<a class="headerlink" href="#\3" title="Link to this box">#</a>\5',
+        body,
+    )
+
+
+def framed_tables(body: str) -> str:
+    """Each table in a box of its own, in which it scrolls if it is too wide."""
+    body = re.sub(r'(<table class="(?!indextable)[^"]*")', r'<div class="wide">\1', body)
+    return re.sub(r"(?<=</tbody>)\s*</table>", "</table></div>", body)
+
+
+def size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a PNG file in pixels, from its head."""
+    head = path.read_bytes()[:24]
+    if head[:8] != b"\x89PNG\r\n\x1a\n":
+        return None
+    width, height = struct.unpack(">II", head[16:24])
+    return width, height
+
+
+def sized_pictures(body: str, files: dict[str, Path]) -> str:
+    """Pictures that keep their place before they are there, and come when they are near.
+
+    Parameters
+    ----------
+    body : str
+    files : dict
+        The file of each picture, by its name in the book.
+    """
+    first = True
+
+    def sized(tag: re.Match[str]) -> str:
+        nonlocal first
+        later = "" if first else ' loading="lazy"'
+        first = False
+        name = re.search(r'src="(?:[^"]*/)?([^"/]+)"', tag[0])
+        pixels = size(files[name[1]]) if name and name[1] in files else None
+        if not pixels:
+            return tag[0].replace("<img", f'<img{later} decoding="async"', 1)
+        told = re.search(r"width: ([\d.]+)px", tag[0])
+        width = round(float(told[1])) if told else pixels[0]
+        height = round(width * pixels[1] / pixels[0])
+        plain = re.sub(r' style="[^"]*"', "", tag[0])
+        return plain.replace(
+            "<img", f'<img{later} decoding="async" width="{width}" height="{height}"', 1
+        )
+
+    return re.sub(r"<img\b[^>]*>", sized, body)
+
+
+def change(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Change the text of one page."""
+    body = context.get("body")
+    if not body:
+        return
+    folder = Path(app.srcdir)
+    files = {name: folder / path for path, name in app.builder.images.items()}
+    body = sized_pictures(unique_names(light_code(body)), files)
+    context["body"] = framed_tables(linked_boxes(body))
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register after other extensions have changed the text, before the frame is made."""
+    app.connect("html-page-context", change, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

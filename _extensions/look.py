@@ -1,0 +1,175 @@
+"""The look of the pages: the book's own theme, its one style sheet, and what its frame shows."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+THEME = Path(__file__).resolve().parents[1] / "_theme" / "one_matrix"
+STATIC = THEME / "static"
+#: The parts of the style sheet in their order; one that is not there is left out.
+PARTS = ("base.css", "formulas.css", "folds.css", "print.css")
+SHEET = "one_matrix.css"
+SCRIPT = "one.js"
+
+
+def squeezed(css: str) -> str:
+    """A style sheet without comments, line breaks and the spaces that mean nothing."""
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
+    css = re.sub(r"\s+", " ", css)
+    return re.sub(r"\s*([{};,>])\s*", r"\1", css).replace(";}", "}").strip()
+
+
+@functools.cache
+def style_sheet() -> str:
+    """The parts of the style sheet, joined."""
+    return "".join(
+        squeezed((STATIC / part).read_text(encoding="utf-8"))
+        for part in PARTS
+        if (STATIC / part).is_file()
+    )
+
+
+def version(content: bytes) -> str:
+    """What changes with a file's content, for its address: a browser may keep it for ever."""
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+def write_style_sheet(app: Any, error: Exception | None) -> None:
+    """Write the one style sheet beside the other static files, and remove its parts there."""
+    folder = Path(app.outdir) / "_static"
+    if error is None and app.builder.format == "html":
+        (folder / SHEET).write_text(style_sheet(), encoding="utf-8")
+        for part in PARTS:
+            (folder / part).unlink(missing_ok=True)
+
+
+def contents(toctree: str, home: str, title: str, front: bool) -> str:
+    """The list of all pages, from what Sphinx makes of the table of contents."""
+    listed = re.sub(
+        r'<p class="caption"[^>]*>\s*<span class="caption-text">(.*?)</span>\s*</p>',
+        r'<p class="part">\1</p>',
+        toctree,
+        flags=re.S,
+    )
+    listed = re.sub(r'<li class="[^"]*">', "<li>", listed).replace('<ul class="current">', "<ul>")
+    listed = re.sub(r'<a class="(current )?reference internal"', _marked, listed)
+    here = ' aria-current="page"' if front else ""
+    return f'<ul><li><a href="{home}"{here}>{title}</a></li></ul>{listed}'
+
+
+def _marked(link: re.Match[str]) -> str:
+    return '<a aria-current="page"' if link[1] else "<a"
+
+
+def part(listed: str) -> str:
+    """The name of the part of the book that the current page belongs to."""
+    before = listed.partition(' aria-current="page"')[0]
+    names = re.findall(r'<p class="part">(.*?)</p>', before, flags=re.S)
+    return names[-1] if names and before != listed else ""
+
+
+def sections(toc: str) -> str:
+    """The list of a page's sections, without the page's own title."""
+    start, end = toc.find("<ul", 3), toc.rfind("</ul>", 0, toc.rfind("</ul>"))
+    if start < 0 or end < start:
+        return ""
+    return toc[start : end + len("</ul>")].replace(' class="reference internal"', "")
+
+
+def tools(options: dict[str, Any], source: str, copy: str, title: str) -> list[dict[str, str]]:
+    """What a reader can do with a page: links with a kind, an address and a text.
+
+    Parameters
+    ----------
+    options : dict
+        Those of the theme: the address of the repository, its branch, the address of Binder.
+    source : str
+        The page's file in the repository.
+    copy : str
+        Address of the file's copy in the built book.
+    title : str
+        The page's title, for a report.
+    """
+    repository = str(options.get("repository_url", "")).rstrip("/")
+    branch = options.get("repository_branch") or "main"
+    launch = options.get("launch_buttons") or {}
+    found = []
+    if source.endswith(".ipynb"):
+        found.append({"kind": "notebook", "address": copy, "text": "Download the notebook"})
+        hub = str(launch.get("binderhub_url", "")).rstrip("/")
+        name = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+)", repository)
+        if hub and name:
+            folder = "lab/tree" if launch.get("notebook_interface") == "jupyterlab" else "tree"
+            address = f"{hub}/v2/gh/{name[1]}/{branch}?urlpath={folder}/{source}"
+            found.append({"kind": "run", "address": address, "text": "Run it on Binder"})
+    if repository and options.get("use_repository_button"):
+        address = f"{repository}/blob/{branch}/{source}"
+        found.append({"kind": "source", "address": address, "text": "Source of this page"})
+    if repository and options.get("use_issues_button"):
+        about = re.sub(r"<[^>]+>", "", title).replace("&amp;", "and").replace(" ", "%20")
+        address = f"{repository}/issues/new?title=On%20“{about}”:%20"
+        found.append({"kind": "issue", "address": address, "text": "Report an error"})
+    return found
+
+
+#: What Sphinx's own search page needs.
+SEARCH = {"documentation_options.js", "doctools.js", "sphinx_highlight.js"}
+
+
+def kept(scripts: list[Any], template: str) -> list[Any]:
+    """Of the scripts that extensions add, those that do something on a page of this theme."""
+    own = {path.name for path in STATIC.glob("*.js")} - {SCRIPT}
+    if template == "search.html":
+        own |= SEARCH
+    found = {}
+    for script in scripts:
+        name = str(getattr(script, "filename", None) or "").removeprefix("_static/")
+        formulas = "mathjax" in name or "MathJax" in str(script.attributes.get("body", ""))
+        if name in own or formulas:
+            found[name] = script
+    return list(found.values())
+
+
+def frame(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Give the templates what stands around the text, and drop what other extensions load."""
+    pathto = context["pathto"]
+    context["css_files"] = []
+    context["script_files"] = kept(context["script_files"], template)
+    script = (STATIC / SCRIPT).read_bytes()
+    context["style_sheet"] = pathto(f"_static/{SHEET}", 1) + f"?v={version(style_sheet().encode())}"
+    context["page_script"] = pathto(f"_static/{SCRIPT}", 1) + f"?v={version(script)}"
+    context["metatags"] = re.sub(
+        r'<meta name="(viewport|generator)"[^>]*>\s*', "", context.get("metatags") or ""
+    )
+    root = app.config.root_doc
+    listed = contents(
+        context["toctree"](collapse=False, maxdepth=1, titles_only=True, includehidden=True) or "",
+        pathto(root),
+        app.env.titles[root].astext(),
+        page == root,
+    )
+    context["page_contents"] = listed
+    context["page_part"] = part(listed) if page != root else ""
+    context["author"] = app.config.author
+    if doctree is not None:
+        context["page_sections"] = sections(context.get("toc") or "")
+        source = Path(app.env.doc2path(page, base=False))
+        prefix = str(app.config.html_theme_options.get("path_to_docs", "")).strip("/")
+        context["page_tools"] = tools(
+            app.config.html_theme_options,
+            (Path(prefix) / source).as_posix(),
+            pathto("_sources", 1) + f"/{context.get('sourcename')}",
+            context.get("title") or page,
+        )
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register the theme, and the frame after all extensions have added their scripts."""
+    app.add_html_theme("one_matrix", str(THEME))
+    app.connect("html-page-context", frame, priority=990)
+    app.connect("build-finished", write_style_sheet)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

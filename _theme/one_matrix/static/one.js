@@ -1,0 +1,100 @@
+// What a page does besides being read. Nothing here is needed to read it.
+{
+  const root = document.documentElement;
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+  // Colours: as the system, light, dark. The choice is kept where the browser allows it.
+  const MODES = { auto: "as the system", light: "light", dark: "dark" };
+  const system = matchMedia("(prefers-color-scheme:dark)");
+  const colours = document.querySelector("button.colours");
+  const paint = (mode) => {
+    root.dataset.mode = mode;
+    root.dataset.theme = mode === "auto" ? (system.matches ? "dark" : "light") : mode;
+    colours?.setAttribute("aria-label", `Colours: ${MODES[mode]}`);
+    if (colours) colours.title = `Colours: ${MODES[mode]}`;
+  };
+  paint(root.dataset.mode || "auto");
+  system.onchange = () => paint(root.dataset.mode);
+  if (colours) colours.onclick = () => {
+    const names = Object.keys(MODES);
+    paint(names[(names.indexOf(root.dataset.mode) + 1) % names.length]);
+    try { localStorage.setItem("mode", root.dataset.mode); } catch { /* kept for this page only */ }
+  };
+
+  // A button on each piece of code copies what one would type: no prompts, no outputs.
+  const typed = (pre) => {
+    if (!pre.querySelector(".gp")) return pre.textContent.trimEnd();
+    const lines = pre.textContent.split("\n").filter((line) => /^(>>>|\.\.\.)( |$)/.test(line));
+    return lines.map((line) => line.slice(4)).join("\n").trimEnd();
+  };
+  for (const box of all(".highlight")) {
+    if (box.closest(".output")) continue;
+    const button = document.createElement("button");
+    button.className = "copy";
+    button.type = "button";
+    button.textContent = "Copy";
+    button.onclick = async () => {
+      try { await navigator.clipboard.writeText(typed(box.querySelector("pre"))); button.textContent = "Copied"; }
+      catch { button.textContent = "Not allowed"; }
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    };
+    box.append(button);
+  }
+
+  // What is wider than its box scrolls in it, and can then be reached by keyboard.
+  const WIDE = { PRE: "Code", DIV: "Wide content" };
+  const reach = () => {
+    const boxes = all(".highlight pre, .wide, div.math, .output.text_html, .output.text_latex");
+    const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1);
+    boxes.forEach((box, i) => {
+      if (!wide[i]) ["tabindex", "role", "aria-label"].forEach((name) => box.removeAttribute(name));
+      else if (!box.hasAttribute("tabindex")) {
+        box.tabIndex = 0;
+        box.setAttribute("role", "group");
+        const name = box.querySelector("table") ? "Table" : box.matches(".math, .text_latex") ? "Formula" : WIDE[box.tagName];
+        box.setAttribute("aria-label", `${name}, scrolls sideways`);
+      }
+    });
+  };
+  let soon;
+  const later = () => { clearTimeout(soon); soon = setTimeout(reach, 100); };
+  addEventListener("load", reach);
+  addEventListener("resize", later);
+  document.addEventListener("toggle", later, true);
+
+  // The section that is being read is marked in the list beside it.
+  const links = new Map(all(".on-this-page li > a[href^='#']").map((a) => [a.hash.slice(1), a]));
+  if (links.size && "IntersectionObserver" in window) {
+    const seen = new Set();
+    const mark = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) isIntersecting ? seen.add(target) : seen.delete(target);
+      const last = [...seen].sort((a, b) => a.compareDocumentPosition(b) & 2 ? 1 : -1).pop();
+      for (const [name, a] of links) {
+        if (last && name === last.id) a.setAttribute("aria-current", "true");
+        else a.removeAttribute("aria-current");
+      }
+    }, { rootMargin: "0px 0px -70% 0px" });
+    for (const name of links.keys()) {
+      const section = document.getElementById(decodeURIComponent(name));
+      if (section) mark.observe(section);
+    }
+  }
+  for (const list of all("nav.contents, .on-this-page")) {
+    list.addEventListener("click", (event) => { if (event.target.closest("a[href^='#']")) list.hidePopover?.(); });
+  }
+  const contents = document.getElementById("contents");
+  const here = contents?.querySelector("[aria-current]");
+  if (here) contents.scrollTop = here.offsetTop - contents.clientHeight / 2;
+
+  // On paper everything is open and dark on white.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = all("details:not([open])");
+    for (const fold of closed) fold.open = true;
+    root.dataset.theme = "light";
+  });
+  addEventListener("afterprint", () => {
+    for (const fold of closed) fold.open = false;
+    paint(root.dataset.mode);
+  });
+}
