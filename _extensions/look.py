@@ -128,8 +128,7 @@ def kept(scripts: list[Any], template: str) -> list[Any]:
     found = {}
     for script in scripts:
         name = str(getattr(script, "filename", None) or "").removeprefix("_static/")
-        formulas = "mathjax" in name or "MathJax" in str(script.attributes.get("body", ""))
-        if name in own or formulas:
+        if name in own:
             found[name] = script
     return list(found.values())
 

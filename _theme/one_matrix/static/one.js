@@ -44,14 +44,14 @@
   // What is wider than its box scrolls in it, and can then be reached by keyboard.
   const WIDE = { PRE: "Code", DIV: "Wide content" };
   const reach = () => {
-    const boxes = all(".highlight pre, .wide, div.math, .output.text_html, .output.text_latex");
+    const boxes = all(".highlight pre, .wide, div.math, .output.text_html");
     const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1);
     boxes.forEach((box, i) => {
       if (!wide[i]) ["tabindex", "role", "aria-label"].forEach((name) => box.removeAttribute(name));
       else if (!box.hasAttribute("tabindex")) {
         box.tabIndex = 0;
         box.setAttribute("role", "group");
-        const name = box.querySelector("table") ? "Table" : box.matches(".math, .text_latex") ? "Formula" : WIDE[box.tagName];
+        const name = box.querySelector("table") ? "Table" : box.querySelector("math") ? "Formula" : WIDE[box.tagName];
         box.setAttribute("aria-label", `${name}, scrolls sideways`);
       }
     });
