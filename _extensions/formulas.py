@@ -40,6 +40,7 @@ RELATIONS = set("=≠<>≤≥≈≡∈⊆→←↦⇒⇔∼∝")
 OPERATORS = set("+−±∓×⋅·⊗⊙∘∗⋆∧∨∪∩")
 APPLY = "\u2061"  # between a function's name and its argument; cannot be seen
 SCRIPTED = ("msub", "msup", "msubsup", "munder", "mover", "munderover")
+TALL = ("mfrac", "mtable", "msqrt", "mroot", "munder", "mover", "munderover", "mpadded")
 BREAKS = RELATIONS | OPERATORS | set(",;")
 
 logger = logging.getLogger(__name__)
@@ -110,6 +111,8 @@ def tidy(math: ElementTree.Element) -> None:
             parent[place] = child
         if parent.tag in SCRIPTED:
             tighten(parent)
+        if parent.tag == "mrow" and fenced(parent):
+            calm(parent)
         set_off_functions(parent)
 
 
@@ -124,6 +127,13 @@ def tighten(scripted: ElementTree.Element) -> None:
         for sign in script.iter("mo"):
             if (sign.text or "") in BREAKS:
                 sign.attrib.update(lspace="0", rspace="0")
+
+
+def calm(brackets: ElementTree.Element) -> None:
+    """Leave brackets at their size around what is as high as a line: `\\left(` asks for more."""
+    if not any(inside.tag in TALL for inside in brackets.iter()):
+        for bracket in (brackets[0], brackets[-1]):
+            bracket.set("stretchy", "false")
 
 
 def set_off_functions(row: ElementTree.Element) -> None:

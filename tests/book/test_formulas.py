@@ -70,6 +70,12 @@ def test_the_brackets_of_a_matrix_stretch_and_those_of_an_argument_do_not():
     ]
 
 
+def test_brackets_stretch_only_around_what_is_tall():
+    """Sympy writes every pair of brackets as one that stretches."""
+    assert 'stretchy="true"' not in formulas.mathml(r"e \left(d t + i\right)")
+    assert formulas.mathml(r"\left(\frac{1}{2}\right)").count('stretchy="true"') == 2
+
+
 @pytest.mark.parametrize("environment", ["aligned", "align", "gathered", "cases", "array"])
 def test_environments_become_tables(environment):
     columns = "{ll}" if environment == "array" else ""
