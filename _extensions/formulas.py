@@ -130,7 +130,7 @@ def tighten(scripted: ElementTree.Element) -> None:
 
 
 def calm(brackets: ElementTree.Element) -> None:
-    """Leave brackets at their size around what is as high as a line: `\\left(` asks for more."""
+    """Leave brackets at their size around what is as high as a line, as TeX does."""
     if not any(inside.tag in TALL for inside in brackets.iter()):
         for bracket in (brackets[0], brackets[-1]):
             bracket.set("stretchy", "false")
