@@ -38,6 +38,8 @@ def list_of_sources(app: Any, page: str, template: str, context: Any, doctree: A
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx: options before the theme reads them, scripts after all have added."""
     app.setup_extension("formulas")
+    app.setup_extension("head")
+    app.setup_extension("sections")
     app.connect("config-inited", use_built_repository, priority=100)
     app.connect("source-read", claims.write_into)
     app.connect("source-read", theorems.write_into)
