@@ -1,30 +1,18 @@
 """A real browser: Debian's Chromium, driven by Playwright. Without one these tests are skipped."""
 
-import os
-import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+from chromium import ARGUMENTS, chromium
+
 MISSING = (
     "NO BROWSER: the tests of the linked picture in a real browser were SKIPPED. "
     "Install Chromium, or name it in the variable CHROMIUM."
 )
-
-
-def chromium():
-    """The browser of this machine, or nothing."""
-    found = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
-    return next((path for path in found if path), None)
 
 
 def pytest_terminal_summary(terminalreporter):
