@@ -165,17 +165,18 @@ def _file(page: str) -> str:
 def draw_cards(app: Any) -> None:
     """Draw the picture of each page from the page as it was written."""
     out = Path(app.outdir)
-    (out / CARDS).mkdir(parents=True, exist_ok=True)
-    for path in sorted(out.rglob("*.html")):
+    shutil.rmtree(out / CARDS, ignore_errors=True)
+    (out / CARDS).mkdir(parents=True)
+    for page in sorted({*app.env.found_docs, *GENERATED} - {LOST}):
+        path = out / f"{page}.html"
+        if not path.is_file():  # a book without modules has no list of them
+            continue
         text = path.read_text(encoding="utf-8")
-        page = path.relative_to(out).with_suffix("").as_posix()
-        titled = re.search(r'property="og:title" content="([^"]*)"', text)
-        if titled:
-            figure = cards.chosen(cards.figures(text[text.find("<article") :]))
-            shown = cards.picture(figure, out / "_images")
-            title = html.unescape(titled[1])
-            drawn = cards.card(title, description(text), app.config.html_title, shown)
-            drawn.save(out / CARDS / _file(page), optimize=True)
+        figure = cards.chosen(cards.figures(text[text.find("<article") :]))
+        shown = cards.picture(figure, out / "_images")
+        title = html.unescape(re.findall(r'property="og:title" content="([^"]*)"', text)[0])
+        drawn = cards.card(title, description(text), app.config.html_title, shown)
+        drawn.save(out / CARDS / _file(page), optimize=True)
 
 
 def list_pages(app: Any) -> None:
@@ -204,7 +205,7 @@ def lost_page(app: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
     body = f"""<section id="no-such-page"><h1>{GENERATED[LOST][0]}</h1>
 <p>Nothing is wrong on your side: the address has a slip of the pen in it, or the page has moved.
 The <a href="index.html">front page</a> begins the book, and these lead on.</p>
-<form action="search.html" method="get" role="search" aria-label="Search for the page">
+<form class="search-page" action="search.html" role="search" aria-label="Search for the page">
 <label for="lost-words">Search the book</label>
 <input id="lost-words" type="search" name="q" /> <button type="submit">Search</button></form>
 <h2>Contents</h2><ul>{contents}</ul></section>"""

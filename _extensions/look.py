@@ -11,7 +11,7 @@ from typing import Any
 THEME = Path(__file__).resolve().parents[1] / "_theme" / "one_matrix"
 STATIC = THEME / "static"
 #: The parts of the style sheet in their order; one that is not there is left out.
-PARTS = ("base.css", "formulas.css", "folds.css", "print.css")
+PARTS = ("base.css", "formulas.css", "folds.css", "search.css", "print.css")
 SHEET = "one_matrix.css"
 SCRIPT = "one.js"
 
@@ -116,15 +116,9 @@ def tools(options: dict[str, Any], source: str, copy: str, title: str) -> list[d
     return found
 
 
-#: What Sphinx's own search page needs.
-SEARCH = {"documentation_options.js", "doctools.js", "sphinx_highlight.js"}
-
-
-def kept(scripts: list[Any], template: str) -> list[Any]:
+def kept(scripts: list[Any]) -> list[Any]:
     """Of the scripts that extensions add, those that do something on a page of this theme."""
     own = {path.name for path in STATIC.glob("*.js")} - {SCRIPT}
-    if template == "search.html":
-        own |= SEARCH
     found = {}
     for script in scripts:
         name = str(getattr(script, "filename", None) or "").removeprefix("_static/")
@@ -137,7 +131,7 @@ def frame(app: Any, page: str, template: str, context: dict[str, Any], doctree: 
     """Give the templates what stands around the text, and drop what other extensions load."""
     pathto = context["pathto"]
     context["css_files"] = []
-    context["script_files"] = kept(context["script_files"], template)
+    context["script_files"] = kept(context["script_files"])
     script = (STATIC / SCRIPT).read_bytes()
     context["style_sheet"] = pathto(f"_static/{SHEET}", 1) + f"?v={version(style_sheet().encode())}"
     context["page_script"] = pathto(f"_static/{SCRIPT}", 1) + f"?v={version(script)}"

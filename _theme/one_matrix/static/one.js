@@ -86,6 +86,18 @@
   const here = contents?.querySelector("[aria-current]");
   if (here) contents.scrollTop = here.offsetTop - contents.clientHeight / 2;
 
+  // "/" or Ctrl+K leads to the search, unless a key is being typed into something.
+  addEventListener("keydown", (event) => {
+    const slash = event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey;
+    const k = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+    const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+    const field = document.querySelector("input[name=q]");
+    if (!field || event.defaultPrevented || !(k || (slash && !typing))) return;
+    event.preventDefault();
+    field.focus();
+    field.select();
+  });
+
   // On paper everything is open and dark on white.
   let closed = [];
   addEventListener("beforeprint", () => {
