@@ -20,6 +20,7 @@ from .matrix import MAX_BYTES, MatrixTooLarge, readable
 from .patches import Array
 from .plan import network_dtype
 from .rounding import error_bound
+from .tables import Table
 
 #: Ends of the process: all is well, the check failed, or nothing could be done.
 FINE, DIFFERENT, REFUSED = 0, 1, 2
@@ -153,21 +154,15 @@ def _convert(options: argparse.Namespace) -> int:
 def _print_table(net: Network) -> Cost:
     """A line for each layer, and the sums, which are returned too."""
     table = conversion_table(net)
-    rows: list[tuple[str, ...]] = [
-        ("layer", "", "output", "parameters", "stored numbers", "dense numbers")
-    ]
+    rows: list[tuple[object, ...]] = []
     counts = [sum(p.size for p in layer.params.values()) for layer in net.layers]
     for cost, shape, count in zip(table, net.shapes, counts, strict=True):
-        numbers = (f"{n:,}" for n in (count, cost.stored, cost.dense))
-        rows.append((str(cost.position), cost.layer, " x ".join(map(str, shape)), *numbers))
+        output = " x ".join(map(str, shape))
+        rows.append((str(cost.position), cost.layer, output, count, cost.stored, cost.dense))
     total = table.total
-    sums = (f"{n:,}" for n in (sum(counts), total.stored, total.dense))
-    rows.append(("", "total", "", *sums))
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    for row in rows:
-        left = [text.ljust(width) for text, width in zip(row[:3], widths[:3], strict=True)]
-        right = [text.rjust(width) for text, width in zip(row[3:], widths[3:], strict=True)]
-        print("  ".join(left + right))
+    rows.append(("", "total", "", sum(counts), total.stored, total.dense))
+    headings = ["layer", "", "output", "parameters", "stored numbers", "dense numbers"]
+    print(Table(headings, rows, align="lllrrr"))
     return total
 
 

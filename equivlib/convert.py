@@ -15,6 +15,7 @@ from .geometry import matrix_nbytes
 from .layers import Add, BatchNorm, Conv, Dense, Flatten, Layer, Network, Rearrange, ReLU, Softmax
 from .matrix import MAX_BYTES, MatrixTooLarge, checked_limit, dense_to_conv, readable
 from .plan import Plan, UnsupportedLayer, network_dtype
+from .tables import Table
 
 __all__ = ["ConversionTable", "Cost", "UnsupportedLayer", "conversion_table", "to_cnn", "to_mlp"]
 
@@ -292,20 +293,12 @@ class ConversionTable(tuple[Cost, ...]):
         return Cost(len(self), "total", *sums)
 
     def __repr__(self) -> str:
-        rows = [("layer", "", "depth", "stored", "dense", "bytes")]
+        rows = []
         for cost in (*self, self.total):
             position = "" if cost.layer == "total" else str(cost.position)
-            numbers = f"{cost.stored:,}", f"{cost.dense:,}", f"{cost.nbytes:,}"
-            rows.append((position, cost.layer, str(cost.depth), *numbers))
-        widths = [max(len(row[column]) for row in rows) for column in range(6)]
-        lines = []
-        for row in rows:
-            padded = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-            padded[2:] = [
-                text.rjust(width) for text, width in zip(row[2:], widths[2:], strict=True)
-            ]
-            lines.append("  ".join(padded))
-        return "\n".join(lines)
+            rows.append((position, cost.layer, cost.depth, cost.stored, cost.dense, cost.nbytes))
+        headings = ["layer", "", "depth", "stored", "dense", "bytes"]
+        return str(Table(headings, rows, align="llrrrr"))
 
 
 def conversion_table(net: Network, dtype: DTypeLike | None = None) -> ConversionTable:

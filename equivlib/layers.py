@@ -24,6 +24,7 @@ from .normalization import BatchNorm
 from .patches import Array, as_array
 from .pools import AdaptiveAvgPool, AvgPool, MaxPool
 from .rearrange import Rearrange
+from .tables import Table
 
 __all__ = [
     "AdaptiveAvgPool",
@@ -444,15 +445,11 @@ class Network:
                 yield position, name, value
 
     def __repr__(self) -> str:
-        rows = [("layer", "reads", "output", "numbers", "")]
+        rows = []
         for position, (layer, shape) in enumerate(zip(self.layers, self.shapes, strict=True)):
             reads = ", ".join("input" if s < 0 else str(s) for s in self.sources(position))
             numbers = layer.params.values()
             count = sum(n.nnz if hasattr(n, "nnz") else n.size for n in numbers)
-            rows.append((str(position), reads, str(shape), f"{count:,}", repr(layer)))
-        a, b, c, d = (max(len(row[column]) for row in rows) for column in range(4))
-        lines = [f"Network for an input of {self.input_shape}"]
-        for row in rows:
-            line = f"{row[0]:<{a}}  {row[1]:<{b}}  {row[2]:<{c}}  {row[3]:>{d}}  {row[4]}"
-            lines.append(line.rstrip())
-        return "\n".join(lines)
+            rows.append((str(position), reads, str(shape), count, repr(layer)))
+        table = Table(["layer", "reads", "output", "numbers", ""], rows, align="lllrl")
+        return f"Network for an input of {self.input_shape}\n{table}"

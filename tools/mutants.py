@@ -46,6 +46,11 @@ COMPARISONS = {
 }
 SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any", "floor": "ceil", "ceil": "floor"}
 
+#: What a symbol is assumed to be, and what it is assumed to be instead: an assumption that no
+#: assertion needs is a hypothesis that nothing guards.
+WEAKER = {"positive": "nonnegative", "negative": "nonpositive", "nonzero": "real"}
+ASSUMPTIONS = {*WEAKER, *WEAKER.values(), "integer", "complex", "even", "odd"}
+
 #: Calls whose constants are sizes, seeds, data, printing or plotting.
 LEFT_OUT = {
     "print", "default_rng", "integers", "standard_normal", "normal", "uniform", "choice",
@@ -112,6 +117,8 @@ def _changes(tree: ast.Module) -> Iterator[tuple[Any, Any]]:
 
 def _walk(node: ast.AST, *, claimed: bool) -> Iterator[tuple[Any, Any]]:
     """The changes below a node; ``claimed`` inside an assertion, where literals are the claim."""
+    if isinstance(node, ast.Call):
+        yield from _fewer_assumptions(node)
     if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Call) and _left_out(node)):
         return
     if isinstance(node, ast.Assert):
@@ -123,6 +130,19 @@ def _walk(node: ast.AST, *, claimed: bool) -> Iterator[tuple[Any, Any]]:
         yield from _changed(node)
     for child in _children(node):
         yield from _walk(child, claimed=claimed)
+
+
+def _fewer_assumptions(call: ast.Call) -> Iterator[tuple[Any, Any]]:
+    """A symbol without one of its assumptions, or with a weaker one."""
+    for place, keyword in enumerate(call.keywords):
+        if keyword.arg in ASSUMPTIONS and getattr(keyword.value, "value", None) is True:
+            changed = copy.deepcopy(call)
+            del changed.keywords[place]
+            yield call, changed
+            if keyword.arg in WEAKER:
+                changed = copy.deepcopy(call)
+                changed.keywords[place].arg = WEAKER[keyword.arg]
+                yield call, changed
 
 
 def _only_loosens(node: ast.AST) -> bool:
@@ -193,7 +213,14 @@ def _literal(node: ast.AST) -> bool:
         return all(map(_literal, node.elts))
     if isinstance(node, ast.Dict):
         return all(map(_literal, node.values))
+    if isinstance(node, ast.Call) and _name(node) in {"Fraction", "Rational"}:
+        return all(map(_literal, node.args))
     return isinstance(node, ast.Constant)
+
+
+def _measured(node: ast.Compare) -> bool:
+    """A measured number against a decimal: to be exactly equal makes no difference."""
+    return any(isinstance(n, ast.Constant) and isinstance(n.value, float) for n in ast.walk(node))
 
 
 def _changed(node: ast.AST) -> Iterator[tuple[Any, Any]]:
@@ -206,7 +233,8 @@ def _changed(node: ast.AST) -> Iterator[tuple[Any, Any]]:
         yield node, _with(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
     elif isinstance(node, ast.Compare):
         for place, operator in enumerate(node.ops):
-            if type(operator) in COMPARISONS:
+            ordered = isinstance(operator, ast.Lt | ast.LtE | ast.Gt | ast.GtE)
+            if type(operator) in COMPARISONS and not (ordered and _measured(node)):
                 changed = copy.deepcopy(node)
                 changed.ops[place] = COMPARISONS[type(operator)]()
                 yield node, changed

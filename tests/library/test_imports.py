@@ -16,6 +16,7 @@ OPTIONAL = {"sympy", "matplotlib", "torch", "onnx", "onnxruntime"}
 # A module imports only from those above it.
 LAYERS = [
     "labels",
+    "tables",
     "axis",
     "geometry",
     "pattern",
