@@ -20,7 +20,7 @@ QUICK := $(addprefix tests/library/test_,geometry.py matrix.py functional.py pat
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := tests/library/test_random_geometries.py tests/library/test_recognition.py
 
-.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage notebooks experiments lint bench lab lock newest dist clean
+.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage notebooks experiments count lint bench lab lock newest dist clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -76,6 +76,9 @@ notebooks: $(STAMP) ## execute and normalise all notebooks, or CHAPTER=chapters/
 
 experiments: $(STAMP) ## the long runs of part III that are not in chapters/data yet; it goes on where it was stopped
 	cd chapters && ../$(BIN)/python -m experiments $(NAME)
+
+count: book ## of each page: words, minutes, open code, the way between pictures (measured in Chromium with BROWSER=1)
+	$(BIN)/python tools/count.py $(if $(BROWSER),--browser)
 
 lint: $(STAMP) ## style, types
 	$(BIN)/ruff check .

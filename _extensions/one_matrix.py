@@ -40,6 +40,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.setup_extension("formulas")
     app.setup_extension("head")
     app.setup_extension("sections")
+    app.setup_extension("folds")
     app.connect("config-inited", use_built_repository, priority=100)
     app.connect("source-read", claims.write_into)
     app.connect("source-read", theorems.write_into)

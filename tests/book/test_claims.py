@@ -48,7 +48,7 @@ def test_the_page_shows_every_claim_and_each_link_leads_to_its_cell(html):
             there = html / "back" / address.split("#")[0]
             chapter = BeautifulSoup(there.resolve().read_text("utf-8"), "html.parser")
             place = chapter.find(id=target)
-            cell = place if "cell" in place.get("class", []) else place.find_next("div", "cell")
+            cell = place if "cell" in place["class"] else place.find_parent("div", "cell")
             assert cell.select(".cell_input")
 
 

@@ -96,4 +96,6 @@ def test_the_answer_links_to_a_theorem_a_cell_and_a_picture(page_of_questions, h
         assert found, f"{label} has no link to {kind}"
         for path, name in found:
             there = parsed((html / "back" / path).resolve())
-            assert there.select(f"{tag}[id='{name}']"), f"{path}#{name} is no {tag}"
+            # The target of a check is inside its fold, so that a link opens it.
+            place = f"{tag}[id='{name}'], {tag} .fold-body[id='{name}']"
+            assert there.select(place), f"{path}#{name} is no {tag}"
