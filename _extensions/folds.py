@@ -37,8 +37,6 @@ BARS = {
 #: In this section a short assertion is the point: the misconception, shown failing.
 OPEN_SECTION = "What goes wrong"
 PROVED = ("theorem", "lemma", "corollary", "proposition")
-#: Other extensions give each of their boxes the same id; an id may be there only once.
-REPEATED = {"proof-content", "exercise-content", "solution-content"}
 
 
 class Tag(nodes.Element):
@@ -159,8 +157,6 @@ class Fold(SphinxPostTransform):
                 self._dropdown(box)
         for part in self._all((nodes.section, nodes.container)):
             self._record(part)
-        for section in self._all(nodes.section):
-            section["ids"] = [name for name in section["ids"] if name not in REPEATED]
 
     def _all(self, kind: Any) -> list[Any]:
         return [node for node in self.document.findall() if isinstance(node, kind)]

@@ -20,8 +20,8 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 html_theme = "basic"
 html_permalinks = False
 html_static_path = [{str(ROOT / "_theme" / "one_matrix" / "static")!r}]
-html_css_files = ["folds.css"]
-html_js_files = [("folds.js", {{"defer": "defer"}})]
+html_css_files = ["folds.css", "print.css"]
+html_js_files = [("one.js", {{"defer": "defer"}})]
 """
 
 START = """# Start

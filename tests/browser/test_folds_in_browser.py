@@ -92,10 +92,9 @@ def test_a_link_on_another_page_opens_it(visit, html, scripts):
         page.get_by_text(word).wait_for(state="visible")
 
 
-def test_the_script_opens_what_a_browser_does_not_open_itself(visit, html):
-    """With plain boxes in place of details' own behaviour: the script alone has to do it."""
+def test_the_script_opens_what_a_browser_does_not_open_itself(visit):
     page = visit().page
-    script = (ROOT / "_theme" / "one_matrix" / "static" / "folds.js").read_text(encoding="utf-8")
+    script = (ROOT / "_theme" / "one_matrix" / "static" / "one.js").read_text(encoding="utf-8")
     page.set_content(
         "<details id=outer class=fold><summary>Bar</summary>"
         "<details id=inner class=fold><summary>Bar</summary><p id=it>it</p></details></details>"

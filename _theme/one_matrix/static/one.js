@@ -98,6 +98,21 @@
     field.select();
   });
 
+  // A link to something inside a fold opens it, where the browser does not do that by itself.
+  const reveal = () => {
+    let name = location.hash.slice(1);
+    try { name = decodeURIComponent(name); } catch { /* taken as it is */ }
+    const target = name && document.getElementById(name);
+    let opened = false;
+    for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) {
+      opened ||= !fold.open;
+      fold.open = true;
+    }
+    if (opened) target.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  reveal();
+
   // On paper everything is open and dark on white.
   let closed = [];
   addEventListener("beforeprint", () => {
