@@ -59,7 +59,7 @@ def test_the_way_between_pictures_grows_with_what_lies_between():
 
     text = "<p>" + "word " * 170 + "</p>"
     assert way("") == 0
-    assert way(text) == 11 * count.LINE + count.BLOCK
+    assert way(text) == 12 * count.LINE + count.BLOCK
     assert way(text * 2) == 2 * way(text)
     assert way(CODE.format("a\nb")) == count.CODE_BLOCK + 2 * count.CODE_LINE
     assert way(fold(text)) < way(text)
