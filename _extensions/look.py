@@ -33,6 +33,14 @@ def style_sheet() -> str:
     )
 
 
+@functools.cache
+def cover_text() -> str:
+    """What the drawing on the cover shows, in words."""
+    drawing = (THEME.parents[1] / "_static" / "cover.svg").read_text(encoding="utf-8")
+    told = re.search("<title>(.*?)</title>", drawing)
+    return told[1] if told else ""
+
+
 def version(content: bytes) -> str:
     """What changes with a file's content, for its address: a browser may keep it for ever."""
     return hashlib.sha256(content).hexdigest()[:8]
@@ -148,6 +156,8 @@ def frame(app: Any, page: str, template: str, context: dict[str, Any], doctree: 
     context["page_contents"] = listed
     context["page_part"] = part(listed) if page != root else ""
     context["author"] = app.config.author
+    context["cover_text"] = cover_text()
+    context["theorem_index"] = "prf-prf" if getattr(app.env, "proof_list", None) else ""
     if doctree is not None:
         context["page_sections"] = sections(context.get("toc") or "")
         source = Path(app.env.doc2path(page, base=False))

@@ -84,7 +84,7 @@
   }
   const contents = document.getElementById("contents");
   const here = contents?.querySelector("[aria-current]");
-  if (here) contents.scrollTop = here.offsetTop - contents.clientHeight / 2;
+  if (here && here.offsetTop > contents.clientHeight - 80) contents.scrollTop = here.offsetTop - contents.clientHeight / 2;
 
   // "/" or Ctrl+K leads to the search, unless a key is being typed into something.
   addEventListener("keydown", (event) => {

@@ -1,0 +1,44 @@
+"""Draw the cover of the book into _static/cover.svg: the matrix of one layer, a colour a weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import equivlib
+from equivlib.labels import TAP_COLOURS
+
+PATH = Path(__file__).resolve().parents[1] / "_static" / "cover.svg"
+IMAGE, KERNEL, STRIDE = (10, 20), (3, 3), 2
+ALT = (
+    f"The matrix of a layer with a kernel of {KERNEL[0]} × {KERNEL[1]} and stride {STRIDE} on an "
+    f"image of {IMAGE[0]} × {IMAGE[1]}: each row holds the same nine weights, each in its colour, "
+    "further to the right from row to row; all else is empty."
+)
+
+
+def cover() -> str:
+    """The drawing as SVG: one square for each entry that is not empty, one path for each weight.
+
+    The ground is left empty, so that it is that of the page, light or dark.
+    """
+    taps = np.arange(1, 1 + np.prod(KERNEL)).reshape(1, 1, *KERNEL)
+    matrix = equivlib.conv_matrix(taps, (1, *IMAGE), stride=STRIDE, padding=1).tocoo()
+    height, width = matrix.shape
+    paths = []
+    for tap, colour in enumerate(TAP_COLOURS, start=1):
+        places = zip(matrix.row[matrix.data == tap], matrix.col[matrix.data == tap], strict=True)
+        squares = "".join(f"M{x} {y}h1v1h-1z" for y, x in places)
+        paths.append(f'<path fill="{colour}" d="{squares}"/>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{4 * width}" height="{4 * height}">\n<title>{ALT}</title>\n'
+        + "\n".join(paths)
+        + "\n</svg>\n"
+    )
+
+
+if __name__ == "__main__":
+    PATH.write_text(cover(), encoding="utf-8")
+    print(ALT)
