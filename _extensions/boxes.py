@@ -38,7 +38,8 @@ def listed(app: Any, page: str, template: str, context: dict[str, Any], doctree:
                 }
             )
         if entries:
-            title = env.titles[name].astext()
+            number = ".".join(map(str, env.toc_secnumbers.get(name, {}).get("", ())))
+            title = f"{number}. {env.titles[name].astext()}"
             chapters.append({"title": title, "entries": entries})
     context["indextitle"] = "Theorems and definitions"
     context["chapters"] = chapters

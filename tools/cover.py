@@ -10,18 +10,18 @@ import equivlib
 from equivlib.labels import TAP_COLOURS
 
 PATH = Path(__file__).resolve().parents[1] / "_static" / "cover.svg"
-IMAGE, KERNEL, STRIDE = (10, 20), (3, 3), 2
+IMAGE, KERNEL, STRIDE = (6, 12), (3, 3), 2
 ALT = (
     f"The matrix of a layer with a kernel of {KERNEL[0]} × {KERNEL[1]} and stride {STRIDE} on an "
     f"image of {IMAGE[0]} × {IMAGE[1]}: each row holds the same nine weights, each in its colour, "
-    "further to the right from row to row; all else is empty."
+    "further to the right from row to row, and all else is empty."
 )
 
 
 def cover() -> str:
     """The drawing as SVG: one square for each entry that is not empty, one path for each weight.
 
-    The ground is left empty, so that it is that of the page, light or dark.
+    The ground is that of the page, light or dark, with a faint line around the matrix.
     """
     taps = np.arange(1, 1 + np.prod(KERNEL)).reshape(1, 1, *KERNEL)
     matrix = equivlib.conv_matrix(taps, (1, *IMAGE), stride=STRIDE, padding=1).tocoo()
@@ -29,11 +29,13 @@ def cover() -> str:
     paths = []
     for tap, colour in enumerate(TAP_COLOURS, start=1):
         places = zip(matrix.row[matrix.data == tap], matrix.col[matrix.data == tap], strict=True)
-        squares = "".join(f"M{x} {y}h1v1h-1z" for y, x in places)
+        squares = "".join(f"M{x} {y}h.92v.92h-.92z" for y, x in places)
         paths.append(f'<path fill="{colour}" d="{squares}"/>')
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{4 * width}" height="{4 * height}">\n<title>{ALT}</title>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-.2 -.2 {width + 0.4} {height + 0.4}" '
+        f'width="{10 * width}" height="{10 * height}">\n<title>{ALT}</title>\n'
+        f'<path fill="none" stroke="#8b8b86" stroke-width=".12" '
+        f'd="M-.1-.1h{width}.1v{height}.1h-{width}.1z"/>\n'
         + "\n".join(paths)
         + "\n</svg>\n"
     )
