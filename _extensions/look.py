@@ -47,12 +47,12 @@ def version(content: bytes) -> str:
 
 
 def write_style_sheet(app: Any, error: Exception | None) -> None:
-    """Write the one style sheet beside the other static files, and remove its parts there."""
+    """Write the one style sheet, and remove those that no page asks for: its parts, extensions'."""
     folder = Path(app.outdir) / "_static"
     if error is None and app.builder.format == "html":
+        for other in folder.glob("*.css"):
+            other.unlink()
         (folder / SHEET).write_text(style_sheet(), encoding="utf-8")
-        for part in PARTS:
-            (folder / part).unlink(missing_ok=True)
 
 
 def contents(toctree: str, home: str, title: str, front: bool) -> str:

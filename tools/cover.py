@@ -35,9 +35,7 @@ def cover() -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="-.2 -.2 {width + 0.4} {height + 0.4}" '
         f'width="{10 * width}" height="{10 * height}">\n<title>{ALT}</title>\n'
         f'<path fill="none" stroke="#8b8b86" stroke-width=".12" '
-        f'd="M-.1-.1h{width}.1v{height}.1h-{width}.1z"/>\n'
-        + "\n".join(paths)
-        + "\n</svg>\n"
+        f'd="M-.1-.1h{width}.1v{height}.1h-{width}.1z"/>\n' + "\n".join(paths) + "\n</svg>\n"
     )
 
 
