@@ -271,6 +271,7 @@ class Fold(SphinxPostTransform):
             return
         bar = [self._heading(part)] if title else words("record")
         inside = fold("record", bar, part.children[1:] if title else part.children, part["ids"])
+        inside.children[1]["heading"] = title  # search leads to it by this name
         part.children, part["ids"] = [], []
         part.append(inside)
 

@@ -21,7 +21,7 @@ SILENT = (nodes.raw, nodes.comment, nodes.math, nodes.math_block, nodes.image)
 def places(doctree: nodes.document) -> Iterator[tuple[str, str, str]]:
     """Anchor, title and text of every part of a page that a result can lead to."""
     for node in doctree.findall(_is_place):
-        title = node[_titled(node)].astext().strip()
+        title = (_title(node) or "").strip()
         if title.startswith("(") and title.endswith(")"):  # that of a theorem
             title = title[1:-1]
         yield node["ids"][0], title, " ".join(_words(node, node))
@@ -33,12 +33,15 @@ def places(doctree: nodes.document) -> Iterator[tuple[str, str, str]]:
 
 def _is_place(node: nodes.Node) -> bool:
     """Whether a node is a section, or a theorem or the like, with an anchor and a title."""
-    kinds = (nodes.section, nodes.Admonition)
-    return isinstance(node, kinds) and bool(node["ids"]) and _titled(node) is not None
+    return isinstance(node, nodes.Element) and bool(node["ids"]) and _title(node) is not None
 
 
-def _titled(node: nodes.Element) -> int | None:
-    return node.first_child_matching_class(nodes.title)
+def _title(node: nodes.Element) -> str | None:
+    """The title of a section or a box; that of a folded section is noted on what it holds."""
+    if isinstance(node, (nodes.section, nodes.Admonition)):
+        first = node.first_child_matching_class(nodes.title)
+        return node[first].astext() if first is not None else None
+    return node.get("heading")
 
 
 def _words(node: nodes.Node, place: nodes.Node) -> Iterator[str]:

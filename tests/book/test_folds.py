@@ -6,12 +6,14 @@ import sys
 import pytest
 from bs4 import BeautifulSoup
 from conftest import CHAPTERS, ROOT
+from docutils import nodes
 
 sys.path.insert(0, str(ROOT / "tests"))
 
 import count
 import folded
 import folds
+import sections
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,16 @@ def test_a_folded_section_keeps_its_heading_and_its_level(page):
     heading = page.find(id="for-the-record").find_previous_sibling("summary").find(True)
     assert heading.name == "h2"
     assert page.find(id="a-part-of-it").find(True).name == "h3"
+
+
+def test_search_leads_to_a_folded_section_by_its_heading():
+    inside = folds.fold("record", [], [nodes.paragraph("", "lapwing")], ["for-the-record"])
+    inside.children[1]["heading"] = "For the record"
+    section = nodes.section("", nodes.title("", "Page"), inside, ids=["page"])
+    assert list(sections.places(section)) == [
+        ("page", "Page", "Page"),
+        ("for-the-record", "For the record", "lapwing"),
+    ]
 
 
 @pytest.mark.parametrize("stem", [path.stem for path in CHAPTERS])
