@@ -114,6 +114,7 @@ def tidy(math: ElementTree.Element) -> None:
         if parent.tag == "mrow" and fenced(parent):
             calm(parent)
         set_off_functions(parent)
+        set_dots(parent)
 
 
 def in_em(points: re.Match[str]) -> str:
@@ -145,6 +146,15 @@ def set_off_functions(row: ElementTree.Element) -> None:
         factor = before.tag not in ("mo", "mspace") or before.get("form") == "postfix"
         if named and factor and apply.text == APPLY:
             row.insert(place + 1, ElementTree.Element("mspace", width="0.1667em"))
+
+
+def set_dots(row: ElementTree.Element) -> None:
+    """Give dots the space that TeX gives them: a thin one before a comma, else none."""
+    children = list(row)
+    for place, dots in enumerate(children):
+        if dots.tag == "mo" and dots.text in ("…", "⋯"):
+            comma = place + 1 < len(children) and children[place + 1].text == ","
+            dots.attrib.update(lspace="0", rspace="0.1667em" if comma else "0")
 
 
 def width(element: ElementTree.Element) -> float:
@@ -316,6 +326,35 @@ def formula(writer: Any, node: nodes.Element, tex: str, display: bool) -> str:
         return f"<code>{writer.encode(tex)}</code>"
 
 
+def join(app: Any, doctree: nodes.document, page: str) -> None:
+    """Keep what touches an inline formula on its line: browsers would let a comma begin the next.
+
+    A bracket before it, and punctuation or the end of a word behind it, go with the formula into
+    one element in which no line ends, except within the formula.
+    """
+    for math in list(doctree.findall(nodes.math)):
+        before = touching(math, -1, r"[^\s\w]{1,3}$")
+        after = touching(math, 1, r"^\S{1,8}(?=\s|$)|^[^\s\w]{1,3}")
+        if before or after:
+            parent, place = math.parent, math.parent.index(math)
+            joined = nodes.inline("", "", classes=["joined"])
+            parent[place] = joined
+            joined += [nodes.Text(before), math, nodes.Text(after)]
+
+
+def touching(math: nodes.math, step: int, pattern: str) -> str:
+    """Take the part of the text beside a formula that touches it out of that text."""
+    place = math.parent.index(math) + step
+    if not 0 <= place < len(math.parent) or not isinstance(math.parent[place], nodes.Text):
+        return ""
+    text = math.parent[place].astext()
+    found = re.search(pattern, text)
+    if found is None:
+        return ""
+    math.parent[place] = nodes.Text(text[: found.start()] + text[found.end() :])
+    return found[0]
+
+
 def visit_inline(writer: Any, node: nodes.math) -> None:
     """Write an inline formula."""
     writer.body.append(writer.starttag(node, "span", "", CLASS="math notranslate"))
@@ -341,5 +380,6 @@ def visit_display(writer: Any, node: nodes.math_block) -> None:
 def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx: the renderer, and its name as the one to use."""
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_display, None))
+    app.connect("doctree-resolved", join)
     app.connect("config-inited", lambda _, config: setattr(config, "html_math_renderer", "mathml"))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -150,6 +150,31 @@ def test_a_broken_formula_fails_the_build_and_is_named(tmp_path):
     assert r"\\frac{1" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("source", "joined"),
+    [
+        ("So (:math:`a`, b).", ["(a,"]),
+        (":math:`a`, :math:`b`.", ["a,", "b."]),
+        ("The :math:`n`\\ th of :math:`m` here", ["nth"]),
+        (":math:`k`-dimensional", ["k-"]),
+        ("Let :math:`a` be", []),
+    ],
+)
+def test_what_touches_a_formula_stays_with_it(tmp_path, source, joined):
+    done = built(tmp_path, source + "\n")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    soup = BeautifulSoup(page, "html.parser")
+    assert [span.get_text() for span in soup.select("span.joined")] == joined
+    plain = re.sub(r":math:`(.)`", r"\1", source).replace("\\ ", "")
+    assert soup.select_one("div.body p").get_text() == plain
+
+
+def test_dots_between_commas_and_between_operators():
+    assert '<mo lspace="0" rspace="0.1667em">…</mo>' in formulas.mathml(r"1, \dots, n")
+    assert '<mo lspace="0" rspace="0">⋯</mo>' in formulas.mathml(r"1 + \cdots + n")
+
+
 def test_a_numbered_equation_has_its_number_and_its_link(tmp_path):
     done = built(tmp_path, ".. math:: y = Wx\n   :label: one\n\nSee :eq:`one`.\n")
     assert done.returncode == 0, done.stderr

@@ -115,6 +115,36 @@ def test_a_long_formula_takes_several_lines(show):
     assert page.evaluate(OUTSIDE)[1] == []
 
 
+@pytest.mark.parametrize("name", WITH_FORMULAS)
+def test_no_line_begins_with_the_comma_after_a_formula(visit, name):
+    page = visit(viewport={"width": 320, "height": 800}).page
+    page.goto((HTML / f"{name}.html").as_uri())
+    page.evaluate(READY)
+    apart = page.evaluate(
+        """() => [...document.querySelectorAll("span.math")].filter(formula => {
+          const after = formula.nextSibling;
+          if (!after || after.nodeType !== 3 || !/^\\S/.test(after.data)) return false;
+          const range = document.createRange();
+          range.setStart(after, 0);
+          range.setEnd(after, 1);
+          const sign = range.getBoundingClientRect();
+          const last = formula.querySelector("math:last-of-type").getBoundingClientRect();
+          return sign.width && sign.left < last.right - 2;
+        }).map(formula => formula.textContent)"""
+    )
+    assert apart == []
+
+
+def test_a_wide_display_formula_is_reached_with_the_keyboard(show):
+    page = show(
+        display("y = " + " + ".join(f"x_{{{i}}}" for i in range(40))),
+        viewport={"width": 320, "height": 800},
+    )
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('div.math').scrollLeft > 0")
+
+
 def test_a_wide_display_formula_scrolls_in_its_own_box(show):
     page = show(
         display("y = " + " + ".join(f"x_{{{i}}}" for i in range(40))),
