@@ -90,7 +90,7 @@ def mathml(tex: str, display: bool = False) -> str:
         return written(math)
     if width(math) <= WHOLE:
         return written(math)
-    return "".join(written(piece) for piece in pieces(math))
+    return "<wbr>".join(written(piece) for piece in pieces(math))
 
 
 def written(math: ElementTree.Element) -> str:
