@@ -20,7 +20,7 @@ QUICK := $(addprefix tests/library/test_,geometry.py matrix.py functional.py pat
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := tests/library/test_random_geometries.py tests/library/test_recognition.py
 
-.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage notebooks experiments count lint bench lab lock newest dist clean
+.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage weigh lighthouse notebooks experiments count lint bench lab lock newest dist clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -70,6 +70,12 @@ mutants: $(STAMP) ## every small change of a guarding cell has to fail: the tabl
 coverage: $(STAMP) ## how much of the library its tests run, line by line
 	$(BIN)/coverage run --source equivlib -m pytest -q $(FAST) tests/library
 	$(BIN)/coverage report --skip-covered --show-missing
+
+weigh: book ## what each page weighs: bytes, requests, elements, in Chromium; fails beyond the limits
+	$(BIN)/python tools/weigh.py --gate
+
+lighthouse: book ## Lighthouse's scores of every page, the median of three; needs npm's lighthouse; weekly in CI
+	$(BIN)/python tools/lighthouse.py
 
 notebooks: $(STAMP) ## execute and normalise all notebooks, or CHAPTER=chapters/02_one_dimension.ipynb
 	$(BIN)/python tools/notebooks.py --execute $(CHAPTER)

@@ -72,12 +72,11 @@ def sized_pictures(body: str, files: dict[str, Path]) -> str:
     files : dict
         The file of each picture, by its name in the book.
     """
-    first = True
+    top = body.find("<h2")
 
     def sized(tag: re.Match[str]) -> str:
-        nonlocal first
-        later = "" if first else ' loading="lazy"'
-        first = False
+        # Only what stands above the first heading can be on the first screen.
+        later = "" if tag.start() < top or top < 0 else ' loading="lazy"'
         name = re.search(r'src="(?:[^"]*/)?([^"/]+)"', tag[0])
         pixels = size(files[name[1]]) if name and name[1] in files else None
         if not pixels:

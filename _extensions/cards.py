@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import drawn_svg
@@ -17,8 +18,7 @@ WIDTH, HEIGHT = 1200, 630  # what the sites that show such pictures ask for
 FINE = 2  # it is drawn so many times as large, then made smaller
 MARGIN = 56
 PAPER, INK, QUIET, ACCENT = "#fdfdfb", "#1b1b1b", "#5a5a57", "#77AADD"
-COVER = Path(__file__).resolve().parents[1] / "_static" / "layer.png"
-COVER_ALT = "A small convolution, and its matrix in which the four weights repeat along the rows"
+COVER = Path(__file__).resolve().parents[1] / "_static" / "cover.svg"
 
 FIGURE = re.compile(
     r'<svg\b(?=[^>]*\bviewBox=)(?=[^>]*\brole="img")[^>]*\baria-label="(?P<told>[^"]+)"[^>]*>'
@@ -51,9 +51,17 @@ def figures(body: str) -> list[Figure]:
 READABLE = 1.0
 
 
-def chosen(found: list[Figure]) -> Figure | None:
-    """The first figure that can be drawn, and read on a card; None if the cover has to do."""
-    return next((figure for figure in found if figure.file or _readable(figure)), None)
+def chosen(found: list[Figure]) -> Figure:
+    """The first figure that can be drawn, and read on a card; the cover where there is none."""
+    return next((figure for figure in found if figure.file or _readable(figure)), cover())
+
+
+@cache
+def cover() -> Figure:
+    """The drawing on the cover of the book, which says in its title what it shows."""
+    svg = COVER.read_text(encoding="utf-8")
+    told = re.search(r"<title>(.*?)</title>", svg, re.S)
+    return Figure(html.unescape(told[1]) if told else "", svg)
 
 
 def _readable(figure: Figure) -> bool:
@@ -66,10 +74,8 @@ def _readable(figure: Figure) -> bool:
         return False
 
 
-def picture(figure: Figure | None, images: Path) -> Image.Image:
-    """A figure in pixels, more than a card has; the cover for none."""
-    if figure is None:
-        return Image.open(COVER).convert("RGB")
+def picture(figure: Figure, images: Path) -> Image.Image:
+    """A figure in pixels, more than a card has."""
     if figure.file:
         drawn = Image.open(images / figure.file).convert("RGBA")
         ground = Image.new("RGBA", drawn.size, PAPER)

@@ -41,18 +41,23 @@ def font(size: int, bold: bool = False, serif: bool = False) -> ImageFont.FreeTy
 
 def size(svg: str) -> tuple[float, float]:
     """Width and height of a picture in its own units."""
-    root = _parsed(svg)
-    box = [float(number) for number in root.get("viewBox", "").split()]
-    if len(box) != 4 or box[:2] != [0, 0]:
-        raise NotDrawn(f"the viewBox {root.get('viewBox')!r}")
-    return box[2], box[3]
+    return _box(svg)[2:]
+
+
+def _box(svg: str) -> tuple[float, float, float, float]:
+    told = _parsed(svg).get("viewBox", "")
+    try:
+        left, top, width, height = map(float, told.split())
+    except ValueError as error:
+        raise NotDrawn(f"the viewBox {told!r}") from error
+    return left, top, width, height
 
 
 def draw(svg: str, scale: float) -> Image.Image:
     """The picture, ``scale`` pixels for each of its units."""
-    width, height = size(svg)
+    left, top, width, height = _box(svg)
     canvas = Image.new("RGB", (round(width * scale), round(height * scale)), "#fdfdfb")
-    _element(_parsed(svg), _Pen(canvas, scale), INITIAL, (0.0, 0.0))
+    _element(_parsed(svg), _Pen(canvas, scale), INITIAL, (-left, -top))
     return canvas
 
 

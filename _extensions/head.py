@@ -136,7 +136,7 @@ def _tags(app: Any, page: str, context: Any, tags: str) -> Iterator[str]:
             "og:image:type": "image/png",
             "og:image:width": str(cards.WIDTH),
             "og:image:height": str(cards.HEIGHT),
-            "og:image:alt": f"{title}. {figure.alt if figure else cards.COVER_ALT}",
+            "og:image:alt": f"{title}. {figure.alt}",
         }
         yield '<meta name="twitter:card" content="summary_large_image" />'
     for name, told in facts.items():

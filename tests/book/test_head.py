@@ -85,7 +85,7 @@ def test_every_page_with_a_figure_is_shown_with_its_own(html):
         text = (html / f"{page}.html").read_text(encoding="utf-8")
         figures = cards.figures(text[text.find("<article") :])
         if page == "intro" or page.startswith("chapters/"):
-            assert cards.chosen(figures) is not None, page
+            assert cards.chosen(figures) in figures, page
         for figure in figures:
             if figure.svg:
                 drawn_svg.draw(figure.svg, 0.2)  # raises where it meets what it does not know
@@ -228,7 +228,7 @@ def test_what_is_not_drawn_is_refused(shape):
     with pytest.raises(drawn_svg.NotDrawn):
         drawn_svg.draw(SVG.format(shape), 1.0)
     figure = cards.Figure("Two squares", SVG.format(shape))
-    assert cards.chosen([figure]) is None
+    assert cards.chosen([figure]) == cards.cover() != figure
 
 
 def test_the_index_of_sections_finds_a_word_by_its_stem():

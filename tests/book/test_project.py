@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 
+import lighthouse
 import numpy as np
 import one_matrix
 import picture
@@ -140,6 +141,15 @@ def test_a_malformed_address_is_refused(monkeypatch):
 
 def test_the_workflow_passes_its_own_repository_to_the_book():
     assert "BOOK_REPOSITORY: ${{ github.server_url }}/${{ github.repository }}" in WORKFLOW
+
+
+def test_the_weekly_run_installs_the_lighthouse_that_the_tool_names():
+    (command,) = re.findall(r"run: (npm install .*)", WORKFLOW)
+    (version,) = re.findall(r"\$\(.*?\)(?=\"$)", command)
+    printed = subprocess.run(
+        ["bash", "-c", f"echo {version}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert printed.stdout.strip() == lighthouse.VERSION
 
 
 def test_the_readme_begins_with_the_two_commands_and_one_picture():

@@ -1,0 +1,95 @@
+"""What each page weighs stays below its limits, and a heavy page is found."""
+
+import functools
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import weigh  # noqa: E402
+from hosting import hosted  # noqa: E402
+
+HTML = ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The address of the built book, compressed as its readers get it."""
+    if not (HTML / "intro.html").is_file():
+        pytest.fail("the book is not built: make book builds it")
+    with hosted(HTML) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def weighed_once(browser, site):
+    """Weighs a page of the book, or remembers what it weighed."""
+    return functools.cache(functools.partial(weigh.weigh, browser, site, HTML))
+
+
+@pytest.mark.parametrize("name", weigh.names(HTML))
+def test_a_page_is_light(weighed_once, name):
+    seen = weighed_once(weigh.seen_before(name))
+    assert list(weigh.faults(weighed_once(name), seen)) == []
+
+
+PAGE = """<!doctype html><meta name=viewport content='width=device-width'><title>x</title>
+<link rel=stylesheet href=a.css><script src=a.js></script><body>{}"""
+
+
+@pytest.fixture
+def book(tmp_path):
+    """Writes a page with its files."""
+    noise = random.Random(0)
+
+    def write(body, **sizes):
+        (tmp_path / "page.html").write_text(PAGE.format(body), encoding="utf-8")
+        for name in ("a.css", "a.js", "b.png"):
+            (tmp_path / name).write_bytes(noise.randbytes(sizes.get(name[0], 0)))
+        return tmp_path
+
+    return write
+
+
+def weighed(browser, folder):
+    with hosted(folder, "/") as site:
+        return weigh.weigh(browser, site, folder, "page")
+
+
+def test_what_a_page_loads_is_counted_compressed(browser, book):
+    light = weighed(browser, book("<p>text"))
+    assert len(light.loaded) == 3
+    folder = book("<p>text")
+    (folder / "a.css").write_text("p { color: red }\n" * 10_000, encoding="utf-8")
+    heavier = weighed(browser, folder)
+    assert light.first < heavier.first < light.first + 5_000
+
+
+def test_pictures_below_the_first_screen_are_listed_apart_if_they_are_lazy(browser, book):
+    down = "<div style='height:1000px'></div><img src=b.png {} width=9 height=9 alt=b>"
+    eager = weighed(browser, book(down.format(""), b=50_000))
+    lazy = weighed(browser, book(down.format("loading=lazy"), b=50_000))
+    assert eager.first > 50_000 > lazy.first
+    assert sum(lazy.lazy.values()) == 50_000
+    assert eager.lazy == {}
+    high = weighed(browser, book("<img src=b.png loading=lazy width=9 height=9 alt=b>", b=50_000))
+    assert high.first > 50_000
+
+
+def test_a_heavy_page_is_found():
+    first = {"http://x/a": weigh.FIRST + 1}
+    many = {f"http://x/{n}": 1 for n in range(weigh.REQUESTS + 1)}
+    seen = weigh.Weight("intro", {}, {}, 1)
+    for heavy in (
+        weigh.Weight("p", first, {}, 1),
+        weigh.Weight("p", {"http://x/a": weigh.SECOND + 1}, {}, 1),
+        weigh.Weight("p", many, {}, 1),
+        weigh.Weight("p", {}, {}, weigh.ELEMENTS + 1),
+    ):
+        assert len(list(weigh.faults(heavy, seen))) >= 1
+    known = weigh.Weight("intro", {"http://x/a": weigh.SECOND + 1}, {}, 1)
+    assert list(weigh.faults(weigh.Weight("p", dict(known.loaded), {}, 1), known)) == []
