@@ -45,7 +45,7 @@ def chain_facts(net: Network, x: Array) -> Facts:
     values = _values(net, x)
     shapes = [net.input_shape, *net.shapes]
     names = ["x", *(chr(ord("a") + position % 23) for position in range(len(net.layers)))]
-    sides = [
+    sides: list[Facts] = [
         {
             "name": "input" if position < 0 else net.layers[position].name,
             "shape": _unit_plane(shapes[position + 1]),
@@ -68,7 +68,23 @@ def chain_facts(net: Network, x: Array) -> Facts:
     forms[len(net.layers) - 1] = [len(stages) - 1, [["1", 0]]]
     shown = [*values, *(value for _, _, value in net.parameters() if isinstance(value, np.ndarray))]
     rounded = any(is_rounded(array) for array in shown)
-    return {"layers": sides, "stages": stages, "forms": forms, "rounded": rounded}
+    linked = {"layers": sides, "stages": stages, "forms": forms}
+    return {**linked, "rounded": rounded, "start": _start(sides, values)}
+
+
+def _start(sides: list[Facts], values: list[Array]) -> str:
+    """The unit to begin with, as ``layer,unit``: one that can be followed through the network.
+
+    It is in the first layer with a kernel, or in the last layer if none has one. Of the units that
+    read the most it is the greatest: an activation or a maximum behind it lets it pass.
+    """
+    kernels = [place for place, side in enumerate(sides) if "kernel" in side]
+    place = kernels[0] if kernels else len(sides) - 1
+    reads: list[Any] = sides[place].get("reads") or [[]] * len(sides[place]["values"])
+    most = max(len(read) for read in reads)
+    flat = values[place].ravel().tolist()
+    units = [unit for unit, read in enumerate(reads) if len(read) == most]
+    return f"{place - 1},{max(units, key=lambda unit: flat[unit])}"
 
 
 def _values(net: Network, x: Array) -> list[Array]:

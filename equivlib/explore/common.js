@@ -16,6 +16,7 @@ const button = (text, label, action) => {
   node.onclick = action;
   return node;
 };
+const group = (label, ...children) => html("span", { role: "group", "aria-label": label }, ...children);
 const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 const listed = (names) => {
   const all = [...new Set(names)];
@@ -35,29 +36,56 @@ class Linked extends HTMLElement {
     for (const node of [document.documentElement, document.body]) this.watch.observe(node, { attributes: true });
     matchMedia("(prefers-color-scheme:dark)").onchange = theme;
     theme();
+    addEventListener("scroll", (this.keep = () => this.inSight()), { capture: true, passive: true });
     if (this.shadowRoot) return;
     Object.assign(this, JSON.parse(this.getAttribute("data"))); // css, colours, hint, and what is shown
+    this.moved = 0;
     this.free = button("Pin", "Pin the selection", () => this.pin(!this.pinned));
     this.board = html("div", { class: "board" });
     this.equation = html("div", { class: "equation" });
     this.status = html("p", { role: "status" });
-    this.answer = html("div", { class: "answer" }, this.status, this.equation);
+    this.answer = html("div", { class: "answer", tabindex: 0, role: "group", "aria-label": "Answer" }, this.status, this.equation);
+    this.player = button("", "", () => { this.touched = true; this.play(!this.timer); });
+    this.summary = html("summary", {}, "Settings");
+    this.more = html("details", { class: "more" }, this.summary, html("p", {}, this.hint[1]),
+      group("Step", button("|◀", "Step back", () => this.step(-1)), button("▶|", "Step on", () => this.step(1)), this.free));
+    const hint = html("p", { class: "hint" }, this.hint[0]);
     this.attachShadow({ mode: "open" }).append(
-      html("style", {}, this.css),
-      html("p", { class: "hint" }, this.hint[0], html("small", {}, this.hint[1])));
+      html("style", {}, this.css), hint, html("div", { class: "bar" }, this.player, this.more), this.board, this.answer);
     this.build();
     this.pin(false);
+    this.play(false);
     document.addEventListener("keydown", (event) => { if (event.key === "Escape") this.pin(false); });
+    const sizes = new ResizeObserver(() => { this.fit(); this.keep(); });
+    for (const node of [hint, this.answer]) sizes.observe(node);
+    // It starts by itself once it is seen, unless somebody was faster or wants no motion.
+    const seen = new IntersectionObserver(([entry]) => {
+      if (!entry.isIntersecting) return;
+      seen.disconnect();
+      if (this.touched || matchMedia("(prefers-reduced-motion:reduce)").matches) return;
+      this.play(true);
+      this.left = min(12, this.left); // steps, then it waits
+    }, { threshold: 0.6 });
+    seen.observe(this);
   }
   disconnectedCallback() {
     this.watch.disconnect();
-    this.play?.(false);
+    removeEventListener("scroll", this.keep, true);
+    this.play(false);
+  }
+  // An ancestor that scrolls or clips takes the effect from `sticky`: the answer is moved by what is missing.
+  inSight() {
+    let low = innerHeight, node = this;
+    while ((node = node.parentElement)) if (getComputedStyle(node).overflowY !== "visible") low = min(low, node.getBoundingClientRect().bottom);
+    const { top, bottom } = this.answer.getBoundingClientRect(), { moved } = this;
+    this.moved = max(0, min(bottom + moved - low, top + moved - this.board.getBoundingClientRect().top));
+    this.answer.style.transform = `translateY(${-this.moved}px)`;
   }
   // Pointing selects, unless something is pinned; a click pins, a second one releases.
   point(kind, at) {
     this.touched = true;
     if (this.pinned || "" + this.chosen === "" + [kind, at]) return;
-    this.play?.(false);
+    this.play(false);
     this.select(kind, at);
   }
   fix(kind, at) {
@@ -70,6 +98,25 @@ class Linked extends HTMLElement {
     this.pinned = on;
     put(this.free, { "aria-pressed": !!on });
     this.toggleAttribute("pinned", !!on);
+  }
+  // The walk over the results, one after the other.
+  step(by, playing) {
+    if (playing && !this.left--) return this.play(false);
+    if (!playing) {
+      this.touched = true;
+      this.pin(false);
+      this.play(false);
+    }
+    const walk = this.walk(), [kind, at] = this.chosen, now = kind === this.result() ? walk.indexOf(at) : -1;
+    this.select(this.result(), walk[(now + by + walk.length) % walk.length]);
+  }
+  play(on) {
+    clearInterval(this.timer);
+    this.timer = on && setInterval(() => this.step(1, true), 1100);
+    this.left = this.walk().length; // once round
+    if (on) this.pin(false);
+    put(this.status, { "aria-live": on ? "off" : "polite" });
+    put(this.player, { "aria-label": on ? "Pause" : "Play" }).textContent = on ? "❚❚ Pause" : "▶ Play";
   }
   // Mouse, finger and keys in one box: `found` finds what is pointed at, `step` what an arrow leads to.
   listen(box, kind, found, step) {

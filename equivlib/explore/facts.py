@@ -34,6 +34,7 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
     y = conv(x, weight, **options)
     back = conv_transpose(y, weight, output_shape=geometry.spatial_shape, **geometry.options)
     element, places = _padded(geometry)
+    rows, columns = _reads(places, geometry), _columns(element, geometry)
     return {
         "x": {
             "shape": plane(geometry.input_shape),
@@ -58,10 +59,11 @@ def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Fa
             "labels": labels("y", y.shape),
             "values": [written(value) for value in y.flat],
             "levels": _levels(y),
+            "start": _start(columns, rows),
         },
-        "reads": _reads(places, geometry),
+        "reads": rows,
         "weights": np.arange(weight.size).reshape(len(weight), -1).tolist(),
-        "columns": _columns(element, geometry),
+        "columns": columns,
         "sums": _sums(weight, geometry),
         "why": _reasons(geometry, element, places),
         "rounded": any(is_rounded(array) for array in (x, weight, y, back)),
@@ -136,6 +138,13 @@ def _reads(places: Index, geometry: Geometry) -> list[list[int]]:
     ]
     repeated = geometry.out_channels // geometry.groups
     return [row for rows in of_group for _ in range(repeated) for row in rows]
+
+
+def _start(columns: list[int], rows: list[list[int]]) -> int:
+    """The output to begin with: of those that read the most inputs, the one in the middle."""
+    read = [len({columns[place] for place in row} - {int(PADDING)}) for row in rows]
+    most = [row for row, count in enumerate(read) if count == max(read)]
+    return most[len(most) // 2]
 
 
 def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:

@@ -3,7 +3,6 @@ const part = ({ shape: [, h, w] }, n) => [floor(n / h / w), n % (h * w)]; // cha
 
 customElements.define(TAG, class extends Linked {
   build() {
-    const group = (label, ...children) => html("span", { role: "group", "aria-label": label }, ...children);
     this.choices = this.settings.map(({ title }, i) => button(title, title, () => this.show(i)));
     this.turn = button("Wᵀ by columns", "Read W by columns", () => {
       this.columns = !this.columns;
@@ -14,27 +13,13 @@ customElements.define(TAG, class extends Linked {
       this.numbers = !this.numbers;
       this.show(this.shown);
     });
-    this.player = button("", "", () => { this.touched = true; this.play(!this.timer); });
     this.code = html("pre", { tabindex: 0, role: "region", "aria-label": "Code" });
     this.copy = button("Copy", "", () =>
       navigator.clipboard?.writeText(this.code.textContent).then(() => { this.copy.textContent = "Copied"; }));
-    this.shadowRoot.append(
-      html("div", { class: "bar" },
-        group("Setting", ...(this.choices[1] ? this.choices : [])),
-        group("Step", button("|◀", "Step back", () => this.step(-1)), this.player, button("▶|", "Step on", () => this.step(1))),
-        this.turn, this.digits, this.free),
-      this.board, this.answer, html("details", {}, html("summary", {}, "Code"), this.copy, this.code));
-    this.play(false);
+    this.more.append(
+      group("Setting", ...(this.choices[1] ? this.choices : [])), group("Matrix", this.turn, this.digits),
+      html("details", {}, html("summary", {}, "Code"), this.copy, this.code));
     this.show(0);
-    // It starts by itself once it is seen, unless somebody was faster or wants no motion.
-    const seen = new IntersectionObserver(([entry]) => {
-      if (!entry.isIntersecting) return;
-      seen.disconnect();
-      if (this.touched || matchMedia("(prefers-reduced-motion:reduce)").matches) return;
-      this.play(true);
-      this.left = 12; // steps, then it waits
-    }, { threshold: 0.6 });
-    seen.observe(this);
   }
 
   // One setting: its links both ways, its panels.
@@ -43,6 +28,7 @@ customElements.define(TAG, class extends Linked {
     const [kind, at] = this.chosen || [], name = kind && this.names(kind, at);
     const { x, k, y, reads, columns, weights, code } = (this.facts = this.settings[number]);
     this.choices.forEach((one, i) => put(one, { "aria-pressed": i === number }));
+    this.summary.textContent = "Settings" + (this.choices[1] ? ": " + this.settings[number].title : "");
     put(this.turn, { "aria-pressed": !!this.columns });
     put(this.digits, { "aria-pressed": !!this.numbers });
     this.code.textContent = code;
@@ -61,14 +47,24 @@ customElements.define(TAG, class extends Linked {
     const double = [...this.entries.values()].some((found) => found[1] >= 0);
     this.board.replaceChildren(
       this.panel("x", words[this.columns ? "result" : "input"], x.shape, x.padded),
-      this.panel("k", k.title, k.shape, k.shape),
-      this.panel("y", words[this.columns ? "given" : "output"], y.shape, y.shape),
+      html("div", { class: "side" },
+        this.panel("k", k.title, k.shape, k.shape),
+        this.panel("y", words[this.columns ? "given" : "output"], y.shape, y.shape)),
       this.panel("W", "matrix W: " + words[this.columns ? "tall" : "wide"], [rows, this.wide], [1, rows, this.wide],
-        big ? max(24, 8 + 6.5 * long) : 1, big ? (double ? 30 : 22) : 1));
+        big ? max(24, 6 + 7 * long) : 1, big ? (double ? 30 : 18) : 1));
+    this.fit();
     // What was chosen stays chosen, if it still has its name.
     if (kind) for (const key of this.panels[kind].spots.keys()) if (this.names(kind, key) === name) return this.select(kind, key);
     this.pin(false);
-    this.select(this.result(), this.walk()[0]);
+    this.select(this.result(), this.columns ? this.walk()[0] : y.start);
+  }
+  // Everything in one row if it fits, or W below the rest; none much taller than a phone is wide.
+  fit() {
+    const { x, k, y, W } = this.panels, room = this.board.clientWidth, upper = x.need + k.need + y.need + 40, all = upper + W.need + 20;
+    const one = all <= room, large = (node, need, tall) => node.style.setProperty("--s", max(1, min(1.6, room / need, tall)));
+    this.board.classList.toggle("one", one);
+    large(this.board, one ? all : upper, 230 / max(x.height, k.height, y.height));
+    large(W.box, one ? all : W.need, 370 / W.height);
   }
 
   names(kind, at) {
@@ -81,21 +77,22 @@ customElements.define(TAG, class extends Linked {
   }
 
   // A panel is planes of cells, one below the other; kernels stand side by side as well.
-  panel(kind, title, told, shape, w = 36, h = 36) {
+  panel(kind, title, told, shape, w = 30, h = 30) {
     const across = shape[3] ? shape[1] : 1, [lines, cells] = shape.slice(-2);
     const matrix = kind === "W", [left, top] = matrix && w > 1 ? [36, 18] : [0, 0];
     if (!matrix) {
-      w = max(w, 8 + 7 * max(...this.facts[kind].values.map((value) => value.length)));
-      if (max(lines, lines > 1 ? cells : cells / 3) > 14) w = h = 13;
+      const { labels, values } = this.facts[kind];
+      w = max(w, 6 + 7 * max(...[...labels, ...values].map((text) => text.length)));
+      if (max(lines, lines > 1 ? cells : cells / 3) > 14) w = h = 9;
     }
-    const big = w > 13, gap = matrix ? 0 : 8;
+    const big = w > 9, gap = matrix ? 0 : 8;
     const along = (planes, n, size, start) => Array.from({ length: planes * n }, (_, i) => start + i * size + floor(i / n) * gap);
     const xs = along(across, cells, w, left), ys = along(shape[0], lines, h, top);
     const at = (i, j) => ((floor(i / lines) * across + floor(j / cells)) * lines + (i % lines)) * cells + (j % cells);
     const width = xs.at(-1) + w, height = ys.at(-1) + h;
     const sheet = svg("svg", { viewBox: `-2 -2 ${width + 4} ${height + 4}`, class: big ? "" : "small", "aria-hidden": true });
-    sheet.style.width = (w > 1 ? width + 4 : max(320, 2 * width)) + "px";
-    if (matrix && w > 1) sheet.style.minWidth = left + cells * max(20, w * 0.8) + "px";
+    const size = max(w > 1 ? 0 : 300, width + 4), sizes = told.join(" × ");
+    sheet.style.width = `calc(var(--s)*${size}px)`;
     if (matrix) sheet.append(svg("rect", { x: left, y: top, width: width - left, height: height - top, class: "ground" }));
     const nodes = new Map(), spots = new Map();
     ys.forEach((y, i) => xs.forEach((x, j) => {
@@ -104,11 +101,11 @@ customElements.define(TAG, class extends Linked {
       if (!cell) return;
       const node = svg("g", { class: "cell " + (cell.kind || ""), "data-at": key }, svg("rect", { x, y, width: w, height: h }));
       if (cell.fill) node.firstChild.style.fill = cell.fill;
-      if (!big && cell.level) node.firstChild.style.fill = `hsl(0 0% ${10 + cell.level * 9}%)`;
+      if (!big && cell.level) node.firstChild.style.fill = `hsl(0 0% ${46 + cell.level * 5}%)`;
       // A second weight in the same entry takes half of the cell.
       if (cell.half) node.append(svg("path", { d: `M${x + w} ${y}v${h}h${-w}z`, style: "fill:" + cell.half }));
       if (big) cell.lines.forEach((line, n) => node.append(svg("text", {
-        x: x + w / 2, y: y + (matrix ? (cell.half ? 12 + n * 13 : h / 2 + 4) : 11 + n * 15),
+        x: x + w / 2, y: y + (matrix ? (cell.half ? 12 + n * 13 : h / 2 + 4) : 12 + n * 14),
       }, line)));
       nodes.set(key, sheet.appendChild(node));
     }));
@@ -130,13 +127,13 @@ customElements.define(TAG, class extends Linked {
       const last = (list, v) => max(0, list.findLastIndex((start) => start <= v));
       return at(last(ys, (event.clientY - area.top) * scale - 2), last(xs, (event.clientX - area.left) * scale - 2));
     };
-    const panel = (this.panels[kind] = { nodes, spots, band, box, xs, ys, w, h, width, height, left, top, cursor: [0, 0] });
+    const panel = (this.panels[kind] = { nodes, spots, band, box, xs, ys, w, h, width, height, left, top, cursor: [0, 0], need: max(size, 6.6 * (title + sizes).length) });
     this.listen(box, kind, found, (i, j) => {
       const [row, column] = panel.cursor;
       panel.cursor = [min(ys.length - 1, max(0, row + i)), min(xs.length - 1, max(0, column + j))];
       return at(...panel.cursor);
     });
-    return html("div", { class: "panel " + kind }, html("div", { class: "title" }, title, html("small", {}, " " + told.join(" × "))), box);
+    return html("div", { class: "panel " + kind }, html("div", { class: "title" }, title, html("small", {}, " " + sizes)), box);
   }
   // What a cell shows: nothing, for an empty entry of W.
   cell(kind, at) {
@@ -159,34 +156,12 @@ customElements.define(TAG, class extends Linked {
     return this.colours[(weight % this.facts.k.hues) % this.colours.length];
   }
 
-  // The walk over the results, one after the other.
   result() {
     return this.columns ? "x" : "y";
   }
   walk() {
     const { x, y } = this.facts;
     return this.columns ? [...x.inside.keys()].filter((at) => x.inside[at]) : [...y.labels.keys()];
-  }
-  step(by, playing) {
-    const walk = this.walk(), [kind, at] = this.chosen, now = kind === this.result() ? walk.indexOf(at) : -1;
-    if (playing && (now === walk.length - 1 || !this.left--)) return this.play(false);
-    if (!playing) {
-      this.touched = true;
-      this.pin(false);
-      this.play(false);
-    }
-    this.select(this.result(), walk[(now + by + walk.length) % walk.length]);
-  }
-  play(on) {
-    clearInterval(this.timer);
-    this.timer = on && setInterval(() => this.step(1, true), 1100);
-    this.left = -1;
-    if (on) {
-      this.pin(false);
-      if (this.chosen[1] === this.walk().at(-1)) this.select(this.chosen[0], this.walk()[0]);
-    }
-    put(this.status, { "aria-live": on ? "off" : "polite" });
-    put(this.player, { "aria-label": on ? "Pause" : "Play" }).textContent = on ? "❚❚" : "▶";
   }
 
   // The selection: what lights up, the equation, the sentence.

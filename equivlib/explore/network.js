@@ -4,46 +4,63 @@ customElements.define(TAG, class extends Linked {
     this.nodes = { n: new Map(), m: new Map(), k: new Map() };
     this.entries = []; // of all matrices: stage, row, column, weight, drawn cell
     this.bands = [];
-    this.shadowRoot.append(html("div", { class: "bar" }, this.free), this.board, this.answer);
+    this.columns = [0, 0]; // px that the two need at least
     this.layers.forEach((layer, i) => this.board.append(this.row(layer, i - 1)));
-    const last = this.layers.length - 2;
-    this.select("n", last + ",0");
+    this.select("n", this.start);
+  }
+  fit() {
+    const room = this.board.clientWidth, [left, right] = this.columns;
+    const scale = max(1, min(1.5, (room - 20) / (left + right)));
+    this.board.style.setProperty("--s", scale);
+    this.board.style.setProperty("--left", left + right + 20 > room ? 0 : left * scale + "px");
+  }
+  // The units of the network, from the first layer to the last.
+  result() {
+    return "n";
+  }
+  walk() {
+    return [...this.nodes.n.keys()].filter((at) => at[0] !== "-");
   }
   // A layer on the left; on the right the stages of the perceptron that do the same.
   row(layer, p) {
     const name = p < 0 ? "input" : `layer ${p}: ${layer.name}`, kernel = layer.kernel;
     const left = [this.grid("n", p, name, layer.shape, layer.values.length, (u) => [layer.labels[u], layer.values[u]])];
     if (kernel) left.push(this.grid("k", p, "kernel", kernel.shape, kernel.values.length, (w) => ["", kernel.values[w]], (w) => this.colour(w, kernel)));
-    const right = p < 0 ? [this.grid("m", -1, "perceptron: input", this.strip(layer.values), layer.values.length, (u) => ["", layer.values[u]])] : [];
+    const right = p < 0 ? [this.grid("m", -1, "perceptron: input", [1, 1, layer.values.length], layer.values.length, (u) => ["", layer.values[u]])] : [];
     this.stages.forEach((stage, s) => {
       if (stage.owner !== p) return;
       const told = stage.kind + (stage.reads ? ` ${stage.values.length} × ${stage.wide}` : "");
-      const strip = this.grid("m", s, `stage ${s}: ${told}`, this.strip(stage.values), stage.values.length, (u) => ["", stage.values[u]]);
+      const strip = this.grid("m", s, `stage ${s}: ${told}`, [1, 1, stage.values.length], stage.values.length, (u) => ["", stage.values[u]]);
       if (stage.reads) strip.firstChild.after(this.matrix(stage, s));
       right.push(strip);
     });
     if (!right.length) right.push(html("div", { class: "title" }, this.words.none));
-    return html("div", { class: "pair" }, html("div", {}, ...left), html("div", {}, ...right));
-  }
-  strip({ length }) {
-    return [1, Math.ceil(length / 12), min(12, length)];
+    const pair = [left, right].map((panels, side) => {
+      const needs = panels.map((node) => node.need || 0);
+      this.columns[side] = max(this.columns[side], side ? max(...needs) : needs.reduce((sum, need) => sum + need + 10));
+      return html("div", { style: `flex-basis:calc(var(--s)*${max(...needs)}px)` }, ...panels);
+    });
+    return html("div", { class: "pair" }, ...pair);
   }
   colour(weight, kernel) {
     return weight < 0 ? "#DDDDDD" : this.colours[(kernel ? weight % kernel.hues : weight) % this.colours.length];
   }
 
   grid(kind, p, title, shape, count, write, fill) {
-    const across = shape[3] ? shape[1] : 1, [lines, cells] = shape.slice(-2), nodes = this.nodes[kind];
-    const h = kind === "n" ? 34 : 22, long = max(...Array.from({ length: count }, (_, u) => max(...write(u).map((text) => text.length))));
-    const w = max(26, 8 + 7 * long), place = (u) => {
+    const across = shape[3] ? shape[1] : 1, nodes = this.nodes[kind];
+    let [lines, cells] = shape.slice(-2);
+    const h = kind === "n" ? 30 : 22, long = max(...Array.from({ length: count }, (_, u) => max(...write(u).map((text) => text.length))));
+    const w = max(28, 6 + 7 * long), most = max(1, floor(330 / w));
+    if (cells === count && cells > most) [lines, cells] = [Math.ceil(count / most), most]; // a long list goes on in the next line
+    const place = (u) => {
       const n = floor(u / lines / cells);
       return [(n % across) * (cells * w + 6) + (u % cells) * w, floor(n / across) * (lines * h + 6) + (floor(u / cells) % lines) * h];
     };
     const [width, height] = [across * (cells * w + 6) - 6, (shape[0] * (lines * h + 6)) - 6];
-    const sheet = svg("svg", { viewBox: `-2 -2 ${width + 4} ${height + 4}`, "aria-hidden": true, style: `width:${width + 4}px` });
+    const sheet = svg("svg", { viewBox: `-2 -2 ${width + 4} ${height + 4}`, "aria-hidden": true, style: `width:calc(var(--s)*${width + 4}px)` });
     for (let u = 0; u < count; u++) {
       const [x, y] = place(u), [label, value] = write(u), face = svg("rect", { x, y, width: w, height: h });
-      const node = svg("g", { class: "cell", "data-at": p + "," + u }, face, svg("text", { x: x + w / 2, y: y + 11 }, label), svg("text", { x: x + w / 2, y: y + h - 7 }, value));
+      const node = svg("g", { class: "cell", "data-at": p + "," + u }, face, svg("text", { x: x + w / 2, y: y + 12 }, label), svg("text", { x: x + w / 2, y: y + h - (label ? 4 : 6) }, value));
       if (fill) face.style.fill = fill(u);
       nodes.set(p + "," + u, sheet.appendChild(node));
     }
@@ -56,12 +73,14 @@ customElements.define(TAG, class extends Linked {
       cursor = min(count - 1, max(0, cursor + i * cells + j));
       return p + "," + cursor;
     });
-    return html("div", { class: "panel " + kind }, html("div", { class: "title" }, title), box);
+    const panel = html("div", { class: "panel " + kind }, html("div", { class: "title" }, title), box);
+    panel.need = max(width + 4, 6.6 * title.length);
+    return panel;
   }
   // The matrix of a stage, a square for each number; pointing at it points at the unit of the row.
   matrix(stage, s) {
-    const rows = stage.values.length, size = max(4, min(12, floor(300 / stage.wide))), layer = this.layers[stage.owner + 1];
-    const sheet = svg("svg", { viewBox: `-1 -1 ${stage.wide * size + 2} ${rows * size + 2}`, "aria-hidden": true, style: `width:${stage.wide * size + 2}px` },
+    const rows = stage.values.length, size = max(4, min(18, floor(330 / stage.wide))), layer = this.layers[stage.owner + 1];
+    const sheet = svg("svg", { viewBox: `-1 -1 ${stage.wide * size + 2} ${rows * size + 2}`, "aria-hidden": true, style: `width:calc(var(--s)*${stage.wide * size + 2}px)` },
       svg("rect", { width: stage.wide * size, height: rows * size, class: "ground" }));
     stage.reads.forEach((read, row) => read.forEach(([column], n) => {
       const made = layer.reads?.[row], weight = made?.length === read.length ? made[n][3] : -1;

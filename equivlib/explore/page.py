@@ -11,7 +11,7 @@ from typing import Any
 from ..labels import TAP_COLOURS
 
 HINT = (
-    "Point at or tap any number to see it everywhere. ",
+    "Point at or tap any number to see it everywhere.",
     "Click or Enter pins it, Esc releases; arrow keys move.",
 )
 
@@ -45,7 +45,9 @@ def element(kind: str, data: dict[str, Any], picture: str) -> str:
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     # Between single quotes only these three characters have a meaning.
     quoted = text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;")
-    return f"<{tag} data='{quoted}'>{picture}</{tag}><script>{script}</script>"
+    # A picture wider than the page scrolls: made smaller, its labels could not be read.
+    still = f'<div style="overflow-x:auto" tabindex="0" role="group">{picture}</div>'
+    return f"<{tag} data='{quoted}'>{still}</{tag}><script>{script}</script>"
 
 
 def _read(name: str) -> str:
@@ -53,7 +55,8 @@ def _read(name: str) -> str:
 
 
 def _style() -> str:
-    return re.sub(r":\s+", ":", re.sub(r"\s*([{};,>])\s*", r"\1", _read("style.css"))).strip()
+    source = re.sub(r"/\*.*?\*/", "", _read("style.css"), flags=re.S)
+    return re.sub(r":\s+", ":", re.sub(r"\s*([{};,>])\s*", r"\1", source)).strip()
 
 
 def _script(kind: str) -> tuple[str, str]:
@@ -74,6 +77,22 @@ SHORTER = (
 )
 
 
+#: Names that only the scripts use, none of them in the data or in HTML, and shorter ones.
+NAMES = {
+    "links": "ls", "link": "li", "column": "co", "panel": "pa", "panels": "ps", "equation": "eq",
+    "cursor": "cu", "result": "rs", "chosen": "ch", "matrix": "mx", "spots": "sp", "touched": "tc",
+    "choices": "cs", "numbers": "ns", "select": "se", "colour": "cl", "button": "bt",
+    "sheet": "sh", "found": "fo", "told": "tl", "node": "nd", "summary": "su", "nodes": "nz",
+    "player": "py", "weight": "wt", "entry": "en", "answer": "aw", "board": "bo", "facts": "fc",
+    "cells": "ce", "event": "ev", "places": "pl", "across": "ac", "terms": "te",
+    "lines": "ln", "names": "nm", "walk": "wa",
+}  # fmt: skip
+
+
+def _renamed(source: str) -> str:
+    return re.sub(r"\w+", lambda m: NAMES.get(m[0], m[0]), source)
+
+
 def _squeeze(source: str) -> str:
     """Leave out what means nothing; strings and templates stay as they are."""
     source = re.sub(r"(?m)(^|\s)//.*$", "", source)
@@ -83,5 +102,8 @@ def _squeeze(source: str) -> str:
         part = re.sub(rf"\s*({sign})\s*|\s*(\n)\s*", lambda m: m[1] or m[2], parts[i])
         for long, short in SHORTER:
             part = re.sub(long, short, part)
-        parts[i] = part
+        parts[i] = _renamed(part)
+    for i in range(1, len(parts), 2):
+        if parts[i][0] == "`":
+            parts[i] = re.sub(r"\$\{[^}]*\}", lambda m: _renamed(m[0]), parts[i])
     return "".join(parts).strip()

@@ -34,6 +34,9 @@ def sentence(page, of=0):
 
 
 def button(page, name, of=0):
+    """A button; all but one are behind the settings, which are opened if they are closed."""
+    if name not in ("Play", "Pause"):
+        page.locator(".more").nth(of).evaluate("more => { more.open = true; }")
     return page.get_by_role("button", name=name).nth(of)
 
 
@@ -240,8 +243,10 @@ def test_everything_can_be_reached_by_keyboard(visit):
         explore(KERNEL, IMAGE.shape, x=IMAGE, variants={"a": {}, "b": {"padding": 1}})
     )
     seen = []
-    for _ in range(16):
+    for _ in range(20):
         page.keyboard.press("Tab")
+        if seen == ["Play"]:
+            page.keyboard.press("Enter")  # opens the settings
         seen.append(
             page.evaluate(
                 """() => { let at = document.activeElement;
@@ -249,13 +254,27 @@ def test_everything_can_be_reached_by_keyboard(visit):
                 return at.dataset.panel || at.getAttribute('aria-label') || at.textContent; }"""
             )
         )
-    for name in ["a", "b", "Step back", "Play", "Step on", "Pin the selection", *"xkyW", "Code"]:
+    for name in [
+        "Settings: a",
+        "a",
+        "b",
+        "Step back",
+        "Play",
+        "Step on",
+        "Pin the selection",
+        *"xkyW",
+        "Answer",
+        "Code",
+    ]:
         assert name in seen
 
 
 def test_arrow_keys_move_within_a_panel_and_enter_pins(visit):
     page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
     page.locator("[data-panel=y]").focus()
+    assert lit(page, "y", mark="marked") == {2}
+    page.keyboard.press("ArrowUp")
+    assert lit(page, "y", mark="marked") == {0}
     page.keyboard.press("ArrowRight")
     assert lit(page, "y", mark="marked") == {1}
     page.keyboard.press("ArrowDown")
@@ -283,7 +302,8 @@ def test_settings_switch_in_place(visit):
     assert button(page, "stride 1").get_attribute("aria-pressed") == "false"
     values = page.locator("[data-panel=y] .cell text:last-of-type").all_text_contents()
     assert values == explorer.facts(1)["y"]["values"]
-    page.locator("summary").click()
+    button(page, "Copy")
+    page.locator(".more details summary").click()
     assert "stride=2" in page.locator("pre").inner_text()
 
 
@@ -307,9 +327,13 @@ def test_steps_walk_the_outputs_in_order_and_round(visit):
     for _ in range(5):
         walked.append(lit(page, "y", mark="marked"))
         button(page, "Step on").click()
-    assert walked == [{0}, {1}, {2}, {3}, {0}]
+    assert walked == [{2}, {3}, {0}, {1}, {2}]
     button(page, "Step back").click()
-    assert lit(page, "y", mark="marked") == {0}
+    assert lit(page, "y", mark="marked") == {2}
+
+
+MARKED = """at => document.querySelector('main > *:nth-child(2)').shadowRoot
+    .querySelector(`[data-panel=y] [data-at="${at}"]`).classList.contains('marked')"""
 
 
 def test_it_plays_by_itself_until_somebody_points(visit):
@@ -317,17 +341,14 @@ def test_it_plays_by_itself_until_somebody_points(visit):
     page = one.show(explore(KERNEL, IMAGE.shape, x=IMAGE))
     button(page, "Pause").wait_for()
     assert page.locator("p[role=status]").get_attribute("aria-live") == "off"
-    page.wait_for_function(
-        """() => document.querySelector('main > *:nth-child(2)').shadowRoot
-        .querySelector('[data-panel=y] [data-at="1"]').classList.contains('marked')"""
-    )
+    page.wait_for_function(MARKED, arg=1)
     cell(page, "y", 3).hover()
     button(page, "Play").wait_for()
     assert page.locator("p[role=status]").get_attribute("aria-live") == "polite"
     page.wait_for_timeout(1500)
     assert lit(page, "y", mark="marked") == {3}
     button(page, "Play").click()
-    assert lit(page, "y", mark="marked") == {0}
+    page.wait_for_function(MARKED, arg=0)  # after the last output comes the first
     button(page, "Pause").click()
     assert button(page, "Play").is_visible()
 
@@ -335,15 +356,34 @@ def test_it_plays_by_itself_until_somebody_points(visit):
 def test_it_does_not_play_for_those_who_prefer_less_motion(visit):
     page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
     page.wait_for_timeout(1500)
-    assert lit(page, "y", mark="marked") == {0}
+    assert lit(page, "y", mark="marked") == {2}
     button(page, "Play").click()
     assert button(page, "Pause").is_visible()
+
+
+def test_it_plays_once_round(visit):
+    page = visit().show(explore([[[1, 2]]], (1, 3)))
+    button(page, "Play").click()
+    page.wait_for_function(MARKED, arg=0)
+    page.wait_for_function(MARKED, arg=1)
+    button(page, "Play").wait_for()
+
+
+def test_one_button_beside_play_holds_all_others(visit):
+    page = visit().show(explore(KERNEL, IMAGE.shape, variants={"a": {}, "padded": {"padding": 1}}))
+    assert page.get_by_role("button").all_inner_texts() == ["▶ Play"]
+    settings = page.locator("summary")
+    assert settings.first.inner_text() == "Settings: a"
+    settings.first.click()
+    assert page.get_by_role("button").count() == 8
+    button(page, "padded").click()
+    assert settings.first.inner_text() == "Settings: padded"
 
 
 def test_the_first_look_says_that_it_can_be_pointed_at(visit):
     page = visit().show(explore(KERNEL, IMAGE.shape, x=IMAGE))
     assert page.get_by_text("Point at or tap any number").is_visible()
-    assert lit(page, "W") == {0, 1, 2, 4, 5, 6, 8, 9, 10}
+    assert lit(page, "W") == {2 * 16 + at for at in (4, 5, 6, 8, 9, 10, 12, 13, 14)}
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -394,7 +434,7 @@ def test_axe_finds_nothing(visit, style, name):
         lambda: None,
         lambda: cell(page, "y", 1).click(),
         lambda: button(page, "Read W by columns").click(),
-        lambda: page.locator("summary").click(),
+        lambda: page.locator(".more details summary").click(),
     ):
         act()
         found = Axe().run(page).response["violations"]
@@ -419,7 +459,7 @@ def test_a_label_is_text_even_if_it_looks_like_a_script(visit):
     one = visit()
     one.page.on("dialog", lambda dialog: one.complaints.append("a label was run"))
     page = one.show(explore([[[1, 2]]], (1, 3), names=label, variants={label: {}, "b": {}}))
-    assert page.get_by_role("button", name=label).is_visible()
+    assert button(page, label).is_visible()
     cell(page, "k", 1).hover()
     assert sentence(page).startswith(f"Weight {label}1 = 2")
 
@@ -444,7 +484,8 @@ def test_a_large_matrix_is_an_image_whose_row_is_written_out(visit):
 def test_the_code_can_be_copied(visit):
     one = visit(permissions=["clipboard-read", "clipboard-write"])
     page = one.show(explore(KERNEL, IMAGE.shape, x=IMAGE))
-    page.locator("summary").click()
+    button(page, "Copy")
+    page.locator(".more details summary").click()
     shown = page.locator("pre").inner_text()
     assert "conv_matrix(weight, x.shape)" in shown
     assert "torch.nn.Conv2d(1, 1, (3, 3)" in shown

@@ -13,6 +13,8 @@ from reference import integers
 
 import equivlib
 from equivlib import Geometry, conv, conv_matrix, explore, tap_matrix
+from equivlib.explore.page import NAMES, _read
+from equivlib.layers import Conv, MaxPool, Network, ReLU
 
 EDGES = np.array([[[[1, 0, -1], [2, 0, -2], [1, 0, -1]]]])
 
@@ -78,6 +80,22 @@ def test_a_reason_is_given_only_where_the_entry_is_empty(case):
     for reason in ("gaps", "edges"):
         for position, inputs in enumerate(facts["why"].get(reason, [])):
             assert not W[position, list(inputs)].any()
+
+
+@each_drawable
+def test_it_starts_at_an_output_that_reads_as_much_as_any(case):
+    weight = np.ones(case.weight, dtype=int)
+    W = conv_matrix(weight, case.input, **case.options)
+    read = np.diff(W.indptr)
+    start = explore(weight, case.input, **case.options).facts()["y"]["start"]
+    most = np.flatnonzero(read == read.max())
+    assert start == most[len(most) // 2]
+
+
+def test_it_starts_inside_where_no_weight_meets_the_padding():
+    facts = explore(EDGES, (1, 4, 4), padding=1).facts()
+    assert facts["y"]["labels"][facts["y"]["start"]] == "y21"
+    assert -1 not in [facts["columns"][place] for place in facts["reads"][facts["y"]["start"]]]
 
 
 def test_an_input_between_two_taps_is_called_a_gap():
@@ -146,6 +164,25 @@ def test_it_is_small():
     assert len(re.search(r"<script>(.*)</script>", shown, flags=re.S)[1].encode()) <= 15_000
 
 
+def test_shortened_names_are_none_of_the_data_and_none_of_the_browser():
+    """A name that is shortened in the scripts must not be a key of the data."""
+
+    def keys(data):
+        if isinstance(data, dict):
+            return set(data).union(*map(keys, data.values()))
+        return set().union(*map(keys, data)) if isinstance(data, list) else set()
+
+    net = Network([Conv([[[1, -1]]]), ReLU(), MaxPool(2)], (1, 6))
+    shown = explore(EDGES, (1, 4, 4), dilation=1), equivlib.explore_network(net)
+    for one in shown:
+        page = re.search(r"data='([^']*)'", one._repr_html_())[1]
+        data = json.loads(html.unescape(page))
+        assert not set(NAMES) & (keys(data) - set(data["words"]))
+    source = "".join(map(_read, ("common.js", "layer.js", "network.js")))
+    assert len(set(NAMES.values())) == len(NAMES)
+    assert not [short for short in NAMES.values() if re.search(rf"\b{short}\b", source)]
+
+
 def test_it_asks_nobody_for_anything():
     shown = explore(EDGES, (1, 4, 4))._repr_html_().replace("http://www.w3.org/", "")
     assert not re.search(r"https?:|\bsrc=|@import|url\(|fetch\(|import\(|eval\(", shown)
@@ -176,6 +213,57 @@ def test_a_large_matrix_is_an_image_in_the_static_picture_too():
     shown = explore(np.ones((1, 1, 3, 3)), (1, 16, 16), padding=1)
     assert len(shown._repr_svg_()) < 100_000
     assert "W is 256 × 256" in repr(shown)
+
+
+STILL = [
+    explore(EDGES, (1, 4, 4)),
+    explore(np.arange(1, 13).reshape(2, 1, 6) * 100, (1, 12), padding=3, padding_mode="reflect"),
+    explore(np.ones((1, 1, 3, 3)), (1, 16, 16), padding=1),
+    equivlib.explore_network(Network([Conv([[[1, -1]]]), ReLU(), MaxPool(2)], (1, 6))),
+]
+
+
+def luminance(colour):
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("shown", STILL)
+def test_labels_of_the_static_picture_have_twelve_pixels(shown):
+    picture = ElementTree.fromstring(shown._repr_svg_())
+    _, _, wide, tall = map(float, picture.get("viewBox").split())
+    assert (float(picture.get("width")), float(picture.get("height"))) == (wide, tall)
+    assert "max-width" not in picture.get("style", "")
+    sizes = re.findall(r'font-size="([\d.]+)"', shown._repr_svg_())
+    assert min(map(float, sizes)) >= 12
+
+
+@pytest.mark.parametrize("shown", STILL)
+def test_every_mark_of_the_static_picture_can_be_told_from_its_ground(shown):
+    """A cell has a line around it of 3 to 1, or is itself of that contrast to what is behind it."""
+    space = "{http://www.w3.org/2000/svg}"
+    picture = ElementTree.fromstring(shown._repr_svg_())
+    paper = picture.find(f"{space}path").get("fill")
+    seen = 0
+    for panel in picture.iter(f"{space}g"):
+        behind = paper
+        for node in panel:
+            if node.tag == f"{space}path":  # the ground of W
+                behind = node.get("fill")
+                assert contrast(node.get("stroke"), paper) >= 3
+            for mark in node.findall(f"{space}path"):
+                line = node.get("stroke", "none")
+                drawn = mark.get("fill") if line == "none" else line
+                assert contrast(drawn, behind) >= 3
+                assert contrast(mark.get("fill"), picture.get("fill")) >= 4.5 or line == "none"
+                seen += 1
+    assert seen >= 3
 
 
 def test_settings_change_options_and_weight():

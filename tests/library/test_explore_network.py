@@ -144,6 +144,19 @@ def test_weights_are_told_by_their_place_in_the_kernel():
     assert {w for reads in layer["reads"] for *_, w in reads} == set(range(18))
 
 
+def test_it_starts_at_a_unit_that_can_be_followed(net):
+    x = small(*net.input_shape)
+    facts = explore_network(net, x).facts()
+    position, unit = map(int, facts["start"].split(","))
+    with_kernel = [i for i, layer in enumerate(facts["layers"]) if "kernel" in layer]
+    assert position == (with_kernel[0] if with_kernel else len(net.layers)) - 1
+    reads = facts["layers"][position + 1]["reads"]
+    values = numbers(facts["layers"][position + 1]["values"])
+    full = [v for v, read in zip(values, reads, strict=True) if len(read) == max(map(len, reads))]
+    assert len(reads[unit]) == max(map(len, reads))
+    assert values[unit] == max(full)
+
+
 def test_it_is_the_same_text_every_time_and_asks_nobody():
     first, second = (explore_network(NETWORKS["classifier"]) for _ in range(2))
     assert first._repr_html_() == second._repr_html_()
@@ -156,7 +169,7 @@ def test_the_static_picture_names_layers_and_stages():
     picture = ElementTree.fromstring(shown._repr_svg_())
     assert picture.get("aria-label") == repr(shown)
     texts = " ".join(node.text or "" for node in picture.iter())
-    assert "layer 2: MaxPool    stage 2: Dense of 8, stage 3: ReLU of 8" in texts
+    assert "layer 2: MaxPool stage 2: Dense of 8, stage 3: ReLU of 8" in " ".join(texts.split())
 
 
 @pytest.mark.parametrize(
