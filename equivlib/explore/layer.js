@@ -61,8 +61,9 @@ customElements.define(TAG, class extends Linked {
   // Everything in one row if it fits, or W below the rest; none much taller than a phone is wide.
   fit() {
     const { x, k, y, W } = this.panels, room = this.board.clientWidth, upper = x.need + k.need + y.need + 40, all = upper + W.need + 20;
-    const one = all <= room, large = (node, need, tall) => node.style.setProperty("--s", max(1, min(1.6, room / need, tall)));
-    this.board.classList.toggle("one", one);
+    const one = all <= room, large = (node, need, tall) => node.style.setProperty("--s", max(1, min(room < 500 ? 1 : 1.6, room / need, tall)));
+    // Lines of several channels stand above kernel and output, which are higher.
+    this.board.className = "board " + (one ? "one" : upper > room && x.height < max(k.height, y.height) ? "line" : "");
     large(this.board, one ? all : upper, 230 / max(x.height, k.height, y.height));
     large(W.box, one ? all : W.need, 370 / W.height);
   }
@@ -190,8 +191,11 @@ customElements.define(TAG, class extends Linked {
       y: kind === "x" ? top : ys[i] ?? 0, height: kind === "x" ? height - top : h,
       visibility: kind === "k" || (kind === "x" && column < 0) ? "hidden" : "visible",
     });
-    const first = kind === "W" ? -1 : min(...[...on.W.keys()].filter((entry) => entry >= 0).map((entry) => entry % this.wide));
-    if (xs[first] >= 0) box.scrollLeft = ((xs[first] - 3 * w) * box.scrollWidth) / width;
+    const seen = [...on.W.keys()].filter((entry) => entry >= 0 && kind !== "W");
+    if (seen[0] >= 0) {
+      box.scrollLeft = ((xs[min(...seen.map((entry) => entry % this.wide))] - 3 * w) * box.scrollWidth) / width;
+      box.scrollTop = ((ys[floor(min(...seen) / this.wide)] - 3 * h) * box.scrollHeight) / height;
+    }
     this.panels[kind].cursor = this.panels[kind].spots.get(at);
     this.equation.replaceChildren();
     this.status.textContent = this["tell" + kind](at, links, twins);

@@ -166,7 +166,7 @@ customElements.define(TAG, class extends Linked {
       return this.say("kernel", { v: kernel.values[number], name, n: count(this.entries.filter((e) => e.p === stage && e.weight === number).length, "place") });
     }
     if (!unit) return this.say("step", { s: stage, i: number, p: this.stages[stage].owner, name: this.layers[this.stages[stage].owner + 1].name });
-    const [p, u] = unit, layer = this.layers[p + 1], form = this.forms[p], told = { label: layer.labels[u], p, name: layer.name, v: layer.values[u] };
+    const [p, u] = unit, layer = this.layers[p + 1], form = this.forms[p], told = { unit: layer.labels[u], p, name: layer.name, v: layer.values[u] };
     if (!form) return this.say("folded", told);
     const where = form[1].map(([f, start], n) => (f === "1" ? (n ? " + " : "") : f === "-1" ? " − " : (n ? " + " : "") + f + "·") + `u${form[0] < 0 ? "x" : form[0]}[${start + u}]`).join("");
     return this.say(p < 0 ? "source" : "same", { ...told, where });

@@ -85,7 +85,8 @@ NAMES = {
     "sheet": "sh", "found": "fo", "told": "tl", "node": "nd", "summary": "su", "nodes": "nz",
     "player": "py", "weight": "wt", "entry": "en", "answer": "aw", "board": "bo", "facts": "fc",
     "cells": "ce", "event": "ev", "places": "pl", "across": "ac", "terms": "te",
-    "lines": "ln", "names": "nm", "walk": "wa",
+    "lines": "ln", "names": "nm", "walk": "wa", "count": "cn", "group": "gp", "moved": "mv",
+    "shown": "sw", "signed": "sg", "listed": "lt", "inSight": "iS", "label": "la",
 }  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def _renamed(source: str) -> str:
 def _squeeze(source: str) -> str:
     """Leave out what means nothing; strings and templates stay as they are."""
     source = re.sub(r"(?m)(^|\s)//.*$", "", source)
-    kept, sign = r"\"[^\"\n]*\"|`[^`]*`", r"[-=+*/<>?:;,{}()\[\]&|%]"
+    kept, sign = r"\"[^\"\n]*\"|`[^`]*`", r"[-=+*/<>?:;,{}()\[\]&|%!]"
     parts = re.split(f"({kept})", source)
     for i in range(0, len(parts), 2):
         part = re.sub(rf"\s*({sign})\s*|\s*(\n)\s*", lambda m: m[1] or m[2], parts[i])

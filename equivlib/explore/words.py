@@ -29,11 +29,11 @@ WORDS = {
 
 NETWORK_WORDS = {
     "none": "perceptron: nothing to do, the list of numbers is the same",
-    "same": "{label} = {v} of layer {p} ({name}) is {where} in the perceptron.",
-    "source": "{label} = {v} of the input is {where} in the perceptron.",
+    "same": "{unit} = {v} of layer {p} ({name}) is {where} in the perceptron.",
+    "source": "{unit} = {v} of the input is {where} in the perceptron.",
     "step": "Unit {i} of stage {s} is a step on the way of layer {p} ({name}), or carries a value "
     "past it: no layer of the network has its output here.",
-    "folded": "{label} = {v} of layer {p} ({name}) is not computed by itself: the layer after it "
+    "folded": "{unit} = {v} of layer {p} ({name}) is not computed by itself: the layer after it "
     "is folded into the same matrix.",
     "kernel": "A weight {v} of this {name} stands at {n} of the matrix beside it.",
 }

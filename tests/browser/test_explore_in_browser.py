@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from measures import MARKS, SIZES, answers_in_sight, faults, luminance
 
-from equivlib import conv_matrix, conv_transpose, explore, tap_matrix
+from equivlib import conv_matrix, conv_transpose, explore, explore_network, tap_matrix
+from equivlib.explore.page import NAMES
+from equivlib.layers import Conv, Dense, Flatten, MaxPool, Network, ReLU
 
 KERNEL = np.array([[[[1, 2, 0], [-1, 3, 5], [4, -2, 7]]]])
 IMAGE = np.array([[[3, 1, 4, 1], [5, 9, 2, 6], [5, 3, 5, 8], [9, 7, 9, 3]]])
@@ -499,3 +502,129 @@ def test_without_scripts_the_static_picture_stands_in_its_place(browser):
         page.get_by_role("img").get_attribute("aria-label").startswith("explore: input 1 × 4 × 4")
     )
     context.close()
+
+
+SHOWN = {
+    **{name: explore(weight, x.shape, x=x, **told) for name, (weight, x, told) in CASES.items()},
+    "image": explore(KERNEL, (1, 16, 16), padding=1),
+    "network": explore_network(
+        Network(
+            [Conv([[[[1, 0], [2, -1]]]], [-1]), ReLU(), MaxPool(2), Flatten(), Dense([[1], [-1]])],
+            (1, 3, 3),
+        )
+    ),
+}
+THEMES = {"light": "", "dark": "background:#121212;color:#eee"}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_mark_has_contrast(visit, name, theme):
+    page = visit().show(SHOWN[name], style=THEMES[theme])
+    for kind in ("n", "m", "k") if name == "network" else ("x", "k", "y", "W"):
+        cells = page.locator(f"[data-panel^={kind}] .cell")
+        cells.nth(cells.count() // 2).hover()
+        assert faults(page) == []
+    cells.first.click()
+    assert page.locator("main > [pinned]").count() == 1
+    assert faults(page) == []
+
+
+def test_a_mark_without_contrast_is_found(visit):
+    """The measure itself: pale squares on a pale ground, as matrices of pooling once were."""
+    page = visit().show(SHOWN["network"])
+    assert faults(page) == []
+    page.locator("main > :nth-child(2)").evaluate(
+        "picture => { const style = document.createElement('style');"
+        "style.textContent = '.entry { stroke: none; }'; picture.shadowRoot.append(style); }"
+    )
+    assert {kind for kind, _ in faults(page)} == {"mark"}
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_label_has_twelve_pixels(visit, name, width):
+    page = visit(viewport={"width": width, "height": 844}).show(SHOWN[name])
+    if name != "network":
+        button(page, "Copy")
+        page.locator(".more details summary").click()
+    sizes = page.locator("main > :nth-child(2)").evaluate(SIZES)
+    assert len(sizes) > 10
+    assert min(sizes) >= 11.99
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "channels"])
+def test_on_a_phone_the_whole_layer_is_within_700_pixels(visit, name):
+    page = visit(viewport={"width": 390, "height": 844}).show(SHOWN[name])
+    top = page.locator("main > :nth-child(2)").bounding_box()["y"]
+    boxes = [panel.bounding_box() for panel in page.locator(".panel").all()]
+    assert len(boxes) == 4
+    assert max(box["y"] + box["height"] for box in boxes) - top <= 700
+
+
+@pytest.mark.parametrize("name", ["plain", "wrapped, flipped", "network"])
+def test_it_uses_the_width_it_has(visit, name):
+    page = visit(viewport={"width": 720, "height": 844}).show(SHOWN[name])
+    room = page.locator(".board").bounding_box()["width"]
+    boxes = [panel.bounding_box() for panel in page.locator(".panel > .box > svg").all()]
+    reach = max(box["x"] + box["width"] for box in boxes) - min(box["x"] for box in boxes)
+    assert reach >= 0.8 * room
+
+
+def test_pressed_buttons_are_told_by_a_sign_too(visit):
+    page = visit(forced_colors="active").show(SHOWN["plain"])
+    pressed = button(page, "Numbers in W")
+    look = """node => [getComputedStyle(node).backgroundColor,
+        getComputedStyle(node, '::before').content]"""
+    before = pressed.evaluate(look)
+    pressed.click()
+    after = pressed.evaluate(look)
+    assert before[0] != after[0]
+    assert (before[1], after[1]) == ("none", '"✓ "')
+
+
+def test_on_paper_it_is_dark_on_white(visit):
+    page = visit().show(SHOWN["plain"], style=THEMES["dark"])
+    page.emulate_media(media="print")
+    assert not page.locator(".bar").is_visible()
+    assert faults(page) == []
+    marks = page.locator("main > :nth-child(2)").evaluate(MARKS)
+    assert {mark["behind"] for mark in marks if "panel W" not in mark["what"]} == {
+        "rgb(255, 255, 255)"
+    }
+    inks = {mark["text"] for mark in marks if mark["text"]}
+    assert all(luminance(ink) < 0.02 or luminance(ink) > 0.9 for ink in inks)
+    assert page.locator("p[role=status]").evaluate("p => getComputedStyle(p).color") == (
+        "rgb(27, 27, 27)"
+    )
+
+
+CLIPPED = {"plain": "", "clipped": "overflow-x:auto", "scrolling": "height:600px;overflow:auto"}
+
+
+@pytest.mark.parametrize("viewport", [(1280, 800), (390, 844)], ids=["laptop", "phone"])
+@pytest.mark.parametrize("style", CLIPPED)
+@pytest.mark.parametrize("name", ["plain", "network"])
+def test_the_answer_is_in_sight_at_every_cell(visit, name, style, viewport):
+    """Whatever an ancestor does about what is wider or higher than itself."""
+    page = visit(viewport=dict(zip(("width", "height"), viewport, strict=True))).show(SHOWN[name])
+    page.evaluate(
+        """style => { const main = document.querySelector('main'); main.style = style;
+        main.insertAdjacentHTML('beforeend', '<p style="height:2000px">more</p>'); }""",
+        CLIPPED[style],
+    )
+    answers_in_sight(page, page.locator(".panel .box"))
+
+
+def test_names_that_are_shortened_are_none_of_the_browser(visit):
+    page = visit().page
+    found = page.evaluate(
+        """names => names.filter(name => [Object, Array.prototype, Map.prototype, Set.prototype,
+        String.prototype, Math, Document.prototype, SVGSVGElement.prototype, DOMRect.prototype,
+        HTMLDetailsElement.prototype, HTMLButtonElement.prototype, PointerEvent.prototype,
+        KeyboardEvent.prototype, IntersectionObserverEntry.prototype, customElements]
+        .some(holder => name in holder))""",
+        list(NAMES),
+    )
+    # Of the document and of strings; the scripts do not ask for them.
+    assert set(found) == {"button", "link", "links"}
