@@ -1,24 +1,35 @@
-"""Axes with curves that are told apart without colour, each named at its end."""
+"""Axes with curves that are told apart without colour, and a key above them."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 from scipy.special import stdtrit
 
 from ..patches import Array
-from .style import GRID, INK, LINES, TEXT, WIDTH, Line, axes_at, text_width
+from .style import INK, LINES, PAPER, TEXT, WIDTH, Line, axes_at, text_width
 
-HEIGHT = 2.9  # inches
-LEFT, TOP, BOTTOM = 0.58, 0.34, 0.5  # inches around the axes
-LEADER, HANDLE = 0.22, 0.16  # inches from the axes to the handle of a name, and of the handle
+TALL = 2.06  # inches of the axes
+LEFT, RIGHT, BOTTOM = 0.58, 0.14, 0.5  # inches around the axes
+EDGE, LINE = 0.08, 0.16  # inches above all text, and of a line of it
+KEY = 0.5  # inches of a sample in the key and the space around it
 
 
 class Curve(NamedTuple):
@@ -41,12 +52,17 @@ def plot(
     labels: tuple[str, str],
     log: tuple[bool, bool],
     limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
+    note: str = "",
 ) -> Figure:
-    """All curves in one pair of axes, x and y each linear or logarithmic, perhaps with limits."""
-    names = [textwrap.fill(name, 16) for name in curves]
-    right = LEADER + HANDLE + 0.14 + max(map(text_width, names))
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout=None)
-    axes = axes_at(figure, LEFT, TOP, WIDTH - LEFT - right, HEIGHT - TOP - BOTTOM)
+    """All curves in one pair of axes, x and y each linear or logarithmic, perhaps with limits.
+
+    Above them, from top to bottom: what y is, a note on what is the same for all, the key.
+    """
+    head = [*fitted(on_scale(labels[1], log[1]), 9), *(fitted(note, TEXT) if note else [])]
+    across = max(1, int((WIDTH - 2 * EDGE) / (KEY + max(map(text_width, curves)))))
+    top = EDGE + LINE * (len(head) + math.ceil(len(curves) / across)) + 0.1
+    figure = Figure(figsize=(WIDTH, top + TALL + BOTTOM), layout=None)
+    axes = axes_at(figure, LEFT, top, WIDTH - LEFT - RIGHT, TALL)
     floor = min(curve.y.min() for curve in curves.values()) / 3 if log[1] else -np.inf
     for place, (line, curve) in enumerate(zip(LINES, curves.values(), strict=False)):
         _draw(axes, curve, line, place, floor)
@@ -55,10 +71,52 @@ def plot(
     axes.margins(0.03)
     if limits:
         axes.set(xlim=limits[0], ylim=limits[1])
-    _dress(axes, labels[0], log)
-    figure.text(0.08 / WIDTH, 1 - 0.08 / HEIGHT, labels[1], fontsize=9, color=INK, va="top")
-    _name_ends(axes, names, list(curves.values()))
+    _dress(axes, on_scale(labels[0], log[0]), log)
+    write_head(figure, head, len(fitted(note, TEXT)) if note else 0)
+    write_key(figure, list(curves), across, EDGE + LINE * len(head), samples=True)
     return figure
+
+
+def on_scale(label: str, log: bool) -> str:
+    """The label of an axis, which says so if the axis is logarithmic."""
+    return f"{label} (log scale)" if log else label
+
+
+def fitted(text: str, size: float) -> list[str]:
+    """A text in lines as wide as the figure at most."""
+    letters = len(text)
+    while letters > 8 and any(
+        text_width(line, size) > WIDTH - 2 * EDGE for line in textwrap.wrap(text, letters)
+    ):
+        letters -= 1
+    return textwrap.wrap(text, letters)
+
+
+def write_head(figure: Figure, lines: Sequence[str], notes: int) -> None:
+    """Lines from the top left corner on; the last ones are notes, and smaller."""
+    height = figure.get_figheight()
+    for place, line in enumerate(lines):
+        size = TEXT if place >= len(lines) - notes else 9
+        y = 1 - (EDGE + place * LINE) / height
+        figure.text(EDGE / WIDTH, y, line, fontsize=size, color=INK, va="top")
+
+
+def write_key(figure: Figure, names: Sequence[str], across: int, top: float, samples: bool) -> None:
+    """What each series looks like, in rows above the axes: a key there is not taken for a point."""
+    handles = [
+        Line2D(
+            [], [], color=line.colour, marker=line.marker, markersize=5.5, linewidth=1.5,
+            linestyle=line.dash if samples else "none", markeredgecolor="white",
+            markeredgewidth=0.5,
+        )
+        for line, _ in zip(LINES, names, strict=False)
+    ]  # fmt: skip
+    figure.legend(
+        handles, list(names), loc="upper left", ncols=across, frameon=False, fontsize=TEXT,
+        bbox_to_anchor=(EDGE, figure.get_figheight() - top), labelcolor=INK,
+        bbox_transform=figure.dpi_scale_trans, handlelength=2.6 if samples else 1,
+        handletextpad=0.4, columnspacing=1.0, borderaxespad=0, borderpad=0.1, labelspacing=0.25,
+    )  # fmt: skip
 
 
 def _draw(axes: Axes, curve: Curve, line: Line, place: int, floor: float) -> None:
@@ -86,18 +144,16 @@ def _draw(axes: Axes, curve: Curve, line: Line, place: int, floor: float) -> Non
 
 def _dress(axes: Axes, x_label: str, log: tuple[bool, bool]) -> None:
     """Ticks, a faint grid and the label of x; that of y is a line above, easier to read."""
-    for axis, limits, logarithmic in zip(
-        (axes.xaxis, axes.yaxis), (axes.get_xlim(), axes.get_ylim()), log, strict=True
-    ):
+    for axis, logarithmic in zip((axes.xaxis, axes.yaxis), log, strict=True):
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
         if logarithmic:
-            short = np.log10(limits[1] / limits[0]) < 2.2
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if short else (1,), numticks=7))
+            mark_log(axis)
         else:
             axis.set_major_locator(MaxNLocator(5))
         axis.set_major_formatter(FuncFormatter(_tick))
-    axes.tick_params(labelsize=TEXT, color=INK, labelcolor=INK, length=3)
+    axes.tick_params(labelsize=TEXT, color=INK, labelcolor=INK, length=4)
+    axes.tick_params(which="minor", color=INK, length=2, width=0.5)
     axes.set_facecolor("none")
     axes.grid(color="#e2e2de", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -106,52 +162,44 @@ def _dress(axes: Axes, x_label: str, log: tuple[bool, bool]) -> None:
     axes.set_xlabel(x_label, fontsize=9, color=INK)
 
 
+def mark_log(axis: Axis) -> None:
+    """Ticks that get closer towards each power of ten, the mark of a logarithmic axis."""
+    low, high = sorted(axis.get_view_interval())
+    decades = np.log10(high / low)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    axis.set_minor_locator(
+        FixedLocator([n * 10.0**power for power in powers for n in range(2, 10)])
+    )
+    axis.set_minor_formatter(NullFormatter())
+    if decades < 0.7:  # hardly a power of ten in it
+        axis.set_major_locator(MaxNLocator(4))
+    else:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.2 else (1,), numticks=7))
+    axis.set_major_formatter(FuncFormatter(_tick))
+
+
+def guides(axes: Axes, slopes: Sequence[float]) -> None:
+    """Dotted lines of given slopes on two logarithmic axes, from a corner on the left, named.
+
+    A line that rises starts in the lower corner, one that falls in the upper one.
+    """
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    for slope in slopes:
+        start, end = (low, high) if slope > 0 else (high, low)
+        x = min(right, left * (end / start) ** (1 / slope))
+        y = start * (x / left) ** slope
+        axes.plot(
+            [left, x], [start, y], color="#777777", linewidth=1, linestyle=(0, (1, 2)), zorder=1
+        )
+        axes.annotate(
+            f"slope {slope:g}", (x, y), xytext=(-5, -7 if slope > 0 else 7),
+            textcoords="offset points", fontsize=TEXT, color=INK, ha="right",
+            va="top" if slope > 0 else "bottom", zorder=2,
+            path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+        )  # fmt: skip
+    axes.set_xlim(left, right)
+    axes.set_ylim(low, high)
+
+
 def _tick(value: float, _: int | None = None) -> str:
     return f"{value:g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
-
-
-def _name_ends(axes: Axes, names: list[str], curves: list[Curve]) -> None:
-    """Each name on the right, at the height of its curve's end or as near as others let it."""
-    box = axes.get_position()
-    width, height = box.width * WIDTH, box.height * HEIGHT
-    ends = [(curve.x[-1], curve.y[-1]) for curve in curves]
-    at = axes.transAxes.inverted().transform(axes.transData.transform(ends))
-    heights = [0.135 * (name.count("\n") + 1) + 0.05 for name in names]
-    moved = spread_out(at[:, 1] * height, np.array(heights), height) / height
-    for line, name, start, y in zip(LINES, names, at, moved, strict=False):
-        x = 1 + LEADER / width
-        axes.plot(
-            [start[0], x], [start[1], y], color=GRID, linewidth=0.7, transform=axes.transAxes,
-            clip_on=False, zorder=1,
-        )  # fmt: skip
-        handle = [x, x + HANDLE / 2 / width, x + HANDLE / width]
-        axes.plot(
-            handle, [y] * 3, color=line.colour, linestyle="-", linewidth=1.5, marker=line.marker,
-            markersize=5, markeredgecolor="white", markeredgewidth=0.5, markevery=[1],
-            transform=axes.transAxes, clip_on=False, zorder=3,
-        )  # fmt: skip
-        axes.text(
-            x + (HANDLE + 0.05) / width, y, name, fontsize=TEXT, color=INK, va="center",
-            transform=axes.transAxes, linespacing=1.1,
-        )  # fmt: skip
-
-
-def spread_out(wanted: Array, sizes: Array, room: float) -> Array:
-    """Places near the wanted ones, in the same order, with room for the size of each.
-
-    Examples
-    --------
-    >>> print(spread_out(np.array([1.0, 1.1, 3.0]), np.array([0.5, 0.5, 0.5]), 4.0))
-    [1.  1.5 3. ]
-    """
-    order = np.argsort(wanted, kind="stable")
-    placed = wanted[order].astype(float)
-    sizes = sizes[order]
-    for i in range(1, len(placed)):
-        placed[i] = max(placed[i], placed[i - 1] + (sizes[i] + sizes[i - 1]) / 2)
-    placed[-1] = min(placed[-1], max(room, wanted.max()))
-    for i in range(len(placed) - 1, 0, -1):
-        placed[i - 1] = min(placed[i - 1], placed[i] - (sizes[i] + sizes[i - 1]) / 2)
-    result = np.empty(len(placed))
-    result[order] = placed
-    return result

@@ -10,12 +10,21 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from ..patches import Array, as_array
-from .curveplot import Curve, half_width, plot
+from .curveplot import (
+    LINE,
+    Curve,
+    fitted,
+    half_width,
+    mark_log,
+    on_scale,
+    plot,
+    write_head,
+    write_key,
+)
 from .style import INK, LINES, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
 
 Samples = Sequence[ArrayLike]
@@ -31,6 +40,7 @@ def estimates(
     log_x: bool = False,
     log_y: bool = False,
     interval: float = 0.95,
+    note: str = "",
 ) -> Drawing:
     r"""Means of samples with their confidence intervals, for each of several methods.
 
@@ -51,6 +61,8 @@ def estimates(
         Logarithmic axes, of the values ``log_y``.
     interval : float, default 0.95
         Probability of the interval.
+    note : str, optional
+        What is the same for all, such as the size of a batch: a line above the axes.
 
     Returns
     -------
@@ -90,14 +102,16 @@ def estimates(
     with house_style():
         if True in named:
             rows = list(dict.fromkeys(name for x, _ in checked.values() for name in x))
-            figure = _rows(drawn, {name: x for name, (x, _) in checked.items()}, rows, labels)
+            places = {name: x for name, (x, _) in checked.items()}
+            figure = _rows(drawn, places, rows, on_scale(labels[1], log_y), note)
             if log_y:
                 figure.axes[0].set_xscale("log")
+                mark_log(figure.axes[0].xaxis)
         else:
-            figure = plot(drawn, labels, (log_x, log_y))
+            figure = plot(drawn, labels, (log_x, log_y), note=note)
     told = " ".join(_in_words(name, *checked[name], drawn[name]) for name in checked)
     head = f"{labels[1]} for each {labels[0]}, mean and {100 * interval:g} % t-interval."
-    return Drawing(figure, f"{head} {told}")
+    return Drawing(figure, f"{head}{note and f' {note}.'} {told}")
 
 
 def _checked(name: str, given: Any) -> tuple[list[Any], list[Array]]:
@@ -142,14 +156,17 @@ def _rows(
     drawn: Mapping[str, Curve],
     names: Mapping[str, list[str]],
     rows: list[str],
-    labels: tuple[str, str],
+    label: str,
+    note: str,
 ) -> Figure:
     """One row for each name, the series below each other in it, their names above."""
     told = [textwrap.fill(row, NAME) for row in rows]
     left = 0.16 + max(map(text_width, told))
     height = max(len(drawn) * STEP, 0.13 * max(t.count("\n") + 1 for t in told)) + BETWEEN
     across = max(1, int((WIDTH - 2 * EDGE) / (0.5 + max(map(text_width, drawn)))))
-    top = EDGE + 0.18 * math.ceil(len(drawn) / across) if len(drawn) > 1 else EDGE
+    notes = fitted(note, TEXT) if note else []
+    key = 0.18 * math.ceil(len(drawn) / across) if len(drawn) > 1 else 0
+    top = EDGE + LINE * len(notes) + key
     figure = Figure(figsize=(WIDTH, top + height * len(rows) + BELOW), layout=None)
     axes = axes_at(figure, left, top, WIDTH - left - EDGE, height * len(rows))
     first = (len(drawn) - 1) / 2
@@ -160,21 +177,10 @@ def _rows(
             color=line.colour, markersize=5.5, markeredgecolor="white", markeredgewidth=0.5,
             elinewidth=1.2, capsize=2.5, capthick=1.2, label=name, zorder=3,
         )  # fmt: skip
-    _dress(axes, told, labels[1])
+    _dress(axes, told, label)
+    write_head(figure, notes, len(notes))
     if len(drawn) > 1:
-        handles = [
-            Line2D(
-                [], [], color=line.colour, marker=line.marker, linestyle="none", markersize=5.5,
-                markeredgecolor="white", markeredgewidth=0.5,
-            )
-            for line, _ in zip(LINES, drawn, strict=False)
-        ]  # fmt: skip
-        axes.legend(
-            handles, list(drawn), loc="upper left", bbox_to_anchor=(0.06, figure.get_figheight()),
-            bbox_transform=figure.dpi_scale_trans, ncols=across, frameon=False, fontsize=TEXT,
-            labelcolor=INK, handletextpad=0.2, columnspacing=1.0, borderaxespad=0.1, borderpad=0.1,
-            labelspacing=0.25,
-        )  # fmt: skip
+        write_key(figure, list(drawn), across, 0.04 + LINE * len(notes), samples=False)
     return figure
 
 

@@ -1,6 +1,6 @@
 """Curves: spectra, training with its spread over runs, cost against size.
 
-Each curve has a colour, a marker and a dash of its own, and its name at its end.
+Each curve has a colour, a marker and a dash of its own; a key above the axes has their names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from ..patches import Array, as_array
-from .curveplot import Curve, half_width, plot
+from .curveplot import Curve, guides, half_width, plot
 from .style import INK, LINES, PAPER, TEXT, Drawing, house_style
 
 
@@ -80,6 +80,8 @@ def curves(
     log_x: bool = False,
     log_y: bool = False,
     interval: float = 0.95,
+    slopes: Sequence[float] = (),
+    note: str = "",
 ) -> Drawing:
     r"""The mean over several runs with its confidence interval, for each of several methods.
 
@@ -97,6 +99,10 @@ def curves(
         Logarithmic axes.
     interval : float, default 0.95
         Probability of the interval.
+    slopes : sequence of float, optional
+        Exponents of guide lines, on two logarithmic axes.
+    note : str, optional
+        What is the same for all, such as the size of a batch: a line above the axes.
 
     Returns
     -------
@@ -118,18 +124,23 @@ def curves(
     _check_pairs(series)
     if not isinstance(interval, float) or not 0 < interval < 1:
         raise ValueError(f"interval (={interval!r}) must be a probability between 0 and 1")
+    _check_slopes(slopes)
+    if slopes and not (log_x and log_y):
+        raise ValueError(f"slopes (={tuple(slopes)}) need log_x and log_y")
     checked = {name: _runs(name, *given) for name, given in series.items()}
     drawn = {name: _mean_curve(x, runs, interval) for name, (x, runs) in checked.items()}
     for name, curve in drawn.items():
         _check_positive(f"series[{name!r}]", curve, (log_x, log_y))
     with house_style():
-        figure = plot(drawn, (x_label, y_label), (log_x, log_y))
+        figure = plot(drawn, (x_label, y_label), (log_x, log_y), note=note)
+        guides(figure.axes[0], slopes)
     told = " ".join(
         f"{name}, {len(checked[name][1])} runs: at {x_label} = {_at(curve, 0)}, at {x_label} "
         f"= {_at(curve, -1)}."
         for name, curve in drawn.items()
     )
-    head = f"{y_label} against {x_label}, mean and {100 * interval:g} % t-interval."
+    what = f"{y_label} against {x_label}{_axes_in_words(log_x, log_y)}{_guides_in_words(slopes)}"
+    head = f"{what}, mean and {100 * interval:g} % t-interval.{note and f' {note}.'}"
     return Drawing(figure, f"{head} {told}")
 
 
@@ -139,6 +150,7 @@ def costs(
     x_label: str,
     y_label: str,
     slopes: Sequence[float] = (1, 2),
+    note: str = "",
 ) -> Drawing:
     """Cost against size on logarithmic axes, with guide lines and break-even points.
 
@@ -153,7 +165,9 @@ def costs(
         at least two points.
     x_label, y_label : str
     slopes : sequence of float, default (1, 2)
-        Exponents of the guide lines.
+        Exponents of the guide lines, none of them 0.
+    note : str, optional
+        What is the same for all, such as the size of a batch: a line above the axes.
 
     Returns
     -------
@@ -176,12 +190,11 @@ def costs(
     drawn = {name: _cost_curve(name, *given) for name, given in series.items()}
     for name, curve in drawn.items():
         _check_positive(f"series[{name!r}]", curve, (True, True))
-    if any(not isinstance(slope, numbers.Real) or slope <= 0 for slope in slopes):
-        raise ValueError(f"slopes (={tuple(slopes)}) must be positive numbers")
+    _check_slopes(slopes)
     met = {(a, b): _crossings(drawn[a], drawn[b]) for a, b in combinations(drawn, 2)}
     with house_style():
-        figure = plot(drawn, (x_label, y_label), (True, True))
-        _guides(figure.axes[0], slopes)
+        figure = plot(drawn, (x_label, y_label), (True, True), note=note)
+        guides(figure.axes[0], slopes)
         _mark_crossings(figure.axes[0], [point for points in met.values() for point in points])
     told = [
         f"{name}: from {curve.y[0]:.3g} at {x_label} = {curve.x[0]:g} to {curve.y[-1]:.3g} at "
@@ -189,8 +202,8 @@ def costs(
         for name, curve in drawn.items()
     ]
     told += [_pair_in_words(drawn, pair, points, x_label) for pair, points in met.items()]
-    guides = f", guide lines of slope {' and '.join(f'{slope:g}' for slope in slopes)}"
-    head = f"{y_label} against {x_label}, both axes logarithmic{guides if slopes else ''}."
+    what = f"{y_label} against {x_label}{_axes_in_words(True, True)}{_guides_in_words(slopes)}"
+    head = f"{what}.{note and f' {note}.'}"
     return Drawing(figure, " ".join([head, *told]))
 
 
@@ -201,6 +214,22 @@ def _check_count(name: str, series: Mapping[str, Any]) -> None:
             f"{name} (={given!r}) must map one to {len(LINES)} names to series, so that each has "
             "its own colour, marker and dash"
         )
+
+
+def _check_slopes(slopes: Sequence[float]) -> None:
+    if any(not isinstance(slope, numbers.Real) or slope == 0 for slope in slopes):
+        raise ValueError(f"slopes (={tuple(slopes)}) must be numbers other than 0")
+
+
+def _axes_in_words(log_x: bool, log_y: bool) -> str:
+    if log_x and log_y:
+        return ", both axes logarithmic"
+    return f", {'x' if log_x else 'y'} axis logarithmic" if log_x or log_y else ""
+
+
+def _guides_in_words(slopes: Sequence[float]) -> str:
+    told = " and ".join(f"{slope:g}" for slope in slopes)
+    return f", guide lines of slope {told}" if slopes else ""
 
 
 def _check_pairs(series: Mapping[str, Any]) -> None:
@@ -353,24 +382,6 @@ def _pair_in_words(
         f"{lower} is {compared} than {higher} at all sizes they share, by a factor of "
         f"{least:.3g} to {most:.3g}."
     )
-
-
-def _guides(axes: Axes, slopes: Sequence[float]) -> None:
-    """Dotted lines of given slopes from the lower left corner, named where they leave the axes."""
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    for slope in slopes:
-        x = min(right, left * (high / low) ** (1 / slope))
-        y = low * (x / left) ** slope
-        axes.plot(
-            [left, x], [low, y], color="#777777", linewidth=1, linestyle=(0, (1, 2)), zorder=1
-        )
-        axes.annotate(
-            f"slope {slope:g}", (x, y), xytext=(-5, -7), textcoords="offset points", fontsize=TEXT,
-            color=INK, ha="right", va="top", zorder=2,
-            path_effects=[withStroke(linewidth=3, foreground=PAPER)],
-        )  # fmt: skip
-    axes.set_xlim(left, right)
-    axes.set_ylim(low, high)
 
 
 def _mark_crossings(axes: Axes, points: Sequence[tuple[float, float]]) -> None:

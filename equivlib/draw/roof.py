@@ -22,6 +22,7 @@ def roofline(
     bandwidth: float,
     x_label: str = "multiplications per byte",
     y_label: str = "multiplications per second",
+    note: str = "",
 ) -> Drawing:
     r"""Rates against arithmetic intensity on logarithmic axes, and the roof above them.
 
@@ -38,6 +39,8 @@ def roofline(
     bandwidth : float
         Bytes per second that the memory moves at most.
     x_label, y_label : str
+    note : str, optional
+        What is the same for all, such as the size of a batch: a line above the axes.
 
     Returns
     -------
@@ -66,13 +69,13 @@ def roofline(
     drawn = {name: _points(name, given) for name, given in series.items()}
     limits = _limits(list(drawn.values()), peak, bandwidth)
     with house_style():
-        figure = plot(drawn, (x_label, y_label), (True, True), limits)
+        figure = plot(drawn, (x_label, y_label), (True, True), limits, note)
         _draw_roof(figure.axes[0], limits[0], peak, bandwidth)
     told = [_in_words(name, curve, peak, bandwidth) for name, curve in drawn.items()]
     head = (
         f"{y_label} against {x_label}, both axes logarithmic, under a roof that rises with "
         f"{bandwidth:.3g} bytes per second up to {peak:.3g} {y_label} at {peak / bandwidth:.3g} "
-        f"{x_label}."
+        f"{x_label}.{note and f' {note}.'}"
     )
     return Drawing(figure, " ".join([head, *told]))
 

@@ -10,26 +10,38 @@ import urllib.request
 
 import nbformat
 import pytest
+from measures import answers_in_sight
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from equivlib import explore
+from equivlib import explore, explore_network
+from equivlib.layers import Conv, Dense, Flatten, MaxPool, Network, ReLU
 
 STARTS_WITHIN = 60  # seconds
 
 
 @pytest.fixture(scope="module")
 def notebook():
-    """A notebook that was run: one cell with the picture as its output."""
-    shown = explore([[[1, 2, 3]]], (1, 5))
+    """A notebook that was run: cells with the pictures of a layer and of a network as outputs."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    cells = [ran(explore([[[1, 2, 3]]], (1, 5)), 1), ran(explore_network(NET), 2)]
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+NET = Network(
+    [Conv([[[[1, 0], [2, -1]]]], [-1]), ReLU(), MaxPool(2), Flatten(), Dense([[1], [-1]])],
+    (1, 4, 4),
+)
+
+
+def ran(shown, number):
+    """The cell that has shown a picture."""
     data = {
         "text/html": shown._repr_html_(),
         "image/svg+xml": shown._repr_svg_(),
         "text/plain": repr(shown),
     }
-    output = new_output("execute_result", data=data, execution_count=1)
-    cell = new_code_cell("explore([[[1, 2, 3]]], (1, 5))", execution_count=1, outputs=[output])
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    output = new_output("execute_result", data=data, execution_count=number)
+    return new_code_cell("explore(...)", execution_count=number, outputs=[output])
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +89,7 @@ def points(page):
     page.locator("[data-panel=y] [data-at='1']").hover()
     lit = page.locator("[data-panel=W] .cell.on")
     assert {int(at) for at in lit.evaluate_all("all => all.map(c => c.dataset.at)")} == {6, 7, 8}
-    assert "row 1 of W" in page.locator("p[role=status]").inner_text()
+    assert "row 1 of W" in page.locator("p[role=status]").first.inner_text()
 
 
 def test_it_works_in_jupyterlab(lab, browser):
@@ -88,6 +100,11 @@ def test_it_works_in_jupyterlab(lab, browser):
     page.goto(lab, wait_until="domcontentloaded")
     page.locator("[data-panel=y]").wait_for(timeout=STARTS_WITHIN * 1000)
     points(page)
+    last = page.locator("p[role=status]").last
+    for panel in page.locator("[data-panel^=n]").all():
+        panel.locator(".cell").last.hover()
+        told = last.bounding_box()
+        assert 0 <= told["y"] <= 900 - told["height"]
     allowed = ("http://127.0.0.1", "data:", "blob:")
     assert [url for url in foreign if not url.startswith(allowed)] == []
     context.close()
@@ -103,4 +120,21 @@ def test_it_works_in_an_exported_notebook(notebook, browser, tmp_path):
     page = context.new_page()
     page.goto(path.as_uri())
     points(page)
+    context.close()
+
+
+@pytest.mark.parametrize("viewport", [(1280, 800), (390, 844)], ids=["laptop", "phone"])
+def test_the_answer_is_in_sight_in_an_exported_notebook(notebook, browser, tmp_path, viewport):
+    exporter = pytest.importorskip("nbconvert", reason="nbconvert is not installed").HTMLExporter()
+    path = tmp_path / "picture.html"
+    only = new_notebook(cells=notebook.cells[1:], metadata=notebook.metadata)
+    path.write_text(exporter.from_notebook_node(only)[0], encoding="utf-8")
+    width, height = viewport
+    context = browser.new_context(
+        reduced_motion="reduce", viewport={"width": width, "height": height}
+    )
+    context.route("http*://**", lambda route: route.abort())
+    page = context.new_page()
+    page.goto(path.as_uri())
+    answers_in_sight(page, page.locator("[data-panel]"))
     context.close()

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import check_pages  # noqa: E402
+from measures import SIZES, answers_in_sight  # noqa: E402
 
 HTML = ROOT / "_build" / "html"
 PAGES = check_pages.pages()
@@ -91,6 +92,27 @@ def test_the_picture_of_a_page_can_be_pointed_at(read, name):
     assert ("in the perceptron" if network else f"row {last} of W") in told
     assert page.locator(".cell.marked").count() > 0
     assert page.locator(".cell.on").count() > 0
+
+
+@pytest.mark.parametrize("viewport", [(1280, 800), (390, 844)], ids=["laptop", "phone"])
+@pytest.mark.parametrize("name", ["chapters/08_nonlinear", "chapters/09_dense_to_convolution"])
+def test_the_answer_of_a_long_picture_is_in_sight(read, name, viewport):
+    page = read(name, viewport=dict(zip(("width", "height"), viewport, strict=True)))
+    answers_in_sight(page, page.locator("[data-panel]"))
+
+
+@pytest.mark.parametrize("name", WITH_PICTURE)
+def test_on_a_phone_input_kernel_output_and_matrix_are_within_700_pixels(read, name):
+    page = read(name, viewport={"width": 390, "height": 844})
+    picture = page.locator("[data]").first
+    top = picture.bounding_box()["y"]
+    network = page.locator("[data-panel=y]").count() == 0
+    # Of a network: its input, and its first layer with its kernel and its matrix.
+    panels = page.locator(".pair:nth-child(-n+2) .panel" if network else ".panel")
+    boxes = [panel.bounding_box() for panel in panels.all()]
+    assert len(boxes) >= 4
+    assert max(box["y"] + box["height"] for box in boxes) - top <= 700
+    assert min(picture.evaluate(SIZES)) >= 11.99
 
 
 def test_the_picture_turns_dark_with_the_page(read):

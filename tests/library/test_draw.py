@@ -285,6 +285,78 @@ def test_the_description_of_a_roofline_compares_each_rate_with_what_the_machine_
     assert "at 10 multiplications per byte" in alt
 
 
+LOGARITHMIC = {
+    "costs": lambda: draw.costs({"a": ([8, 70], [1, 900]), "b": ([8, 70], [2, 3])}, **XY),
+    "curves": lambda: draw.curves(
+        {"a": ([1, 30], [[1, 2], [3, 9]])}, **XY, log_x=True, log_y=True, slopes=(-1,)
+    ),
+    "hardly": lambda: draw.curves({"a": ([1, 2], [[1, 2], [3, 2]])}, **XY, log_x=True, log_y=True),
+    "roofline": DRAWINGS["roofline"],
+    "estimates": lambda: draw.estimates({"a": ([1, 9], [[1], [80]])}, labels=AXES, log_x=True),
+    "rows": lambda: draw.estimates({"a": (["n", "m"], [[1], [80]])}, labels=AXES, log_y=True),
+    "spectrum": DRAWINGS["spectrum"],
+}
+
+
+@pytest.mark.parametrize("name", LOGARITHMIC)
+def test_a_logarithmic_axis_says_so_and_has_ticks_between_powers(name):
+    figure = LOGARITHMIC[name]().figure
+    (axes,) = figure.axes
+    above = [text.get_text() for text in figure.texts]
+    found = 0
+    for axis, label in ((axes.xaxis, axes.get_xlabel()), (axes.yaxis, "".join(above))):
+        is_log = axis.get_scale() == "log"
+        assert label.endswith("(log scale)") == is_log
+        if is_log:
+            low, high = sorted(axis.get_view_interval())
+            between = [tick for tick in axis.get_minorticklocs() if low <= tick <= high]
+            expected = {n * 10.0**k for k in range(-9, 15) for n in range(2, 10)}
+            expected = sorted(tick for tick in expected if low <= tick <= high)
+            majors = axis.get_majorticklocs()
+            assert set(between) <= set(expected)
+            assert set(np.round(expected, 12)) <= set(np.round([*between, *majors], 12))
+            found += 1
+    assert found
+
+
+@pytest.mark.parametrize("name", ["curves", "costs", "estimates_numbers", "roofline", "spectrum"])
+def test_no_line_leaves_the_axes_and_every_series_is_in_the_key(name):
+    """A line from a curve to its name would read as more of the curve."""
+    figure = DRAWINGS[name]().figure
+    (axes,) = figure.axes
+    (key,) = figure.legends
+    assert all(line.get_clip_on() for line in axes.lines)
+    assert all(line.get_transform() != axes.transAxes for line in axes.lines)
+    FigureCanvasAgg(figure).draw()
+    assert key.get_window_extent().y0 >= axes.get_window_extent().y1
+    drawn = {(line.get_color(), line.get_marker()) for line in axes.lines}
+    for handle, text in zip(key.legend_handles, key.get_texts(), strict=True):
+        assert (handle.get_color(), handle.get_marker()) in drawn
+        assert text.get_text()
+
+
+def test_a_note_is_on_the_drawing_and_in_its_description():
+    note = "batch of 16, float32"
+    for drawing in (
+        draw.costs({"a": ([1, 2], [1, 2])}, **XY, note=note),
+        draw.curves(training(), **XY, note=note),
+        draw.estimates({"a": ([1, 2], [[1], [2]])}, labels=AXES, note=note),
+        draw.estimates({"a": (["n"], [[1]])}, labels=AXES, note=note),
+        draw.roofline({"a": ([1], [1])}, **ROOF, note=note),
+    ):
+        assert note in [text.get_text() for text in drawing.figure.texts]
+        assert f" {note}." in drawing.alt
+
+
+def test_a_guide_line_has_its_slope():
+    shown = draw.costs({"a": ([1, 100], [1, 1000])}, **XY, slopes=(2, -0.5)).figure.axes[0]
+    dotted = [line for line in shown.lines if line.get_color() == "#777777"]
+    slopes = [
+        np.diff(np.log(line.get_ydata())) / np.diff(np.log(line.get_xdata())) for line in dotted
+    ]
+    np.testing.assert_allclose(np.ravel(slopes), [2, -0.5])
+
+
 def test_costs_that_do_not_cross_are_compared():
     one, two, other = ([1, 10], [1, 10]), ([1, 10], [3, 20]), ([20, 30], [1, 1])
     alt = draw.costs({"a": one, "b": two, "c": other}, x_label="n", y_label="s").alt
@@ -476,6 +548,7 @@ AXES = ("n", "s")
         (lambda: draw.costs({"a": ([1, 2], [1])}, **XY), "one cost for each"),
         (lambda: draw.costs({"a": ([1], [1])}, **XY), "two or more"),
         (lambda: draw.costs({"a": ([1, 2], [1, 2])}, **XY, slopes=(0,)), r"slopes \(=\(0,\)\)"),
+        (lambda: draw.curves(training(), **XY, slopes=(1,)), "need log_x and log_y"),
         (lambda: draw.roofline({}, **ROOF), "one to 6"),
         (lambda: draw.roofline({"a": [1]}, **ROOF), "pair"),
         (lambda: draw.roofline({"a": ([1], [1, 2])}, **ROOF), r"shapes \(1,\) and \(2,\)"),
