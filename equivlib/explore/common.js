@@ -39,7 +39,7 @@ class Linked extends HTMLElement {
     addEventListener("scroll", (this.keep = () => this.inSight()), { capture: true, passive: true });
     if (this.shadowRoot) return;
     Object.assign(this, JSON.parse(this.getAttribute("data"))); // css, colours, hint, and what is shown
-    this.moved = 0;
+    this.moved = this.most = 0;
     this.free = button("Pin", "Pin the selection", () => this.pin(!this.pinned));
     this.board = html("div", { class: "board" });
     this.equation = html("div", { class: "equation" });
@@ -56,7 +56,14 @@ class Linked extends HTMLElement {
     this.pin(false);
     this.play(false);
     document.addEventListener("keydown", (event) => { if (event.key === "Escape") this.pin(false); });
-    const sizes = new ResizeObserver(() => { this.fit(); this.keep(); });
+    const sizes = new ResizeObserver(() => {
+      this.fit();
+      // A shorter answer leaves its room free, so that nothing moves under the pointer.
+      const { offsetHeight, style } = this.answer;
+      this.most = max(this.most, offsetHeight);
+      style.marginBottom = this.most - offsetHeight + "px";
+      this.keep();
+    });
     for (const node of [hint, this.answer]) sizes.observe(node);
     // It starts by itself once it is seen, unless somebody was faster or wants no motion.
     const seen = new IntersectionObserver(([entry]) => {
@@ -73,10 +80,11 @@ class Linked extends HTMLElement {
     removeEventListener("scroll", this.keep, true);
     this.play(false);
   }
-  // An ancestor that scrolls or clips takes the effect from `sticky`: the answer is moved by what is missing.
+  // An ancestor that scrolls or clips takes the effect from `sticky`: the answer is moved by what is
+  // missing. What the body does about overflow is done by the window instead.
   inSight() {
     let low = innerHeight, node = this;
-    while ((node = node.parentElement)) if (getComputedStyle(node).overflowY !== "visible") low = min(low, node.getBoundingClientRect().bottom);
+    while ((node = node.parentElement) !== document.body) if (getComputedStyle(node).overflowY !== "visible") low = min(low, node.getBoundingClientRect().bottom);
     const { top, bottom } = this.answer.getBoundingClientRect(), { moved } = this;
     this.moved = max(0, min(bottom + moved - low, top + moved - this.board.getBoundingClientRect().top));
     this.answer.style.transform = `translateY(${-this.moved}px)`;

@@ -86,7 +86,10 @@ NAMES = {
     "player": "py", "weight": "wt", "entry": "en", "answer": "aw", "board": "bo", "facts": "fc",
     "cells": "ce", "event": "ev", "places": "pl", "across": "ac", "terms": "te",
     "lines": "ln", "names": "nm", "walk": "wa", "count": "cn", "group": "gp", "moved": "mv",
-    "shown": "sw", "signed": "sg", "listed": "lt", "inSight": "iS", "label": "la",
+    "shown": "sw", "signed": "sg", "listed": "lt", "inSight": "iS", "label": "la", "keep": "kp",
+    "status": "st", "pinned": "pd", "digits": "dg", "upper": "ur", "timer": "ti",
+    "double": "db", "large": "lg",
+    "turn": "tu", "room": "ro", "rows": "rw", "first": "fi", "theme": "th", "make": "mk",
 }  # fmt: skip
 
 
