@@ -11,7 +11,7 @@ from typing import Any
 THEME = Path(__file__).resolve().parents[1] / "_theme" / "one_matrix"
 STATIC = THEME / "static"
 #: The parts of the style sheet in their order; one that is not there is left out.
-PARTS = ("base.css", "formulas.css", "folds.css", "search.css", "print.css")
+PARTS = ("base.css", "formulas.css", "folds.css", "search.css", "late.css", "print.css")
 SHEET = "one_matrix.css"
 SCRIPT = "one.js"
 

@@ -33,11 +33,19 @@ def browser():
         started.close()
 
 
+#: Lays out the whole page at once, where its style would wait until a part comes near the screen:
+#: what a test measures has to be there.
+WHOLE = """const whole = new CSSStyleSheet();
+whole.replaceSync("* { content-visibility: visible !important }");
+document.adoptedStyleSheets = [whole];"""
+
+
 class Visit:
     """A page with what went wrong on it: what it said on the console, what it asked of others."""
 
     def __init__(self, browser, **options):
         self.context = browser.new_context(**{"reduced_motion": "reduce", **options})
+        self.context.add_init_script(WHOLE)
         self.page = self.context.new_page()
         self.complaints = []
         self.requests = []

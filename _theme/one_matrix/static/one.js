@@ -43,18 +43,27 @@
 
   // What is wider than its box scrolls in it, and can then be reached by keyboard.
   const WIDE = { PRE: "Code", DIV: "Wide content" };
+  const measure = (box) => {
+    if (box.scrollWidth <= box.clientWidth + 1) {
+      for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
+    } else if (!box.hasAttribute("tabindex")) {
+      box.tabIndex = 0;
+      box.setAttribute("role", "group");
+      const name = box.querySelector("table") ? "Table" : box.querySelector("math") ? "Formula" : WIDE[box.tagName];
+      box.setAttribute("aria-label", `${name}, scrolls sideways`);
+    }
+  };
+  // To measure what is off the screen lays it out: a few milliseconds at a time, so that nobody waits.
+  let waiting = [];
+  const some = () => {
+    const end = performance.now() + 5;
+    while (waiting.length && performance.now() < end) measure(waiting.pop());
+    if (waiting.length) setTimeout(some);
+  };
   const reach = () => {
-    const boxes = all(".highlight pre, .wide, div.math, .output.text_html");
-    const wide = boxes.map((box) => box.scrollWidth > box.clientWidth + 1);
-    boxes.forEach((box, i) => {
-      if (!wide[i]) ["tabindex", "role", "aria-label"].forEach((name) => box.removeAttribute(name));
-      else if (!box.hasAttribute("tabindex")) {
-        box.tabIndex = 0;
-        box.setAttribute("role", "group");
-        const name = box.querySelector("table") ? "Table" : box.querySelector("math") ? "Formula" : WIDE[box.tagName];
-        box.setAttribute("aria-label", `${name}, scrolls sideways`);
-      }
-    });
+    const idle = !waiting.length;
+    waiting = all(".highlight pre, .wide, div.math, .output.text_html").reverse();
+    if (idle) setTimeout(some);
   };
   let soon;
   const later = () => { clearTimeout(soon); soon = setTimeout(reach, 100); };
