@@ -50,20 +50,36 @@ def read(visit, site):
 
 
 CODE_CHECKED = "chapters/01_two_layers"  # the page on which the colours of code are looked at
-
-# The dark form of a page differs in its colours alone, and those are the same on every page.
+ALL = [*PAGES, "genindex", "prf-prf", "py-modindex", "search"]
+PHONE = {"viewport": {"width": 390, "height": 844}}
+DARK = {"color_scheme": "dark"}
+# On each page every rule, in one form; the other forms on the pages that have most kinds of things.
+# The dark form of a page differs in its colours alone.
+CONTRAST = {"runOnly": ["color-contrast"]}
+MANY_KINDS = ("intro", "chapters/01_two_layers", "back/glossary", "prf-prf")
+OTHER_FORMS = [
+    *((name, PHONE, {}) for name in ALL),
+    *((name, DARK, CONTRAST) for name in ALL),
+]
 CHECKED = [
-    *((name, "light", {}) for name in PAGES),
-    *((name, "dark", {"runOnly": ["color-contrast"]}) for name in ("intro", "back/glossary")),
+    *((name, {}, {}) for name in ALL),
+    *(
+        pytest.param(*form, marks=() if form[0] in MANY_KINDS else pytest.mark.slow)
+        for form in OTHER_FORMS
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "scheme", "rules"), CHECKED)
-def test_axe_finds_nothing_on_any_page(read, name, scheme, rules):
+def form_name(value):
+    return {str(PHONE): "phone", str(DARK): "dark", str(CONTRAST): "contrast"}.get(str(value))
+
+
+@pytest.mark.parametrize(("name", "form", "rules"), CHECKED, ids=form_name)
+def test_axe_finds_nothing_on_any_page(read, name, form, rules):
     from axe_playwright_python.sync_playwright import Axe
 
     # Code has the same few colours on every page: tens of thousands of elements, and a minute each.
-    page = read(name, color_scheme=scheme)
+    page = read(name, **form)
     if name != CODE_CHECKED:
         page.evaluate(
             "document.querySelectorAll('.highlight pre')"
@@ -75,10 +91,113 @@ def test_axe_finds_nothing_on_any_page(read, name, scheme, rules):
     assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL)
 def test_no_page_scrolls_sideways_on_a_phone(read, name):
-    page = read(name, viewport={"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    """At 320 pixels too, which is also what a laptop shows at 400 %, with every fold open."""
+    page = read(name, viewport={"width": 320, "height": 640})
+    page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true })")
+    for width in (320, 390):
+        page.set_viewport_size({"width": width, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+
+
+# What the tab key stops at, apart from links in the text and folds: these are what a reader wants.
+STOPS = """[...document.querySelectorAll('a[href], button, input, summary, [tabindex]')]
+  .filter(e => e.tabIndex >= 0 && e.checkVisibility({contentVisibilityAuto: true}))
+  .filter(e => !e.matches('article a, article summary, nav a, aside a'))"""
+
+
+def test_the_tab_key_stops_at_few_things(read):
+    """No formula is a stop unless it scrolls, nor is a piece of code."""
+    page = read("chapters/07_gradients", viewport={"width": 1280, "height": 800})
+    page.wait_for_load_state()
+    assert 5 < page.evaluate(f"{STOPS}.length") < 30
+    assert (
+        page.evaluate("document.querySelectorAll('math[tabindex], span.math[tabindex]').length")
+        == 0
+    )
+
+
+def test_what_scrolls_in_its_box_is_a_stop_with_a_name(read):
+    page = read("chapters/07_gradients", **PHONE)
+    page.wait_for_load_state()
+    wrong = page.evaluate(
+        """[...document.querySelectorAll('.highlight pre, .wide')].filter(box =>
+          (box.scrollWidth > box.clientWidth + 1) !==
+          (box.tabIndex === 0 && box.hasAttribute('aria-label'))).map(box => box.outerHTML)"""
+    )
+    assert wrong == []
+    assert page.locator("pre[tabindex='0']").count() > 0
+
+
+# A browser that keeps nothing, as with site data blocked.
+NO_STORAGE = "Object.defineProperty(window, 'localStorage', {get() { throw new Error('blocked') }})"
+
+
+@pytest.mark.parametrize("script", ["", NO_STORAGE], ids=["kept", "blocked"])
+def test_the_colours_are_chosen_by_one_button(visit, site, script):
+    page = visit(color_scheme="light").page
+    if script:
+        page.add_init_script(script)
+    page.goto(f"{site}/intro.html")
+    button = page.get_by_role("button", name="Colours")
+    chosen = []
+    for _ in range(3):
+        chosen.append(page.evaluate("[...Object.values({...document.documentElement.dataset})]"))
+        button.click()
+    themes = [{"auto", "light", "dark"} & set(values) for values in chosen]
+    assert themes == [{"auto", "light"}, {"light"}, {"dark"}]
+    if not script:
+        button.click()
+        button.click()
+        page.reload()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_a_copied_example_is_what_one_types(visit, site):
+    page = visit(viewport={"width": 1280, "height": 800}).page
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (text) => "
+        "{ window.copied = text }}})"
+    )
+    page.goto(f"{site}/back/api.html")
+    example = page.locator(".highlight", has_text="layer.output_shape").first
+    assert ">>> " in example.locator("pre").inner_text()
+    example.locator("button.copy").click()
+    page.wait_for_function("window.copied")
+    lines = page.evaluate("window.copied").splitlines()
+    assert lines[0].startswith("layer = Geometry(")
+    assert lines[1] == "layer.output_shape"
+    assert not any(line.startswith((">>>", "...", "(")) for line in lines)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "none"])
+def test_the_contents_are_behind_one_button_on_a_phone(read, scripts):
+    page = read("chapters/02_one_dimension", java_script_enabled=scripts, **PHONE)
+    contents = page.locator("#contents")
+    assert not contents.is_visible()
+    page.get_by_role("button", name="Contents").focus()
+    page.keyboard.press("Enter")
+    assert contents.is_visible()
+    assert contents.get_by_role("link", name="2. One dimension").is_visible()
+    page.keyboard.press("Escape")
+    assert not contents.is_visible()
+
+
+def test_paper_has_no_buttons_and_no_cut_code(read):
+    page = read(
+        "chapters/07_gradients", viewport={"width": 700, "height": 900}, color_scheme="dark"
+    )
+    page.emulate_media(media="print")
+    assert not page.evaluate(
+        "[...document.querySelectorAll('button, nav, .headerlink, .search')]"
+        ".some(thing => thing.checkVisibility())"
+    )
+    assert page.evaluate(
+        "[...document.querySelectorAll('pre')].every(pre => pre.scrollWidth <= pre.clientWidth + 1)"
+    )
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
 
 
 @pytest.mark.parametrize("name", WITH_PICTURE)
