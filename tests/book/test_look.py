@@ -103,6 +103,21 @@ def test_the_contents_name_every_page_and_mark_this_one(html, page):
     assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
 
 
+def test_the_text_leaves_the_frame_whole(html, page):
+    """A text with one closing tag too many would close the columns before their end."""
+    frame = soup(html, page)
+    assert len(frame.select(".sheet > main > article")) == 1
+    assert len(frame.select(".sheet > aside.on-this-page")) == 1
+    assert len(frame.select("body > footer")) == 1
+
+
+def test_every_table_has_a_box_in_which_it_scrolls():
+    tables = "<table><tr><td>1</td></tr></table><p>x</p><table class='a'>\n</table>"
+    framed = BeautifulSoup(body.framed_tables(tables), "html.parser")
+    assert len(framed.select("div.wide > table")) == 2
+    assert len(framed.find_all(recursive=False)) == 3
+
+
 def test_the_index_of_theorems_tells_number_and_name(html):
     told = soup(html, "prf-prf").find("main").get_text(" ", strip=True)
     assert "Theorem 1.1 A layer is known from its answers" in told

@@ -70,6 +70,12 @@ CHECKED = [
 ]
 
 
+# What is wide is measured little by little after the page is there: when it is done.
+MEASURED = """[...document.querySelectorAll('.highlight pre, .wide')].every(box =>
+  (box.scrollWidth > box.clientWidth + 1) ===
+  (box.tabIndex === 0 && box.hasAttribute('aria-label')))"""
+
+
 def form_name(value):
     return {str(PHONE): "phone", str(DARK): "dark", str(CONTRAST): "contrast"}.get(str(value))
 
@@ -80,6 +86,7 @@ def test_axe_finds_nothing_on_any_page(read, name, form, rules):
 
     # Code has the same few colours on every page: tens of thousands of elements, and a minute each.
     page = read(name, **form)
+    page.wait_for_function(MEASURED)
     if name != CODE_CHECKED:
         page.evaluate(
             "document.querySelectorAll('.highlight pre')"
@@ -121,12 +128,7 @@ def test_the_tab_key_stops_at_few_things(read):
 def test_what_scrolls_in_its_box_is_a_stop_with_a_name(read):
     page = read("chapters/07_gradients", **PHONE)
     page.wait_for_load_state()
-    # Measured little by little; what is not like this in the end fails.
-    page.wait_for_function(
-        """[...document.querySelectorAll('.highlight pre, .wide')].every(box =>
-          (box.scrollWidth > box.clientWidth + 1) ===
-          (box.tabIndex === 0 && box.hasAttribute('aria-label')))"""
-    )
+    page.wait_for_function(MEASURED)
     assert page.locator("pre[tabindex='0']").count() > 0
 
 
