@@ -81,7 +81,8 @@ class Table:
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        head = self._line(self.headings, ["th scope='col'"] * len(self.headings))
+        # An empty corner is no heading, so a screen reader has nothing to announce there.
+        head = self._line(self.headings, ["th scope='col'" if h else "td" for h in self.headings])
         kinds = ["th scope='row'", *["td"] * (len(self.headings) - 1)]
         body = "".join(self._line(row, kinds) for row in self.rows)
         return f"<table class='results'>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"

@@ -34,6 +34,11 @@ def test_a_screen_reader_finds_the_headings_of_rows_and_columns():
     assert [cell["scope"] for cell in soup.find_all("th")] == ["col"] * 3 + ["row"] * 2
 
 
+def test_an_empty_corner_is_no_heading():
+    soup = BeautifulSoup(Table(["", "count"], [("a", 1)])._repr_html_(), "html.parser")
+    assert [cell.name for cell in soup.tr.find_all(True)] == ["td", "th"]
+
+
 def test_a_table_without_rows_has_its_headings():
     assert str(Table(["name", "count"], [])) == "name  count"
 
