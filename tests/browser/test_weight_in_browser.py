@@ -38,24 +38,43 @@ def test_a_page_is_light(weighed_once, name):
     assert list(weigh.faults(weighed_once(name), seen)) == []
 
 
+#: The parts of a page that are laid out late, and whether its script has given them their height.
+LATE = """() => [...document.querySelectorAll("article section > section, dl.py")]
+  .filter(part => getComputedStyle(part).contentVisibility == "auto")"""
+
+
+@pytest.mark.parametrize("scripts", [True, False])
 @pytest.mark.parametrize("name", ["chapters/07_gradients", "back/api"])
-def test_a_link_far_down_leads_there_although_the_page_is_laid_out_late(browser, site, name):
-    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+def test_a_link_far_down_leads_there_although_the_page_is_laid_out_late(
+    browser, site, name, scripts
+):
+    with browser.new_context(
+        viewport={"width": 390, "height": 844}, java_script_enabled=scripts
+    ) as context:
         page = context.new_page()
         page.goto(f"{site}{name}.html")
-        late = "section > section, dl.py"
-        style = f"getComputedStyle(document.querySelector('article {late}')).contentVisibility"
-        assert page.evaluate(style) == "auto"
         last = page.evaluate(
             "[...document.querySelectorAll('article section[id], article dt[id]')]"
             ".filter(place => !place.closest('details')).pop().id"
         )
-        page.goto(f"{site}{name}.html#{last}")  # no smooth scrolling: it ends where the page was
-        page.wait_for_function(
-            "id => { const top = document.getElementById(id).getBoundingClientRect().top;"
-            " return top > -2 && top < innerHeight }",
-            arg=last,
-        )
+        page.goto("about:blank")
+        page.goto(f"{site}{name}.html#{last}")
+        assert page.evaluate(f"({LATE})().length") > 5
+        if scripts:
+            page.wait_for_function(f"({LATE})().every(part => part.style.containIntrinsicHeight)")
+        top = page.evaluate("id => document.getElementById(id).getBoundingClientRect().top", last)
+        assert -2 < top < 400
+
+
+def test_a_page_is_as_long_before_it_is_laid_out_as_afterwards(browser, site):
+    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        page.goto(f"{site}chapters/07_gradients.html")
+        page.wait_for_function(f"({LATE})().every(part => part.style.containIntrinsicHeight)")
+        tall = "document.documentElement.scrollHeight"
+        before = page.evaluate(tall)
+        page.add_style_tag(content="* { content-visibility: visible !important }")
+        assert page.evaluate(tall) == pytest.approx(before, rel=0.03)
 
 
 PAGE = """<!doctype html><meta name=viewport content='width=device-width'><title>x</title>

@@ -53,16 +53,28 @@
       box.setAttribute("aria-label", `${name}, scrolls sideways`);
     }
   };
-  // To measure what is off the screen lays it out: a few milliseconds at a time, so that nobody waits.
+  // What is laid out late gets its true height beforehand, the innermost first, so that the page is
+  // as long as it will be.
+  const LATE = "article section > section, dl.py"; // as in late.css
+  const reserve = (part) => {
+    const last = part.lastElementChild;
+    const below = last.getBoundingClientRect().bottom + parseFloat(getComputedStyle(last).marginBottom);
+    part.style.containIntrinsicHeight = `auto ${below - part.getBoundingClientRect().top}px`;
+  };
+  // A few milliseconds at a time, so that nobody waits.
   let waiting = [];
   const some = () => {
     const end = performance.now() + 5;
-    while (waiting.length && performance.now() < end) measure(waiting.pop());
+    while (waiting.length && performance.now() < end) {
+      const box = waiting.pop();
+      if (box.matches(LATE)) reserve(box);
+      else measure(box);
+    }
     if (waiting.length) setTimeout(some);
   };
   const reach = () => {
     const idle = !waiting.length;
-    waiting = all(".highlight pre, .wide, div.math, .output.text_html").reverse();
+    waiting = all(`${LATE}, .highlight pre, .wide, div.math, .output.text_html`);
     if (idle) setTimeout(some);
   };
   let soon;
