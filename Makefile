@@ -6,6 +6,10 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 LOCKED := .venv/locked-$(VERSION)
 STAMP := .venv/ready-$(VERSION)
 SHELL := /bin/bash
+# The environment holds the path of the checkout, in the first line of each command; one that has moved is made anew.
+ifneq ($(shell cat $(LOCKED) 2>/dev/null),$(CURDIR))
+$(shell rm -f $(LOCKED))
+endif
 .SHELLFLAGS := -euo pipefail -c
 export PYTHONPATH =
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -125,4 +129,4 @@ $(LOCKED): requirements.txt
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --require-hashes -r requirements.txt
 	$(BIN)/python -c 'import matplotlib.font_manager' # makes its font cache now, not inside a notebook
-	@touch $@
+	@echo "$(CURDIR)" > $@

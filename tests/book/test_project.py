@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -178,3 +179,18 @@ def test_every_target_of_the_makefile_is_explained():
     targets = re.search(r"^\.PHONY: (.+)$", text, flags=re.M)[1].split()
     for target in targets:
         assert re.search(rf"^{target}:.*## ", text, flags=re.M), target
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_checkout_that_has_moved_gets_a_new_environment(tmp_path, moved):
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    environment = tmp_path / ".venv"
+    environment.mkdir()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    made_in = "/elsewhere" if moved else str(tmp_path)
+    (environment / f"locked-{version}").write_text(f"{made_in}\n", encoding="utf-8")
+    (environment / f"ready-{version}").touch()
+    command = ["make", "--dry-run", f"PYTHON={sys.executable}", "lint"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert ("venv --clear" in told) == moved
