@@ -518,7 +518,10 @@ THEMES = {"light": "", "dark": "background:#121212;color:#eee"}
 
 
 @pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "image" else ()) for name in SHOWN],
+)
 def test_every_mark_has_contrast(visit, name, theme):
     page = visit().show(SHOWN[name], style=THEMES[theme])
     for kind in ("n", "m", "k") if name == "network" else ("x", "k", "y", "W"):
@@ -541,7 +544,7 @@ def test_a_mark_without_contrast_is_found(visit):
     assert {kind for kind, _ in faults(page)} == {"mark"}
 
 
-@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.slow), 1280])
 @pytest.mark.parametrize("name", SHOWN)
 def test_every_label_has_twelve_pixels(visit, name, width):
     page = visit(viewport={"width": width, "height": 844}).show(SHOWN[name])
@@ -604,7 +607,7 @@ CLIPPED = {"plain": "", "clipped": "overflow-x:auto", "scrolling": "height:600px
 
 @pytest.mark.parametrize("viewport", [(1280, 800), (390, 844)], ids=["laptop", "phone"])
 @pytest.mark.parametrize("style", CLIPPED)
-@pytest.mark.parametrize("name", ["plain", "network"])
+@pytest.mark.parametrize("name", ["plain", pytest.param("network", marks=pytest.mark.slow)])
 def test_the_answer_is_in_sight_at_every_cell(visit, name, style, viewport):
     """Whatever an ancestor does about what is wider or higher than itself."""
     page = visit(viewport=dict(zip(("width", "height"), viewport, strict=True))).show(SHOWN[name])

@@ -83,7 +83,9 @@ def test_pages_with_formulas_are_looked_at():
 
 
 @pytest.mark.parametrize("name", WITH_FORMULAS)
-@pytest.mark.parametrize(("width", "size"), [(320, "100%"), (640, "200%")])
+@pytest.mark.parametrize(
+    ("width", "size"), [(320, "100%"), pytest.param(640, "200%", marks=pytest.mark.slow)]
+)
 def test_every_formula_is_whole(visit, name, width, size):
     """On the narrowest phone, and with text of twice the size, the last sign can be seen."""
     page = visit(viewport={"width": width, "height": 800}).page

@@ -53,20 +53,19 @@ CODE_CHECKED = "chapters/01_two_layers"  # the page on which the colours of code
 ALL = [*PAGES, "genindex", "prf-prf", "py-modindex", "search"]
 PHONE = {"viewport": {"width": 390, "height": 844}}
 DARK = {"color_scheme": "dark"}
-# On each page every rule, in one form; the other forms on the pages that have most kinds of things.
-# The dark form of a page differs in its colours alone.
+# All pages have one theme: every form of every page once a week, and each time every form of the
+# pages that have most kinds of things. The dark form of a page differs in its colours alone.
 CONTRAST = {"runOnly": ["color-contrast"]}
 MANY_KINDS = ("intro", "chapters/01_two_layers", "back/glossary", "prf-prf")
-OTHER_FORMS = [
-    *((name, PHONE, {}) for name in ALL),
-    *((name, DARK, CONTRAST) for name in ALL),
-]
+OTHERS = ("chapters/08_nonlinear", "chapters/12_learning_the_structure", "back/api")
 CHECKED = [
-    *((name, {}, {}) for name in ALL),
-    *(
-        pytest.param(*form, marks=() if form[0] in MANY_KINDS else pytest.mark.slow)
-        for form in OTHER_FORMS
-    ),
+    pytest.param(name, form, rules, marks=() if name in often else pytest.mark.slow)
+    for form, rules, often in (
+        ({}, {}, (*MANY_KINDS, *OTHERS)),
+        (PHONE, {}, MANY_KINDS),
+        (DARK, CONTRAST, MANY_KINDS),
+    )
+    for name in ALL
 ]
 
 
@@ -215,8 +214,15 @@ def test_the_picture_of_a_page_can_be_pointed_at(read, name):
     assert page.locator(".cell.on").count() > 0
 
 
-@pytest.mark.parametrize("viewport", [(1280, 800), (390, 844)], ids=["laptop", "phone"])
-@pytest.mark.parametrize("name", ["chapters/08_nonlinear", "chapters/09_dense_to_convolution"])
+@pytest.mark.parametrize(
+    ("name", "viewport"),
+    [
+        ("chapters/08_nonlinear", (1280, 800)),
+        ("chapters/09_dense_to_convolution", (390, 844)),
+        pytest.param("chapters/08_nonlinear", (390, 844), marks=pytest.mark.slow),
+        pytest.param("chapters/09_dense_to_convolution", (1280, 800), marks=pytest.mark.slow),
+    ],
+)
 def test_the_answer_of_a_long_picture_is_in_sight(read, name, viewport):
     page = read(name, viewport=dict(zip(("width", "height"), viewport, strict=True)))
     answers_in_sight(page, page.locator("[data-panel]"))

@@ -61,6 +61,21 @@
     const below = last.getBoundingClientRect().bottom + parseFloat(getComputedStyle(last).marginBottom);
     part.style.containIntrinsicHeight = `auto ${below - part.getBoundingClientRect().top}px`;
   };
+  // The place that the page's address names.
+  const linked = () => {
+    let name = location.hash.slice(1);
+    try { name = decodeURIComponent(name); } catch { /* taken as it is */ }
+    return name && document.getElementById(name);
+  };
+  // While heights come in, a link still leads to its place, until the reader moves on.
+  let moved = false;
+  for (const sign of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+    addEventListener(sign, () => { moved = true; }, { once: true, passive: true });
+  }
+  const stay = () => {
+    const place = !moved && linked();
+    if (place && Math.abs(place.getBoundingClientRect().top) > 2) place.scrollIntoView();
+  };
   // A few milliseconds at a time, so that nobody waits.
   let waiting = [];
   const some = () => {
@@ -70,7 +85,9 @@
       if (box.matches(LATE)) reserve(box);
       else measure(box);
     }
+    stay();
     if (waiting.length) setTimeout(some);
+    else moved = true;
   };
   const reach = () => {
     const idle = !waiting.length;
@@ -121,9 +138,7 @@
 
   // A link to something inside a fold opens it, where the browser does not do that by itself.
   const reveal = () => {
-    let name = location.hash.slice(1);
-    try { name = decodeURIComponent(name); } catch { /* taken as it is */ }
-    const target = name && document.getElementById(name);
+    const target = linked();
     let opened = false;
     for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) {
       opened ||= !fold.open;
