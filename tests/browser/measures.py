@@ -82,7 +82,20 @@ SIZES = """picture => [...picture.shadowRoot.querySelectorAll('*')].flatMap(node
 })"""
 
 
-FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+# Both wait until what follows a scroll or a move has been drawn.
+FRAMES = "await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));"
+SCROLLED = f"""async (cell, block) => {{
+    cell.scrollIntoView({{block}});
+    {FRAMES}
+    const at = cell.getBoundingClientRect();
+    return [at.x + at.width / 2, at.y + at.height / 2];
+}}"""
+ANSWERED = f"""async (cell, answer) => {{
+    const marked = cell.classList.contains("marked");
+    {FRAMES}
+    const at = cell.getBoundingClientRect(), told = answer.getBoundingClientRect();
+    return {{marked, middle: at.y + at.height / 2, top: told.top, bottom: told.bottom}};
+}}"""
 
 
 def answers_in_sight(page, panels):
@@ -91,21 +104,17 @@ def answers_in_sight(page, panels):
     The sentence must be whole in the window, and must not cover what is pointed at.
     """
     height = page.evaluate("innerHeight")
+    answer = page.locator("p[role=status]").element_handle()
     count = panels.count()
     assert count > 3
     for number in range(count):
         cells = panels.nth(number).locator(".cell")
-        for cell in (cells.first, cells.last):
+        for cell in (cells.first.element_handle(), cells.last.element_handle()):
             for block in ("start", "center"):
-                cell.evaluate(f"node => node.scrollIntoView({{block: '{block}'}})")
-                page.evaluate(FRAMES)  # what follows a scroll has been drawn
                 # Moved to without Playwright's own scrolling, which is what is looked at here.
-                at = cell.bounding_box()
-                page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
-                assert "marked" in cell.get_attribute("class").split()
-                page.evaluate(FRAMES)
-                answer = page.locator("p[role=status]").bounding_box()
-                assert answer["y"] >= 0
-                assert answer["y"] + answer["height"] <= height + 1
-                at = cell.bounding_box()
-                assert at["y"] + at["height"] / 2 < answer["y"]
+                page.mouse.move(*cell.evaluate(SCROLLED, block))
+                seen = cell.evaluate(ANSWERED, answer)
+                assert seen["marked"]
+                assert seen["top"] >= 0
+                assert seen["bottom"] <= height + 1
+                assert seen["middle"] < seen["top"]
