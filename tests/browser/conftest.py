@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
 
-from chromium import ARGUMENTS, chromium
+from chromium import ARGUMENTS, chromium  # noqa: E402
+from hosting import hosted  # noqa: E402
+
+HTML = ROOT / "_build" / "html"
 
 MISSING = (
     "NO BROWSER: the tests of the linked picture in a real browser were SKIPPED. "
@@ -31,6 +35,15 @@ def browser():
         started = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The address of the built book, served on this machine, compressed as its readers get it."""
+    if not (HTML / "intro.html").is_file():
+        pytest.fail("the book is not built: make book builds it")
+    with hosted(HTML) as address:
+        yield address
 
 
 #: Lays out the whole page at once, where its style would wait until a part comes near the screen:

@@ -1,9 +1,6 @@
 """The built pages as a reader meets them: light and dark, wide and on a phone, by any means."""
 
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,27 +11,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 import check_pages  # noqa: E402
 from measures import SIZES, answers_in_sight  # noqa: E402
 
-HTML = ROOT / "_build" / "html"
 PAGES = check_pages.pages()
 WITH_PICTURE = [name for name in PAGES if name == "intro" or name.startswith("chapters/")]
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files without a line on stderr for each."""
-
-    def log_message(self, *told):
-        pass
-
-
-@pytest.fixture(scope="module")
-def site():
-    """The address of the built book, served on this machine."""
-    if not (HTML / "intro.html").is_file():
-        pytest.fail("the book is not built: make book builds it")
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=HTML)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture
@@ -43,7 +21,7 @@ def read(visit, site):
 
     def open_page(name, **options):
         page = visit(**options).page
-        page.goto(f"{site}/{name}.html")
+        page.goto(f"{site}{name}.html")
         return page
 
     return open_page
@@ -140,7 +118,7 @@ def test_the_colours_are_chosen_by_one_button(visit, site, script):
     page = visit(color_scheme="light").page
     if script:
         page.add_init_script(script)
-    page.goto(f"{site}/intro.html")
+    page.goto(f"{site}intro.html")
     button = page.get_by_role("button", name="Colours")
     chosen = []
     for _ in range(3):
@@ -161,7 +139,7 @@ def test_a_copied_example_is_what_one_types(visit, site):
         "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (text) => "
         "{ window.copied = text }}})"
     )
-    page.goto(f"{site}/back/api.html")
+    page.goto(f"{site}back/api.html")
     example = page.locator(".highlight", has_text="layer.output_shape").first
     assert ">>> " in example.locator("pre").inner_text()
     example.locator("button.copy").click()

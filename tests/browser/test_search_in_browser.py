@@ -8,7 +8,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from hosting import hosted  # noqa: E402
 
 HTML = ROOT / "_build" / "html"
 
@@ -37,15 +36,6 @@ BLOCKED = """Object.defineProperty(window, "localStorage", {
   get() { throw new DOMException("blocked", "SecurityError"); } });
 Object.defineProperty(window, "sessionStorage", {
   get() { throw new DOMException("blocked", "SecurityError"); } });"""
-
-
-@pytest.fixture(scope="module")
-def site():
-    """The address of the built book, served on this machine."""
-    if not (HTML / "intro.html").is_file():
-        pytest.fail("the book is not built: make book builds it")
-    with hosted(HTML) as address:
-        yield address
 
 
 def found(page):

@@ -18,15 +18,6 @@ HTML = ROOT / "_build" / "html"
 
 
 @pytest.fixture(scope="module")
-def site():
-    """The address of the built book, compressed as its readers get it."""
-    if not (HTML / "intro.html").is_file():
-        pytest.fail("the book is not built: make book builds it")
-    with hosted(HTML) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def weighed_once(browser, site):
     """Weighs a page of the book, or remembers what it weighed."""
     return functools.cache(functools.partial(weigh.weigh, browser, site, HTML))
