@@ -37,12 +37,18 @@ def browser():
         started.close()
 
 
-@pytest.fixture(scope="module")
-def site():
-    """The address of the built book, served on this machine, compressed as its readers get it."""
+@pytest.fixture(scope="session")
+def book():
+    """The folder of the built book."""
     if not (HTML / "intro.html").is_file():
         pytest.fail("the book is not built: make book builds it")
-    with hosted(HTML) as address:
+    return HTML
+
+
+@pytest.fixture(scope="module")
+def site(book):
+    """The address of the built book, served on this machine, compressed as its readers get it."""
+    with hosted(book) as address:
         yield address
 
 

@@ -11,14 +11,10 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "_extensions")]
 import head  # noqa: E402
 from hosting import base_path, hosted  # noqa: E402
 
-HTML = ROOT / "_build" / "html"
-
 
 @pytest.mark.parametrize("address", ["nowhere.html", "chapters/no/such/page", "chapters/"])
-def test_at_any_depth_a_lost_reader_gets_the_whole_page(browser, address):
-    if not (HTML / "404.html").is_file():
-        pytest.fail("the book is not built: make book builds it")
-    with hosted(HTML) as site, browser.new_context() as context:
+def test_at_any_depth_a_lost_reader_gets_the_whole_page(browser, site, address):
+    with browser.new_context() as context:
         page, answers = context.new_page(), []
         page.on("response", lambda answer: answers.append((answer.url, answer.status)))
         page.goto(site + address, wait_until="load")
@@ -29,8 +25,8 @@ def test_at_any_depth_a_lost_reader_gets_the_whole_page(browser, address):
         assert page.title() == "One Matrix"
 
 
-def test_a_lost_reader_can_search(browser):
-    with hosted(HTML) as site, browser.new_context() as context:
+def test_a_lost_reader_can_search(browser, site):
+    with browser.new_context() as context:
         page = context.new_page()
         page.goto(f"{site}chapters/no/such/page.html")
         page.fill("#lost-words", "Toeplitz")
@@ -73,7 +69,6 @@ def test_an_old_address_leads_on_without_scripts(browser, moved):
         page.wait_for_url(f"{site}new.html#a")
 
 
-def test_the_server_of_the_tests_serves_below_the_path_of_the_book():
-    assert base_path(HTML).startswith("/")
-    with hosted(HTML) as site:
-        assert site.endswith(base_path(HTML))
+def test_the_server_of_the_tests_serves_below_the_path_of_the_book(book, site):
+    assert base_path(book).startswith("/")
+    assert site.endswith(base_path(book))

@@ -196,10 +196,9 @@ def test_what_is_folded_is_not_seen_before(visit, address):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.usefixtures("book")
 def test_every_fold_of_a_chapter_opens_by_a_click(visit, dark):
     """A proof's bar once stopped a script, and every fold after it was dead."""
-    if not CHAPTER.is_file():
-        pytest.fail("the book is not built: make book builds it")
     page = visit(color_scheme="dark" if dark else "light").page
     page.goto(CHAPTER.as_uri())
     bars = page.locator("article details.fold > summary")

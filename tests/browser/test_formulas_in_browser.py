@@ -47,13 +47,11 @@ READY = "document.fonts.load('20px STIX Two Math', '𝑥').then(() => document.f
 
 
 @pytest.fixture
-def show(visit, tmp_path):
+def show(visit, tmp_path, book):
     """Opens a page that holds nothing but this, with the style sheet of the book."""
-    if not (HTML / "_static" / "one_matrix.css").is_file():
-        pytest.fail("the book is not built: make book builds it")
 
     def open_page(content, **options):
-        sheet = (HTML / "_static" / "one_matrix.css").as_uri()
+        sheet = (book / "_static" / "one_matrix.css").as_uri()
         source = tmp_path / "page.html"
         source.write_text(
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>Formulas</title>'
