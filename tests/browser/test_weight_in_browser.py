@@ -73,7 +73,7 @@ PAGE = """<!doctype html><meta name=viewport content='width=device-width'><title
 
 
 @pytest.fixture
-def book(tmp_path):
+def small_book(tmp_path):
     """Writes a page with its files; the picture is noise, which no format makes smaller."""
 
     def write(body):
@@ -92,23 +92,23 @@ def weighed(browser, folder):
         return weigh.weigh(browser, site, folder, "page")
 
 
-def test_what_a_page_loads_is_counted_compressed(browser, book):
-    light = weighed(browser, book("<p>text"))
+def test_what_a_page_loads_is_counted_compressed(browser, small_book):
+    light = weighed(browser, small_book("<p>text"))
     assert len(light.loaded) == 3
-    folder = book("<p>text")
+    folder = small_book("<p>text")
     (folder / "a.css").write_text("p { color: red }\n" * 10_000, encoding="utf-8")
     heavier = weighed(browser, folder)
     assert light.first < heavier.first < light.first + 5_000
 
 
-def test_pictures_below_the_first_screen_are_listed_apart_if_they_are_lazy(browser, book):
+def test_pictures_below_the_first_screen_are_listed_apart_if_they_are_lazy(browser, small_book):
     down = "<div style='height:1000px'></div><img src=b.png {} width=9 height=9 alt=b>"
-    eager = weighed(browser, book(down.format("")))
-    lazy = weighed(browser, book(down.format("loading=lazy")))
+    eager = weighed(browser, small_book(down.format("")))
+    lazy = weighed(browser, small_book(down.format("loading=lazy")))
     assert eager.first > 50_000 > lazy.first
     assert sum(lazy.lazy.values()) > 50_000
     assert eager.lazy == {}
-    high = weighed(browser, book("<img src=b.png loading=lazy width=9 height=9 alt=b>"))
+    high = weighed(browser, small_book("<img src=b.png loading=lazy width=9 height=9 alt=b>"))
     assert high.first > 50_000
 
 
