@@ -123,12 +123,40 @@ class _Affine(Layer):
     def parameter_gradients(self, xs: Arrays, y: Array, grad: Array) -> Gradients:
         gradients: Gradients = {}
         if "weight" in self.params:
-            gradients["weight"] = self._weight_gradient(xs[0], grad)
+            gradients["weight"] = self.weight_gradient(xs[0], grad)
         if "bias" in self.params:
             gradients["bias"] = grad.sum(axis=(0, *range(2, grad.ndim)))
         return gradients
 
-    def _weight_gradient(self, x: Array, grad: Array) -> Any:
+    def weight_gradient(self, x: Array, grad: Array) -> Any:
+        """Gradient of the loss with respect to the weight, summed over the batch.
+
+        The one place to change for a layer whose weight is trained in another way: a subclass may
+        keep entries at zero, sum over entries that are tied, or add the gradient of a penalty.
+
+        Parameters
+        ----------
+        x : ndarray, shape ``(batch, *input_shape)``
+            What the layer has read.
+        grad : ndarray, shape ``(batch, *output_shape)``
+            Gradient of the loss with respect to what it gave.
+
+        Returns
+        -------
+        ndarray or sparse array, of the shape of the weight
+
+        Examples
+        --------
+        A fully connected layer that keeps its zeros:
+
+        >>> import numpy as np
+        >>> class Masked(Dense):
+        ...     def weight_gradient(self, x, grad):
+        ...         return super().weight_gradient(x, grad) * (self.weight != 0)
+        >>> layer = Masked([[1.0, 0.0]])
+        >>> layer.weight_gradient(np.array([[2.0, 3.0]]), np.array([[5.0]]))
+        array([[10.,  0.]])
+        """
         raise NotImplementedError
 
 
@@ -233,7 +261,7 @@ class Conv(_Affine):
         weight, grad = _common(self.weight, grad)
         return (transposed(grad, weight, self.geometry(xs[0].shape[1:])),)
 
-    def _weight_gradient(self, x: Array, grad: Array) -> Any:
+    def weight_gradient(self, x: Array, grad: Array) -> Any:
         return weight_gradient(x, grad, self.geometry(x.shape[1:]))
 
 
@@ -316,7 +344,7 @@ class ConvTranspose(_Affine):
         # The convolution may have a few outputs more than there are inputs here (output_padding).
         return (back[(slice(None), *(slice(n) for n in shape))],)
 
-    def _weight_gradient(self, x: Array, grad: Array) -> Any:
+    def weight_gradient(self, x: Array, grad: Array) -> Any:
         geometry = self.geometry(x.shape[1:])
         missing = [(0, n - m) for n, m in zip(geometry.output_shape, x.shape[1:], strict=True)]
         return weight_gradient(grad, np.pad(x, [(0, 0), *missing]), geometry)
@@ -409,7 +437,7 @@ class Dense(_Affine):
     def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
         return ((self.weight.T @ grad.T).T,)
 
-    def _weight_gradient(self, x: Array, grad: Array) -> Any:
+    def weight_gradient(self, x: Array, grad: Array) -> Any:
         if scipy.sparse.issparse(self.weight):
             return _sparse_gradient(self.weight, x, grad)
         return grad.T @ x

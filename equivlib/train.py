@@ -163,11 +163,15 @@ class Adam:
     betas : tuple of float, default (0.9, 0.999)
     eps : float, default 1e-8
     weight_decay : float, default 0
-        Times the parameter, added to its gradient.
+        :math:`\lambda`: times the parameter, added to its gradient.
+    decoupled : bool, default False
+        Whether the decay acts on the parameter itself instead of on its gradient, so that it is not
+        rescaled with it: :math:`p \leftarrow (1 - \eta \lambda) p` before each step ("AdamW").
 
     References
     ----------
     D. P. Kingma and J. Ba, "Adam: A method for stochastic optimization", ICLR 2015.
+    I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
 
     Examples
     --------
@@ -188,11 +192,13 @@ class Adam:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        decoupled: bool = False,
     ) -> None:
         self.rate = _checked("rate", rate, 0, math.inf)
         self.betas = _checked("betas[0]", betas[0], 0, 1), _checked("betas[1]", betas[1], 0, 1)
         self.eps = _checked("eps", eps, 0, math.inf)
         self.weight_decay = _checked("weight_decay", weight_decay, 0, math.inf)
+        self.decoupled = bool(decoupled)
         self._steps = 0
         self._moments: dict[Key, tuple[Array, Array]] = {}
 
@@ -216,7 +222,10 @@ class Adam:
     ) -> None:
         """One step of some entries, into the moments and into ``changed``."""
         first, second = self.betas
-        grad = grad + self.weight_decay * value
+        if self.decoupled:
+            value = value * (1 - self.rate * self.weight_decay)
+        elif self.weight_decay:
+            grad = grad + self.weight_decay * value
         mean *= first
         mean += (1 - first) * grad
         square *= second
@@ -260,7 +269,8 @@ def fit(
     optimizer: Optimizer,
     epochs: int = 1,
     batch_size: int = 64,
-    seed: int = 0,
+    seed: int | np.random.Generator = 0,
+    callback: Callable[[int, float], object] | None = None,
     progress: bool = False,
 ) -> list[float]:
     """Train a network by mini-batches, each epoch in another random order.
@@ -277,16 +287,20 @@ def fit(
     optimizer : SGD or Adam
     epochs : int, default 1
     batch_size : int, default 64
-    seed : int, default 0
+    seed : int or Generator, default 0
         Of the order. With one seed, on one machine and one number of threads, every run gives the
-        same numbers.
+        same numbers. A generator goes on where it is.
+    callback : callable, optional
+        Called as ``callback(steps, loss)`` after each step, with the number of steps done and the
+        loss of the batch before the step. It may look at the network, change the learning rate of
+        the optimiser, or return True to end the training.
     progress : bool, default False
         Show a bar and the loss on the standard error stream.
 
     Returns
     -------
     list of float
-        Mean loss of each epoch, of each batch before its step.
+        Mean loss of each epoch, of each batch before its step; of the last epoch as far as it went.
 
     Raises
     ------
@@ -306,6 +320,17 @@ def fit(
     >>> found = net.layers[0].weight[0, 0], net.layers[0].bias[0]
     >>> bool(np.allclose(found, np.polyfit(x[:, 0], y[:, 0], deg=1)))
     True
+
+    Until a loss is small enough:
+
+    >>> net, steps = Network([Dense([[0.0]], [0.0])], (1,)), []
+    >>> def small_enough(done, loss):
+    ...     steps.append(done)
+    ...     return loss < 2
+    >>> _ = fit(net, x, y, loss=squared_error, optimizer=SGD(0.5), epochs=99, batch_size=20,
+    ...         callback=small_enough)
+    >>> steps
+    [1, 2]
     """
     inputs, wanted = as_array("x", x), np.asarray(targets)
     if inputs.shape[1:] != net.input_shape or len(wanted) != len(inputs) or not len(inputs):
@@ -317,22 +342,26 @@ def fit(
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
             raise ValueError(f"{name} (={count!r}) must be an integer of at least 1")
     rng = np.random.default_rng(seed)
-    means = []
+    means, steps, ended = [], 0, False
     for epoch in range(epochs):
         order = rng.permutation(len(inputs))
-        total = 0.0
+        total, seen = 0.0, 0
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
             value, grad = loss(net(inputs[batch]), wanted[batch])
             net.backward(grad, to_input=False)
             optimizer.step(net)
+            steps, seen = steps + 1, seen + len(batch)
             total += value * len(batch)
             if progress:
-                seen = start + len(batch)
                 _show(f"epoch {epoch + 1}/{epochs}", seen / len(order), total / seen)
-        means.append(total / len(order))
+            if ended := callback is not None and bool(callback(steps, value)):
+                break
+        means.append(total / seen)
         if progress:
             sys.stderr.write("\n")
+        if ended:
+            break
     return means
 
 

@@ -151,7 +151,7 @@ class Quick(Conv):
             result[:, read] += back[:, :, tap]
         return (result[:, 1:-1].swapaxes(1, 2),)
 
-    def _weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
+    def weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
         units, inputs, kernel = self.weight.shape
         rows = self._flat(grad).T @ self.patches
         return rows.reshape(units, kernel, inputs).swapaxes(1, 2)
@@ -258,7 +258,7 @@ class Local(Dense):
 
     mask: np.ndarray
 
-    def _weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
+    def weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
         return (grad.T @ x) * self.mask
 
 
@@ -269,7 +269,7 @@ class Soft(Dense):
     ties: Ties
     strength: float
 
-    def _weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
+    def weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
         pull = np.float32(2 * self.strength)
         return grad.T @ x + pull * self.ties.difference(self.weight)
 

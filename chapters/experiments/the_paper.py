@@ -184,7 +184,7 @@ class Tied(Conv):
         y = ((np.array(W) if exact else W) @ flat(xs[0]).T).T
         return y.reshape(-1, *self.output_shape(shape))
 
-    def _weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
+    def weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
         dense = flat(grad).T @ flat(x)
         numbers = np.arange(1, self.weight.size + 1)
         W = equivlib.conv_matrix(

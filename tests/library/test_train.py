@@ -93,6 +93,11 @@ OPTIMIZERS = {
         "Adam",
         {"lr": 0.02, "betas": (0.8, 0.9), "eps": 1e-4, "weight_decay": 0.2},
     ),
+    "Adam with decoupled decay": (
+        lambda: Adam(0.02, weight_decay=0.3, decoupled=True),
+        "AdamW",
+        {"lr": 0.02, "weight_decay": 0.3},
+    ),
 }
 
 
@@ -125,6 +130,37 @@ def test_a_small_network_learns_to_tell_bars_apart(optimizer):
     assert losses[-1] < 0.3 * losses[0]
     unseen, truth = bars(300, seed=1)
     assert (predict(net, unseen).argmax(axis=1) == truth).mean() > 0.9
+
+
+def test_a_callback_sees_every_step_changes_the_rate_and_ends_the_training():
+    (x, labels), optimizer, seen = bars(50), SGD(0.1), []
+
+    def halve_and_end(steps, loss):
+        seen.append((steps, loss, optimizer.rate))
+        optimizer.rate /= 2
+        return steps == 5
+
+    options = {"loss": cross_entropy, "batch_size": 20, "epochs": 9}
+    losses = fit(
+        small_network(), x, labels, optimizer=optimizer, callback=halve_and_end, **options
+    )
+    assert [steps for steps, _, _ in seen] == [1, 2, 3, 4, 5]
+    assert [rate for _, _, rate in seen] == [0.1 / 2**k for k in range(5)]
+    # Batches of 20, 20 and 10; the second epoch ends after two of its three.
+    means = [loss for _, loss, _ in seen]
+    assert losses[0] == pytest.approx(np.average(means[:3], weights=[20, 20, 10]))
+    assert losses[1] == pytest.approx(np.mean(means[3:]))
+    assert len(losses) == 2
+
+
+def test_a_callback_that_returns_nothing_changes_nothing():
+    x, labels = bars(30)
+    options = {"loss": cross_entropy, "batch_size": 20, "epochs": 3}
+    watched, plain = (
+        fit(small_network(), x, labels, optimizer=SGD(0.1), callback=callback, **options)
+        for callback in (lambda steps, loss: None, None)
+    )
+    assert watched == plain
 
 
 def test_one_seed_gives_the_same_numbers_and_another_others():
