@@ -1,10 +1,10 @@
 """Run the experiments that are not yet in chapters/data.
 
     make experiments
-    python -m experiments [NAME ...] [--workers N]        (in the folder chapters)
+    python -m experiments [NAME ...] [--workers N] [--plan]     (in the folder chapters)
 
-Each run is kept as soon as it is done, so a stopped command goes on where it was. To run an
-experiment again, delete its file of results.
+The plan and its cost are printed first. Each run is kept as soon as it is done, so a stopped
+command goes on where it was. To run an experiment again, delete its file of results.
 """
 
 from __future__ import annotations
@@ -14,27 +14,39 @@ import importlib
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from multiprocessing import get_context
 from typing import Any
 
-from experiments import results
+from experiments import protocol, results
 
+#: In the order in which they run: what is short first, what is timed alone last.
 EXPERIMENTS = (
     "the_paper",
     "degrees_of_freedom",
     "learning_the_structure",
+    "more_data",
+    "let_go",
     "cost",
 )
 # One thread for each worker: two that share the cores are slower than one after the other.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+def module(name: str) -> Any:
+    """An experiment."""
+    return importlib.import_module(f"experiments.{name}")
+
+
 def work(name: str, setting: dict[str, Any]) -> dict[str, Any]:
     """One run, with what is needed to repeat it."""
-    experiment = importlib.import_module(f"experiments.{name}")
     start = time.perf_counter()
-    result = experiment.run(setting)
+    result = module(name).run(setting)
     seconds = round(time.perf_counter() - start, 2)
     return {
         "setting": setting,
@@ -42,6 +54,26 @@ def work(name: str, setting: dict[str, Any]) -> dict[str, Any]:
         "seconds": seconds,
         "versions": results.versions(),
     }
+
+
+def print_plan(names: tuple[str, ...], workers: int) -> None:
+    """What there is and what is missing, with its cost in seconds of one core."""
+    print(
+        f"{'experiment':<24}{'runs there':>11}{'core-seconds':>14}{'missing':>9}{'core-seconds':>14}"
+    )
+    total = 0.0
+    for name in names:
+        runs = results.load(name)
+        done = sum(run["seconds"] for run in runs)
+        left = protocol.plan(module(name).tasks(), runs)
+        total += left.seconds
+        print(
+            f"{name:<24}{len(runs):>11}{done:>14.0f}{left.runs:>9}{left.seconds:>14.0f}"
+        )
+    print(
+        f"about {total / 3600 / workers:.1f} hours with {workers} workers",
+        flush=True,
+    )
 
 
 def bar(
@@ -57,30 +89,30 @@ def bar(
 
 
 def complete(name: str, workers: int) -> None:
-    """Run what is missing of an experiment, until it asks for nothing more."""
-    experiment = importlib.import_module(f"experiments.{name}")
-    alone = getattr(experiment, "ALONE", False)
-    runs = results.load(name)
-    start = time.perf_counter()
+    """Run what is missing of an experiment, in its order, until it asks for nothing more."""
+    experiment = module(name)
+    workers = 1 if getattr(experiment, "ALONE", False) else workers
+    runs, start = results.load(name), time.perf_counter()
+    running: dict[Future[Any], dict[str, Any]] = {}
     with ProcessPoolExecutor(
-        1 if alone else workers, mp_context=get_context("spawn")
+        workers, mp_context=get_context("spawn")
     ) as pool:
         while missing := results.missing(
             experiment.settings(runs), runs
         ):
-            total = len(runs) + len(missing)
-            bar(name, len(runs), total, start)
-            waiting = [
-                pool.submit(work, name, setting) for setting in missing
-            ]
-            try:
-                for future in as_completed(waiting):
-                    runs.append(future.result())
-                    results.save(name, runs)
-                    bar(name, len(runs), total, start)
-            finally:  # after an error or Ctrl-C, what has not begun does not begin
-                for future in waiting:
-                    future.cancel()
+            bar(name, len(runs), len(runs) + len(missing), start)
+            begun = list(running.values())
+            for setting in missing:
+                if len(running) == workers:
+                    break
+                if setting not in begun:
+                    running[pool.submit(work, name, setting)] = setting
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                del running[future]
+                runs.append(future.result())
+            results.save(name, runs)
+    results.save(name, runs, complete=True)
     sys.stderr.write(
         f"\n{name}: {len(runs)} runs in {results.path(name)}\n"
     )
@@ -101,6 +133,11 @@ def main() -> int:
         default=os.cpu_count(),
         help="runs at a time (default: the cores)",
     )
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="print what is missing and what it costs, and end",
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(EXPERIMENTS):
         parser.error(
@@ -110,8 +147,11 @@ def main() -> int:
         os.environ.setdefault(
             variable, "1"
         )  # read by the workers when they start
-    for name in arguments.names or EXPERIMENTS:
-        complete(name, arguments.workers)
+    names = tuple(arguments.names) or EXPERIMENTS
+    print_plan(names, arguments.workers)
+    if not arguments.plan:
+        for name in names:
+            complete(name, arguments.workers)
     return 0
 
 

@@ -25,15 +25,32 @@ def path(name: str) -> Path:
 
 def load(name: str) -> list[Run]:
     """All runs of an experiment so far."""
+    return stored(name)["runs"]
+
+
+def stored(name: str) -> dict[str, Any]:
+    """The file of an experiment: its runs, and whether they are all of them."""
     file = path(name)
-    return (
-        json.loads(file.read_text(encoding="utf-8"))["runs"]
-        if file.exists()
-        else []
-    )
+    if not file.exists():
+        return {"experiment": name, "complete": False, "runs": []}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
-def save(name: str, runs: Sequence[Run]) -> None:
+def load_complete(name: str) -> list[Run]:
+    """All runs of an experiment, for a chapter: an error while some are missing."""
+    found = stored(name)
+    if not found["complete"]:
+        raise ValueError(
+            f"{path(name).name} is not complete: run `make experiments` first"
+        )
+    runs: list[Run] = found["runs"]
+    return runs
+
+
+def save(
+    name: str, runs: Sequence[Run], *, complete: bool = False
+) -> None:
     """Replace the file in one step, in an order that does not depend on who was done first."""
     ordered = sorted(runs, key=lambda run: key(run["setting"]))
     lines = ",\n".join(
@@ -49,7 +66,8 @@ def save(name: str, runs: Sequence[Run]) -> None:
         delete=False,
     ) as file:
         file.write(
-            f'{{"experiment": "{name}", "runs": [\n{lines}\n]}}\n'
+            f'{{"experiment": "{name}", "complete": {json.dumps(complete)}, '
+            f'"runs": [\n{lines}\n]}}\n'
         )
     os.chmod(file.name, 0o644)
     os.replace(file.name, path(name))
