@@ -30,7 +30,9 @@ SEEDS = range(10)
 SEARCH_SEEDS = (100, 101, 102)
 #: Learning rates that a search may try, about a factor of the root of 10 apart.
 LADDER = tuple(
-    float(f"{digit}e{power}") for power in range(-6, 2) for digit in (1, 3)
+    float(f"{digit}e{power}")
+    for power in range(-6, 2)
+    for digit in (1, 3)
 )
 BATCH = 100
 
@@ -71,7 +73,13 @@ def settings(
 def searches(task: Task, found: Mapping[str, Any]) -> list[Setting]:
     """The runs of the searches of a task."""
     return [
-        {**task.what, **other, "rate": rate, "seed": seed, "search": True}
+        {
+            **task.what,
+            **other,
+            "rate": rate,
+            "seed": seed,
+            "search": True,
+        }
         for other in task.alternatives
         for rate in tried({**task.what, **other}, task.rates, found)[0]
         for seed in SEARCH_SEEDS
@@ -89,7 +97,9 @@ def tried(
     """The rates of a search, and the best of them once it lies inside."""
     rungs = sorted(LADDER.index(rate) for rate in rates)
     while rungs:
-        means = [mean_score(what, LADDER[rung], found) for rung in rungs]
+        means = [
+            mean_score(what, LADDER[rung], found) for rung in rungs
+        ]
         if None in means:
             return [LADDER[rung] for rung in rungs], None
         best = max(range(len(rungs)), key=lambda i: (means[i], -i))
@@ -137,9 +147,7 @@ def choice(task: Task, found: Mapping[str, Any]) -> Setting | None:
     return max(best, key=lambda one: one[:2])[2]
 
 
-def chosen(
-    task: Task, runs: Sequence[results.Run]
-) -> Setting | None:
+def chosen(task: Task, runs: Sequence[results.Run]) -> Setting | None:
     """What the search of a task has found, or None."""
     return choice(task, index(runs))
 
@@ -353,7 +361,9 @@ def compare(
     becomes smaller than one before it, none larger than 1. The probability that any of them is
     called different though all are equal stays at most the level of the test.
     """
-    tests = {name: results.paired(*pair) for name, pair in pairs.items()}
+    tests = {
+        name: results.paired(*pair) for name, pair in pairs.items()
+    }
     order = sorted(tests, key=lambda name: tests[name][2])
     corrected, largest = {}, 0.0
     for place, name in enumerate(order):
@@ -361,5 +371,6 @@ def compare(
         largest = max(largest, p)
         corrected[name] = largest
     return [
-        Comparison(name, *tests[name], corrected[name]) for name in tests
+        Comparison(name, *tests[name], corrected[name])
+        for name in tests
     ]

@@ -141,9 +141,7 @@ def test_a_callback_sees_every_step_changes_the_rate_and_ends_the_training():
         return steps == 5
 
     options = {"loss": cross_entropy, "batch_size": 20, "epochs": 9}
-    losses = fit(
-        small_network(), x, labels, optimizer=optimizer, callback=halve_and_end, **options
-    )
+    losses = fit(small_network(), x, labels, optimizer=optimizer, callback=halve_and_end, **options)
     assert [steps for steps, _, _ in seen] == [1, 2, 3, 4, 5]
     assert [rate for _, _, rate in seen] == [0.1 / 2**k for k in range(5)]
     # Batches of 20, 20 and 10; the second epoch ends after two of its three.

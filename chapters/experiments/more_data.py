@@ -1,0 +1,126 @@
+"""How far is the big MLP behind the convolutional network, and does more data close the gap?
+
+Networks of one shape, with and without the zeros and the ties of the convolutions, and ordinary
+perceptrons of two widths, each trained to its plateau on 1,000 to 250,000 examples of MNIST-1D. The
+fully connected ones also with weight decay (its strength is searched too) and with early stopping
+(the weights at the best validation score of the same run).
+
+Each run is judged at its end and at its best validation score. Networks of the shape of the
+convolutional one are also asked how much locality and sharing they have: see ``measures``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from equivlib import Network
+from equivlib.train import Adam
+from experiments import measures, nets, protocol, results
+from experiments.protocol import Plateau, Task
+
+SIZES = 1000, 4000, 12_000, 30_000, 60_000
+LARGEST = nets.POOLS[-1]
+MODELS = "cnn", "local", "ties", "free", "mlp 100", "mlp 400"
+#: With weight decay, at these sizes.
+DECAYED, DECAYED_SIZES = ("free", "mlp 100", "mlp 400"), (4000, 60_000)
+DECAYS = 0.01, 0.1, 1.0
+#: Sizes at which the network with ties only is trained; its steps are slow.
+TIES_SIZES = 1000, 4000, 60_000
+#: Where a search starts; a larger one is the more often right, the more examples there are.
+RATES = {
+    "cnn": (0.001, 0.003, 0.01),
+    "local": (0.001, 0.003, 0.01),
+    "ties": (0.0003, 0.001, 0.003),
+    "free": (0.0003, 0.001, 0.003),
+    "mlp 100": (0.0003, 0.001, 0.003),
+    "mlp 400": (0.0003, 0.001, 0.003),
+}
+#: Milliseconds of one step, and about how many thousands of steps a run takes, by size.
+STEP = {
+    "cnn": 1.3,
+    "local": 1.4,
+    "ties": 5.2,
+    "free": 2.1,
+    "mlp 100": 0.45,
+    "mlp 400": 2.1,
+}
+STEPS = dict(zip((*SIZES, LARGEST), (4, 5, 9, 13, 15, 25), strict=True))
+
+
+def task(model: str, size: int, *, decay: bool = False) -> Task:
+    """One variant at one size."""
+    return Task(
+        {"model": model, "examples": size, "decayed": decay},
+        RATES[model],
+        seconds=STEP[model] * STEPS[size] + size / 20_000,
+        alternatives=tuple({"decay": one} for one in DECAYS)
+        if decay
+        else ({},),
+        judges=range(5) if size == LARGEST else protocol.SEEDS,
+    )
+
+
+def tasks() -> list[Task]:
+    """Small sizes first; the largest, and weight decay at the larger size, last."""
+    plain = [
+        task(model, size)
+        for size in SIZES
+        for model in MODELS
+        if model != "ties" or size in TIES_SIZES
+    ]
+    small, large = (
+        [task(model, size, decay=True) for model in DECAYED]
+        for size in DECAYED_SIZES
+    )
+    largest = [
+        task(model, LARGEST) for model in ("cnn", "local", "free")
+    ]
+    return [*plain[:12], *small, *plain[12:], *largest, *large]
+
+
+def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
+    """All runs that are needed so far."""
+    return protocol.settings(tasks(), runs)
+
+
+def network(model: str, rng: np.random.Generator) -> Network:
+    """A new network."""
+    if model.startswith("mlp"):
+        return nets.mlp(rng, int(model.split()[1]))
+    return nets.network(model, rng)
+
+
+def run(setting: dict[str, Any]) -> dict[str, Any]:
+    """Train one network to its plateau and judge it."""
+    seed, judging = setting["seed"], not setting["search"]
+    train, valid, judges = nets.examples(seed, setting["examples"])
+    rng = np.random.default_rng([seed, 1])
+    net = network(setting["model"], rng)
+    shaped = judging and setting["model"] in nets.KINDS
+    start = measures.of(net, judges[0], seed) if shaped else None
+    out = protocol.train(
+        net,
+        train,
+        valid,
+        rate=setting["rate"],
+        rng=rng,
+        plateau=Plateau.of(len(train[0])),
+        optimizer=partial(
+            Adam, weight_decay=setting.get("decay", 0.0), decoupled=True
+        ),
+    )
+    result = out.record()
+    if judging:
+        result["train"] = protocol.accuracy(
+            net, train[0][:20_000], train[1][:20_000]
+        )
+        result["test"] = protocol.accuracy(net, *judges)
+        if shaped:
+            result["start"] = start
+            result["end"] = measures.of(net, judges[0], seed)
+        out.restore(net)
+        result["early"] = protocol.accuracy(net, *judges)
+    return result
