@@ -9,6 +9,7 @@ All measures read a chain of Dense and ReLU layers; a convolutional network is w
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def profiles(net: Network, x: np.ndarray) -> list[np.ndarray]:
     squares = [first.astype(float) ** 2]
     jacobian = np.broadcast_to(first, (len(x), *first.shape))
     values = x
-    for before, layer in zip(affine[:-1], affine[1:], strict=True):
+    for before, layer in pairwise(affine):
         values = values @ before.weight.T + before.bias
         on = values > 0
         jacobian = layer.weight @ (on[:, :, None] * jacobian)

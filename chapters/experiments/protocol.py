@@ -16,7 +16,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
 
 from equivlib import Network
 from equivlib.train import Adam, cross_entropy, fit, predict
