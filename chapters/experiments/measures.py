@@ -1,8 +1,8 @@
 """How much locality and sharing a trained network has, whatever the names of its hidden units are.
 
 Hidden units of a fully connected network have no order, and a unit may be multiplied by a positive
-number if what reads it is divided by it. Nothing here depends on either. Units are weighted by the
-product of the norms of what comes in and of what goes out, which such a change keeps.
+number if what reads it is divided by it. Nothing here depends on either. Means over units are
+weighted by how much a unit moves the outputs, which such a change keeps.
 
 All measures read a chain of Dense and ReLU layers; a convolutional network is written as one first.
 """
@@ -26,12 +26,28 @@ STEPS = 2, 4, 8
 JACOBIANS, RESPONSES = 200, 1000
 
 
-def importance(net: Network, layer: int) -> np.ndarray:
-    """Of each unit of a hidden layer: norm of what comes in times norm of what goes out."""
+def importance(net: Network, x: np.ndarray) -> list[np.ndarray]:
+    """For each hidden layer, how much each unit moves the outputs, to first order.
+
+    The root of the mean square of what it gives before its ReLU, times the same of the derivative
+    of the outputs with respect to that. A scale of any hidden unit cancels.
+    """
     affine = [one for one in net.layers if isinstance(one, Dense)]
-    into = np.linalg.norm(affine[layer].weight, axis=1)
-    out = np.linalg.norm(affine[layer + 1].weight, axis=0)
-    return into * out
+    values = responses(net, x)
+    slope = np.broadcast_to(
+        affine[-1].weight, (len(x), *affine[-1].weight.shape)
+    )
+    found = []
+    for layer in reversed(range(len(values))):
+        slope = slope * (values[layer] > 0)[:, None, :]
+        sizes = (slope.astype(float) ** 2).sum(axis=1).mean(axis=0)
+        found.append(
+            np.sqrt(
+                sizes * (values[layer].astype(float) ** 2).mean(axis=0)
+            )
+        )
+        slope = slope @ affine[layer].weight
+    return found[::-1]
 
 
 def mean(values: np.ndarray, weights: np.ndarray) -> float:
@@ -118,7 +134,7 @@ def measure(
     network without any idea of neighbourhood would have.
     """
     order = rng.permutation(x.shape[1])
-    weights = [importance(net, layer) for layer in range(len(FIELDS))]
+    weights = importance(net, x[:JACOBIANS])
     squares = profiles(net, x[:JACOBIANS])
     first = next(
         one for one in net.layers if isinstance(one, Dense)
