@@ -29,20 +29,20 @@ DECAYED, DECAYED_SIZES = ("free", "mlp 100", "mlp 400"), (4000, 60_000)
 DECAYS = 0.01, 0.1, 1.0
 #: Sizes at which the network with ties only is trained; its steps are slow.
 TIES_SIZES = 1000, 4000, 60_000
-#: Where a search starts; a larger one is the more often right, the more examples there are.
+#: Where a search starts.
 RATES = {
-    "cnn": (0.001, 0.003, 0.01),
-    "local": (0.001, 0.003, 0.01),
-    "ties": (0.0003, 0.001, 0.003),
-    "free": (0.0003, 0.001, 0.003),
-    "mlp 100": (0.0003, 0.001, 0.003),
-    "mlp 400": (0.0003, 0.001, 0.003),
+    "cnn": (0.003, 0.01, 0.03),
+    "local": (0.003, 0.01, 0.03),
+    "ties": (0.001, 0.003, 0.01),
+    "free": (0.001, 0.003, 0.01),
+    "mlp 100": (0.001, 0.003, 0.01),
+    "mlp 400": (0.001, 0.003, 0.01),
 }
 #: Milliseconds of one step, and about how many thousands of steps a run takes, by size.
 STEP = {
     "cnn": 1.3,
     "local": 1.4,
-    "ties": 5.2,
+    "ties": 3.0,
     "free": 2.1,
     "mlp 100": 0.45,
     "mlp 400": 2.1,

@@ -122,46 +122,38 @@ def dense(inputs: int, units: int, rng: np.random.Generator) -> Dense:
     )
 
 
-def windows(x: np.ndarray, kernel: int, padding: int) -> np.ndarray:
+def windows(x: np.ndarray, kernel: int) -> np.ndarray:
     """What each place reads, ``(batch, places, kernel * channels)``, channels last."""
     batch, channels, length = x.shape
-    padded = np.zeros((batch, length + 2 * padding, channels), x.dtype)
-    padded[:, padding : padding + length] = x.swapaxes(1, 2)
+    padded = np.zeros((batch, length + 2 * PADDING, channels), x.dtype)
+    padded[:, PADDING : PADDING + length] = x.swapaxes(1, 2)
     return sliding_window_view(
         padded.reshape(batch, -1), kernel * channels, axis=1
     )[:, :: STRIDE * channels]
 
 
-def unwindows(
-    back: np.ndarray, length: int, padding: int
-) -> np.ndarray:
+def unwindows(back: np.ndarray, length: int) -> np.ndarray:
     """The sum of what each place gives back to what it has read, ``(batch, channels, length)``."""
     batch, places, kernel, channels = back.shape
     result = np.zeros(
-        (batch, length + 2 * padding, channels), back.dtype
+        (batch, length + 2 * PADDING, channels), back.dtype
     )
     for tap in range(kernel):
         read = slice(tap, tap + STRIDE * (places - 1) + 1, STRIDE)
         result[:, read] += back[:, :, tap]
-    return result[:, padding : padding + length].swapaxes(1, 2)
+    return result[:, PADDING : PADDING + length].swapaxes(1, 2)
 
 
 class Quick(Conv):
     """Conv on one axis with stride 2, made for many small steps: with the channels last in memory
     each patch is one piece, and the patches of the forward pass are kept for the gradient."""
 
-    def __init__(
-        self,
-        weight: np.ndarray,
-        bias: np.ndarray,
-        padding: int = PADDING,
-    ) -> None:
-        super().__init__(weight, bias, stride=STRIDE, padding=padding)
-        self.padding = padding
+    def __init__(self, weight: np.ndarray, bias: np.ndarray) -> None:
+        super().__init__(weight, bias, stride=STRIDE, padding=PADDING)
 
     def forward(self, *xs: np.ndarray) -> np.ndarray:
         (x,), (units, inputs, kernel) = xs, self.weight.shape
-        patches = windows(x, kernel, self.padding)
+        patches = windows(x, kernel)
         self.patches = patches.reshape(-1, kernel * inputs)
         y = self.patches @ self._rows().T + self.bias
         return y.reshape(len(x), -1, units).swapaxes(1, 2)
@@ -173,7 +165,7 @@ class Quick(Conv):
         (x,), (_, inputs, kernel) = xs, self.weight.shape
         back = self._flat(grad) @ self._rows()
         back = back.reshape(len(x), -1, kernel, inputs)
-        return (unwindows(back, x.shape[2], self.padding),)
+        return (unwindows(back, x.shape[2]),)
 
     def weight_gradient(self, x: np.ndarray, grad: np.ndarray) -> Any:
         units, inputs, kernel = self.weight.shape
@@ -195,11 +187,10 @@ class Local(Layer):
         weight: np.ndarray,
         bias: np.ndarray,
         inputs: int,
-        padding: int = PADDING,
     ) -> None:
         super().__init__()
         self.params = {"weight": weight, "bias": bias}
-        self.inputs, self.padding = inputs, padding
+        self.inputs = inputs
 
     def output_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         return self.params["bias"].shape
@@ -207,7 +198,7 @@ class Local(Layer):
     def forward(self, *xs: np.ndarray) -> np.ndarray:
         weight = self.params["weight"]
         kernel = weight.shape[1] // self.inputs
-        patches = windows(xs[0], kernel, self.padding)
+        patches = windows(xs[0], kernel)
         self.patches = np.ascontiguousarray(patches.swapaxes(0, 1))
         by_place = self.patches @ weight  # (places, batch, units)
         return by_place.transpose(1, 2, 0) + self.params["bias"]
@@ -219,13 +210,63 @@ class Local(Layer):
         back = back.swapaxes(0, 1).reshape(
             batch, places, -1, self.inputs
         )
-        return (unwindows(back, xs[0].shape[2], self.padding),)
+        return (unwindows(back, xs[0].shape[2]),)
 
     def parameter_gradients(
         self, xs: Any, y: np.ndarray, grad: np.ndarray
     ) -> Any:
         by_place = self.patches.swapaxes(1, 2) @ grad.transpose(2, 0, 1)
         return {"weight": by_place, "bias": grad.sum(axis=0)}
+
+
+class Offsets(Layer):
+    """Ties without zeros: an entry depends on its channels and on the offset of input and output.
+
+    The convolution whose kernel reaches every input from every output; with so long a kernel its
+    matrix is the quickest way. The weight is ``(units, inputs, offsets)``, the bias ``(units,)``.
+    """
+
+    def __init__(
+        self, weight: np.ndarray, bias: np.ndarray, length: int
+    ) -> None:
+        super().__init__()
+        self.params = {"weight": weight, "bias": bias}
+        units, inputs, offsets = weight.shape
+        self.places = (offsets - length) // STRIDE + 1
+        read = (
+            np.arange(length) - STRIDE * np.arange(self.places)[:, None]
+        )
+        offset = read + STRIDE * (self.places - 1)
+        pair = np.arange(units)[:, None] * inputs + np.arange(inputs)
+        names = pair[:, None, :, None] * offsets + offset[:, None, :]
+        self.names = names.reshape(units * self.places, inputs * length)
+
+    def output_shape(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        return len(self.params["bias"]), self.places
+
+    def forward(self, *xs: np.ndarray) -> np.ndarray:
+        self.matrix = self.params["weight"].ravel()[self.names]
+        y = xs[0].reshape(len(xs[0]), -1) @ self.matrix.T
+        bias = self.params["bias"][:, None]
+        return y.reshape(len(y), -1, self.places) + bias
+
+    def backward(self, xs: Any, y: np.ndarray, grad: np.ndarray) -> Any:
+        back = grad.reshape(len(grad), -1) @ self.matrix
+        return (back.reshape(xs[0].shape),)
+
+    def parameter_gradients(
+        self, xs: Any, y: np.ndarray, grad: np.ndarray
+    ) -> Any:
+        weight = self.params["weight"]
+        flat = grad.reshape(len(grad), -1)
+        whole = flat.T @ xs[0].reshape(len(flat), -1)
+        sums = np.bincount(
+            self.names.ravel(), whole.ravel(), weight.size
+        )
+        return {
+            "weight": sums.reshape(weight.shape).astype(weight.dtype),
+            "bias": grad.sum(axis=(0, 2)),
+        }
 
 
 # Networks -----------------------------------------------------------------------------------------
@@ -267,9 +308,9 @@ def first_layers(
     if (
         kind == "ties"
     ):  # from the last output to the first input, and back
-        reads, padding = inputs * length, STRIDE * (places - 1)
-        weight = uniform((units, inputs, padding + length), reads, rng)
-        return Quick(weight, uniform((units,), reads, rng), padding)
+        reads, offsets = inputs * length, STRIDE * (places - 1) + length
+        weight = uniform((units, inputs, offsets), reads, rng)
+        return Offsets(weight, uniform((units,), reads, rng), length)
     return dense(inputs * length, units * places, rng)
 
 
