@@ -264,12 +264,14 @@ def reading_time(page: Page) -> str:
 
 
 def words_allowed(name: str) -> int:
-    """Give the limit of visible words of a chapter, by the number in its name.
+    """Give the limit of visible words of a chapter, by the number or letter in its name.
 
     Examples
     --------
     >>> words_allowed("chapters/02_one_dimension"), words_allowed("chapters/13_cost")
     (2200, 2500)
+    >>> words_allowed("chapters/A_rounding")
+    2200
     """
     return MORE_WORDS.get(Path(name).name[:2], WORDS)
 

@@ -94,11 +94,16 @@ def render(stems: list[str]) -> str:
     chapters = {stem: of_chapter(stem) for stem in stems}
     lines = [*_summary(chapters), ""]
     for stem, theorems in chapters.items():
-        lines += [f"## {_title(stem)}", "", f"Chapter {{doc}}`/chapters/{stem}`.", ""]
+        lines += [f"## {_title(stem)}", "", f"{_kind(stem)} {{doc}}`/chapters/{stem}`.", ""]
         for theorem in theorems:
             lines += [f"- {_line(theorem)}"]
         lines += [""]
     return "\n".join(lines)
+
+
+def _kind(stem: str) -> str:
+    """Chapters have names that begin with a number, appendices with a letter."""
+    return "Appendix" if stem[0].isalpha() else "Chapter"
 
 
 def _title(stem: str) -> str:

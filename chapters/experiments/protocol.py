@@ -61,7 +61,8 @@ def settings(
     asked = []
     for task in tasks:
         asked += searches(task, found)
-        if best := choice(task, found):
+        best = choice(task, found)
+        if best is not None:  # it is empty where there is no search
             asked += [
                 {**task.what, **best, "seed": seed, "search": False}
                 for seed in task.judges

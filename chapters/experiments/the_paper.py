@@ -1,90 +1,62 @@
 """Ma and Lu's experiment (arXiv 1712.01252), and what it did not compare: the one big matrix.
 
-A network of two layers learns to give back the image that it reads. Its first layer has 128 kernels
-of 4 x 4 with stride 2, its second is fully connected. The first layer comes in five forms, with the
-same initial weights: see ``MODELS``.
+A network of two layers learns to give back the image that it reads. Its first layer has kernels of
+4 x 4 with stride 2, its second is fully connected. The first layer comes in five forms, with the
+same initial weights: see ``MODELS``. The original size has 128 kernels on 28 x 28 pixels, the small
+one 16 on 14 x 14, so that two cores can train it until it is done.
 
 Kinds of runs:
 
+``trained``
+    One form in the small size, trained to its plateau, as :mod:`experiments.protocol` says it.
 ``pair``
-    The convolution and the patch-wise dense layer, trained side by side: how far rounding takes
+    The convolution and the patch-wise dense layer with the same batches: how far rounding takes
     them apart, step by step.
-``search``
-    One form, one learning rate, judged on the validation images.
-``final``
-    One form with the learning rate that its search has found, judged on the test images.
-
-Each in two sizes, the original one and a small one that can be trained for longer.
+``begun``
+    One form in the original size after three epochs, the beginning of a training.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import equivlib
 from equivlib.layers import Conv, Dense, Flatten, Layer, Network, ReLU
-from equivlib.train import SGD, Adam, predict, squared_error
-from experiments import results
+from equivlib.train import SGD, Adam, fit, predict, squared_error
+from experiments import protocol, results
 
 #: Of the original: 4 x 4 with stride 2, batches of 128, Adam's default rate, 400 epochs.
 KERNEL, STRIDE, BATCH, RATE, ORIGINAL_EPOCHS = 4, 2, 128, 1e-3, 400
 
 
 class Size(NamedTuple):
-    """How large a network is, and what was affordable."""
+    """How large a network is."""
 
     filters: int
     pixels: int  # along each axis of an image
-    epochs: int  # of a final run, judged after each or, as this takes time, at its end
-    each: bool
-    search_epochs: int
     pair_epochs: int
-    rates: tuple[float, ...]
-    compared: tuple[str, ...]
-    last_relu: bool = (
-        True  # behind the second layer, as the original has it
-    )
 
 
-SIZES = {
-    "small": Size(
-        16,
-        14,
-        60,
-        True,
-        60,
-        20,
-        (3e-4, 1e-3, 3e-3),
-        ("convolution", "released", "dense"),
-    ),
-    "small, no last ReLU": Size(
-        16,
-        14,
-        60,
-        True,
-        60,
-        20,
-        (1e-3, 3e-3, 1e-2),
-        ("convolution", "released", "dense"),
-        False,
-    ),
-    "original": Size(
-        128,
-        28,
-        3,
-        False,
-        5,
-        1,
-        (3e-5, 1e-4, 3e-4),
-        ("convolution", "dense"),
-    ),
-}
-SEEDS, SEARCH_SEED = range(10), 100
+SIZES = {"small": Size(16, 14, 20), "original": Size(128, 28, 1)}
+
+#: Of the trained runs. A score is rounded to a quarter of a decibel (6 % of the error), so a plateau
+#: is: no more than that gained in six checks, which are 600 steps or 75 epochs.
+PLATEAU = protocol.Plateau(every=100, patience=6, most=40_000)
+#: The first rates of every search.
+RATES = (1e-3, 3e-3, 1e-2)
+#: Strengths of the decay of the weights that the regularised fully connected form may choose from.
+DECAYS = (0.03, 0.1, 0.3)
+COMPARED = ("convolution", "released", "dense")
+#: About how long a run takes on one core, with the last ReLU and without.
+SECONDS = {True: 7, False: 20}
+
 PAIRS = [("small", "Adam"), ("small", "SGD"), ("original", "Adam")]
+#: Where three epochs in the original size begin: the paper's rate kills most outputs at once.
+BEGUN_RATE, BEGUN_EPOCHS = 1e-4, 3
 
 #: Of the pairs. The original's code has a rate for Adam only.
 OPTIMIZERS: dict[str, Callable[[], Any]] = {
@@ -115,6 +87,18 @@ def data(dtype: Any = np.float32, pixels: int = 28) -> Data:
     first = np.arange(len(images)) % 200 < 100
     parts = images[first], images[~first], others
     return Data(*(_scaled(part, dtype, pixels) for part in parts))
+
+
+def drawn(seed: int, pixels: int) -> Data:
+    """The same test images, and other training and validation images for each seed.
+
+    Those 1,500 are shuffled; no seed sees a test image before it is judged.
+    """
+    fixed = data(pixels=pixels)
+    pool = np.concatenate([fixed.train, fixed.validation])
+    order = np.random.default_rng([1708, seed]).permutation(len(pool))
+    count = len(fixed.train)
+    return Data(pool[order[:count]], fixed.test, pool[order[count:]])
 
 
 def _scaled(images: np.ndarray, dtype: Any, pixels: int) -> np.ndarray:
@@ -231,9 +215,15 @@ class Start(NamedTuple):
 
 
 def start(
-    seed: int, size: Size = SIZES["original"], dtype: Any = np.float32
+    seed: int,
+    size: Size = SIZES["original"],
+    dtype: Any = np.float32,
+    last_relu: bool = True,
 ) -> Start:
-    """Uniform initial weights between plus and minus the root of 6 over the fan-in."""
+    """Uniform initial weights between plus and minus the root of 6 over the fan-in.
+
+    The original has a ReLU behind its second layer, too.
+    """
     rng = np.random.default_rng([1712, 1252, seed])
     image = (1, size.pixels, size.pixels)
     kernel = (size.filters, 1, KERNEL, KERNEL)
@@ -247,7 +237,7 @@ def start(
 
     second = uniform((size.pixels**2, features), features)
     first = uniform(kernel, KERNEL * KERNEL)
-    return Start(first, second, image, size.last_relu)
+    return Start(first, second, image, last_relu)
 
 
 def flat(images: np.ndarray) -> np.ndarray:
@@ -318,30 +308,34 @@ MODELS: dict[str, Callable[[Start], Model]] = {
 }
 
 
-def batches(count: int, epochs: int, seed: int) -> Iterator[np.ndarray]:
-    """The images of each step, each epoch in another order."""
-    rng = np.random.default_rng([2017, seed])
-    for _ in range(epochs):
-        order = rng.permutation(count)
-        for begin in range(0, count, BATCH):
-            yield order[begin : begin + BATCH]
+def order_of(seed: int) -> np.random.Generator:
+    """What draws the order of the images."""
+    return np.random.default_rng([2017, seed])
 
 
-def step(
-    model: Model, optimizer: Any, images: np.ndarray
-) -> tuple[float, np.ndarray]:
-    """One step of training. The loss and the outputs of the images, before the step."""
-    outputs = model.net(model.reads(images))
-    loss, grad = squared_error(outputs, flat(images))
-    model.net.backward(grad, to_input=False)
-    optimizer.step(model.net)
-    return loss, outputs
+def fit_model(
+    model: Model, images: np.ndarray, **options: Any
+) -> list[float]:
+    """Let a model learn to give back its images: ``equivlib.train.fit`` with its ``options``."""
+    given = {"loss": squared_error, "batch_size": BATCH, **options}
+    return fit(model.net, model.reads(images), flat(images), **given)
 
 
 def error(model: Model, images: np.ndarray) -> float:
     """Mean squared error of a network that should give back the images."""
     outputs = predict(model.net, model.reads(images))
     return squared_error(outputs, flat(images))[0]
+
+
+def decibels(net: Network, x: np.ndarray, images: np.ndarray) -> float:
+    """The score of a validation: -10 log10 of the mean squared error, to a quarter.
+
+    For grey values up to 1 that is the "peak signal to noise ratio".
+    """
+    mean = squared_error(predict(net, x), images)[0]
+    if not 0 < mean < math.inf:
+        return -math.inf
+    return round(-40 * math.log10(mean)) / 4
 
 
 def kernel_of(model: Model, like: np.ndarray) -> np.ndarray:
@@ -351,28 +345,58 @@ def kernel_of(model: Model, like: np.ndarray) -> np.ndarray:
     return weight if same else weight.T.reshape(like.shape)
 
 
+def path(
+    model: Model, s: Start, images: np.ndarray, **options: Any
+) -> list[Result]:
+    """Of each step: loss and outputs before it, and the kernels after it."""
+    found: list[Result] = []
+
+    def loss(
+        outputs: np.ndarray, targets: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        value, grad = squared_error(outputs, targets)
+        found.append({"loss": value, "outputs": outputs})
+        return value, grad
+
+    def after(steps: int, value: float) -> None:
+        found[-1]["kernel"] = kernel_of(model, s.kernel)
+
+    fit_model(model, images, loss=loss, callback=after, **options)
+    return found
+
+
 def together(
     models: list[Model],
     s: Start,
     images: np.ndarray,
-    order: Iterator[np.ndarray],
-    optimizers: list[Any],
-) -> Iterator[Result]:
-    """Train two models side by side, and tell at each step how far apart they are."""
-    for chosen in order:
-        batch = images[chosen]
-        (loss, one), (other_loss, other) = (
-            step(model, optimizer, batch)
-            for model, optimizer in zip(models, optimizers, strict=True)
+    epochs: int,
+    seed: int,
+    optimizer: Callable[[], Any],
+) -> list[Result]:
+    """Train two models with the same batches, and tell at each step how far apart they are."""
+    paths = [
+        path(
+            model,
+            s,
+            images,
+            epochs=epochs,
+            seed=order_of(seed),
+            optimizer=optimizer(),
         )
-        kernels = [kernel_of(model, s.kernel) for model in models]
-        yield {
-            "loss": loss,
-            "other": other_loss,
-            "outputs": mean_norm(one - other),
-            "size": mean_norm(one),
-            "weights": float(np.linalg.norm(kernels[0] - kernels[1])),
+        for model in models
+    ]
+    return [
+        {
+            "loss": one["loss"],
+            "other": other["loss"],
+            "outputs": mean_norm(one["outputs"] - other["outputs"]),
+            "size": mean_norm(one["outputs"]),
+            "weights": float(
+                np.linalg.norm(one["kernel"] - other["kernel"])
+            ),
         }
+        for one, other in zip(*paths, strict=True)
+    ]
 
 
 def mean_norm(rows: np.ndarray) -> float:
@@ -424,14 +448,6 @@ def short(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def histogram(weights: np.ndarray, limit: float = 1.0) -> list[int]:
-    """How many weights lie in each of 40 bins between minus and plus ``limit``."""
-    counts, _ = np.histogram(
-        weights.ravel(), bins=40, range=(-limit, limit)
-    )
-    return counts.tolist()
-
-
 def dead(model: Model, images: np.ndarray) -> int:
     """Outputs that are 0 for every image, though the pixel is not.
 
@@ -444,6 +460,8 @@ def dead(model: Model, images: np.ndarray) -> int:
 
 def projected(model: Model, s: Start) -> Model:
     """The network with the convolution nearest to its first matrix."""
+    if isinstance(model.net.layers[0], Conv):
+        return model
     weight, last = (
         model.net.layers[position].params["weight"]
         for position in (0, 3)
@@ -468,131 +486,175 @@ def some_steps(count: int, most: int = 40) -> list[int]:
 
 
 def run_pair(setting: Result) -> Result:
-    """The convolution and the patch-wise layer side by side."""
+    """The convolution and the patch-wise layer with the same batches."""
     size, seed = SIZES[setting["size"]], setting["seed"]
     dtype = np.dtype(f"float{setting['bits']}")
     images = data(dtype, size.pixels)
     s = start(seed, size, dtype)
     models = [convolution(s), patchwise(s)]
-    order = batches(len(images.train), size.pair_epochs, seed)
-    optimizers = [OPTIMIZERS[setting["optimizer"]]() for _ in models]
-    found = list(together(models, s, images.train, order, optimizers))
+    optimizer = OPTIMIZERS[setting["optimizer"]]
+    found = together(
+        models, s, images.train, size.pair_epochs, seed, optimizer
+    )
     steps = some_steps(len(found))
     result: Result = {
         name: [found[i][name] for i in steps] for name in found[0]
     }
     first = [first_outputs(model, images.test) for model in models]
-    kernels = [kernel_of(model, s.kernel) for model in models]
-    return short(
-        {
-            **result,
-            "steps": [i + 1 for i in steps],
-            "first difference": mean_norm(first[0] - first[1]),
-            "first size": mean_norm(first[0]),
-            "test": [error(model, images.test) for model in models],
-            "dead": [dead(model, images.train) for model in models],
-            "histograms": [
-                histogram(kernel) for kernel in (s.kernel, *kernels)
-            ],
-        }
-    )
+    return {
+        **result,
+        "steps": [i + 1 for i in steps],
+        "first difference": mean_norm(first[0] - first[1]),
+        "first size": mean_norm(first[0]),
+        "test": [error(model, images.test) for model in models],
+        "dead": [dead(model, images.train) for model in models],
+    }
 
 
-def run_one(setting: Result) -> Result:
-    """One form: a search, or a final run."""
+def run_begun(setting: Result) -> Result:
+    """The first epochs of one form in the original size."""
     size, seed = SIZES[setting["size"]], setting["seed"]
     images, s = data(pixels=size.pixels), start(seed, size)
     model = MODELS[setting["model"]](s)
-    searching = setting["kind"] == "search"
-    judges = images.validation if searching else images.test
-    optimizer = Adam(setting["rate"])
-    epochs = size.search_epochs if searching else size.epochs
-    order = batches(len(images.train), epochs, seed)
-    result: Result = {
-        "epochs": [],
-        "judged": [],
-        "train": [],
-        "parts": [],
+    fit_model(
+        model,
+        images.train,
+        epochs=BEGUN_EPOCHS,
+        seed=order_of(seed),
+        optimizer=Adam(BEGUN_RATE),
+    )
+    return {
+        "test": error(model, images.test),
+        "train": error(model, images.train),
+        "dead": dead(model, images.train),
     }
-    for epoch in range(1, epochs + 1):
-        for _ in range(-(-len(images.train) // BATCH)):
-            step(model, optimizer, images.train[next(order)])
-        if searching or size.each or epoch == epochs:
-            result["epochs"].append(epoch)
-            result["judged"].append(error(model, judges))
-            if not searching:
-                result["train"].append(error(model, images.train))
-                if setting["model"] != "convolution":
-                    result["parts"].append(parts(model, s))
-    if not searching:
-        result["dead"] = dead(model, images.train)
-        if setting["model"] != "convolution":
-            nearest = projected(model, s)
-            result["projected"] = error(nearest, images.test)
-    return short(result)
+
+
+def run_trained(setting: Result) -> Result:
+    """One form to its plateau: what the search reads of it, and what judges it."""
+    size, seed = SIZES["small"], setting["seed"]
+    images = drawn(seed, size.pixels)
+    s = start(seed, size, last_relu=setting["last_relu"])
+    model = MODELS[setting["model"]](s)
+    course: list[Result] = []
+
+    def watch(steps: int, net: Network) -> None:
+        if not setting["search"] and steps in SHOWN:
+            course.append({"steps": steps, **judge(model, s, images)})
+
+    outcome = protocol.train(
+        model.net,
+        (model.reads(images.train), flat(images.train)),
+        (model.reads(images.validation), flat(images.validation)),
+        rate=setting["rate"],
+        rng=order_of(seed),
+        plateau=PLATEAU,
+        loss=squared_error,
+        score=decibels,
+        optimizer=lambda rate: Adam(
+            rate,
+            weight_decay=setting.get("decay", 0.0),
+            decoupled=True,
+        ),
+        batch=BATCH,
+        watch=watch,
+    )
+    if setting["search"]:
+        return outcome.record()
+    end = judge(model, s, images)
+    course.append({"steps": outcome.steps, **end})
+    result = {
+        **outcome.record(),
+        "end": end,
+        "course": course,
+        "dead": dead(model, images.train),
+        "projected": error(projected(model, s), images.test),
+    }
+    outcome.restore(model.net)
+    return {**result, "stopped early": judge(model, s, images)}
+
+
+#: Steps after which a judged run is looked at, for the figures.
+SHOWN = frozenset(
+    np.geomspace(1, PLATEAU.most, 60).round().astype(int).tolist()
+)
+
+
+def judge(model: Model, s: Start, images: Data) -> Result:
+    """Errors on the test and the training images, and the parts of the first matrix."""
+    split = (
+        {} if isinstance(model.net.layers[0], Conv) else parts(model, s)
+    )
+    return {
+        "test": error(model, images.test),
+        "train": error(model, images.train),
+        **split,
+    }
 
 
 def run(setting: Result) -> Result:
     """The result of one setting."""
-    kind = run_pair if setting["kind"] == "pair" else run_one
-    return kind(setting)
+    kinds = {
+        "pair": run_pair,
+        "begun": run_begun,
+        "trained": run_trained,
+    }
+    return short(kinds[setting["kind"]](setting))
 
 
-def best(runs: list[Result], size: str, model: str) -> Result:
-    """Rate and number of epochs with the smallest error of a form on the validation images."""
-    found = results.select(runs, kind="search", size=size, model=model)
-    error, rate, epochs = min(
-        (error, run["setting"]["rate"], epoch)
-        for run in found
-        for epoch, error in zip(
-            run["result"]["epochs"],
-            run["result"]["judged"],
-            strict=True,
-        )
-        if epoch <= SIZES[size].epochs
+def form(
+    model: str, *, last_relu: bool = False, regularised: bool = False
+) -> protocol.Task:
+    """One form in the small size, trained to its plateau."""
+    what = {
+        "kind": "trained",
+        "model": model,
+        "last_relu": last_relu,
+        "regularised": regularised,
+    }
+    strengths = tuple({"decay": decay} for decay in DECAYS)
+    return protocol.Task(
+        what,
+        RATES,
+        SECONDS[last_relu],
+        strengths if regularised else ({},),
     )
-    return {"error": error, "rate": rate, "epochs": epochs}
+
+
+def tasks() -> list[protocol.Task]:
+    """The trained forms, bare and regularised; the pairs; the beginnings in the original size."""
+    trained = [
+        form(model, last_relu=last_relu)
+        for last_relu in (False, True)
+        for model in COMPARED
+    ]
+    trained.append(form("dense", regularised=True))
+    pairs = [
+        protocol.Task(
+            {
+                "kind": "pair",
+                "size": size,
+                "optimizer": optimizer,
+                "bits": bits,
+            },
+            seconds=8 if size == "small" else 40,
+            judges=protocol.SEEDS
+            if size == "small" or bits == 32
+            else range(3),
+        )
+        for size, optimizer in PAIRS
+        for bits in (32, 64)
+    ]
+    begun = [
+        protocol.Task(
+            {"kind": "begun", "size": "original", "model": model},
+            seconds=seconds,
+        )
+        for model, seconds in (("convolution", 28), ("dense", 67))
+    ]
+    return [*trained, *pairs, *begun]
 
 
 def settings(runs: list[Result]) -> list[Result]:
-    """The searches and the pairs; when the searches are done, the final runs too."""
-    search = [
-        {
-            "kind": "search",
-            "size": name,
-            "model": model,
-            "rate": rate,
-            "seed": SEARCH_SEED,
-        }
-        for name, size in SIZES.items()
-        for model in size.compared
-        for rate in size.rates
-    ]
-    pairs = [
-        {
-            "kind": "pair",
-            "size": name,
-            "optimizer": optimizer,
-            "bits": bits,
-            "seed": seed,
-        }
-        for name, optimizer in PAIRS
-        for bits in (32, 64)
-        for seed in SEEDS
-        if name == "small" or bits == 32 or seed in range(3)
-    ]
-    if results.missing(search, runs):
-        return search + pairs
-    final = [
-        {
-            "kind": "final",
-            "size": name,
-            "model": model,
-            "rate": best(runs, name, model)["rate"],
-            "seed": seed,
-        }
-        for name, size in SIZES.items()
-        for seed in SEEDS
-        for model in size.compared
-    ]
-    return search + pairs + final
+    """All runs that are needed, as far as the runs so far tell."""
+    return protocol.settings(tasks(), runs)

@@ -99,8 +99,10 @@ def test_the_contents_name_every_page_and_mark_this_one(html, page):
     assert contents.find("a", attrs={"aria-current": "page"})["href"] in ("#", "intro.html")
     parts = [part.text for part in contents.find_all(class_="part")]
     assert parts[:3] == ["One layer", "A whole network", "Why not one big MLP?"]
-    numbers = [m[1] for a in contents.find_all("a") if (m := re.match(r"(\d+)\. ", a.text))]
-    assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
+    numbers = [m[1] for a in contents.find_all("a") if (m := re.match(r"(\d+|[A-Z])\. ", a.text))]
+    chapters = [number for number in numbers if number.isdigit()]
+    assert chapters == [str(n) for n in range(1, len(chapters) + 1)]
+    assert numbers[len(chapters) :] == list("ABCDEFGH"[: len(numbers) - len(chapters)])
 
 
 def test_the_text_leaves_the_frame_whole(html, page):

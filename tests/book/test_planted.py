@@ -8,8 +8,9 @@ import replay
 import yaml
 from conftest import CHAPTERS, read
 
-#: Chapters whose register has to be complete; those of part III are planted as far as they go.
-COMPLETE = [path.stem for path in CHAPTERS if path.stem < "10"]
+#: Chapters and appendices whose register has to be complete; those of part III are planted as far
+#: as they go.
+COMPLETE = [path.stem for path in CHAPTERS if path.stem < "10" or path.stem[0].isalpha()]
 REGISTERED = [path.stem for path in CHAPTERS if planted.load(path.stem)]
 
 
