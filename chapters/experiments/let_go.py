@@ -31,8 +31,12 @@ EXAMPLES = 4000
 #: Steps before the release; ``END`` is the plateau.
 END = -1
 RELEASES = 0, 100, 300, 1000, END
-#: The rate before the release, that of the convolutional network on as many examples.
-FIRST_RATE = 0.003
+#: Rates of the convolutional networks and of the free ones, where a search starts.
+TIED, FREE, LATE = (
+    (0.003, 0.01, 0.03),
+    (0.001, 0.003, 0.01),
+    (0.0003, 0.001, 0.003),
+)
 STRENGTHS = 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0
 SHARES = 0.001, 0.01, 0.1, 1.0
 
@@ -121,42 +125,42 @@ def penalised(rng: np.random.Generator, strength: float) -> Network:
 # Runs ---------------------------------------------------------------------------------------------
 
 
-def release_task(after: int, model: str) -> Task:
-    """The network after a release, or the convolutional one that goes on."""
-    rates = (0.0003, 0.001, 0.003)
-    if after == END:
-        rates = (0.0001, 0.0003, 0.001)
-    elif model == "cnn":
-        rates = (0.001, 0.003, 0.01)
+def release_task(
+    after: int, model: str, first: float | None = None
+) -> Task:
+    """The network after a release, or the convolutional one that goes on.
+
+    ``first`` is the rate before the release, the one that suits the convolutional network.
+    """
+    before = {"first": first} if after else {}
+    rates = LATE if after == END else TIED if model == "cnn" else FREE
     return Task(
-        {"part": "release", "after": after, "model": model},
+        {"part": "release", "after": after, "model": model, **before},
         rates,
-        seconds=7 if model == "cnn" else 12,
+        seconds=8 if model == "cnn" else 14,
     )
 
 
-def tasks() -> list[Task]:
-    """Releases, penalties, pulls."""
+#: Whose search finds the rate before a release.
+START = release_task(0, "cnn")
+
+
+def tasks(first: float = TIED[1]) -> list[Task]:
+    """Releases, penalties, pulls; a guess of the first rate is enough for a plan."""
     released = [
-        release_task(after, model)
+        release_task(after, model, first)
         for after in RELEASES
-        for model in ("free", "cnn")
+        for model in ("cnn", "free")
     ]
-    kept = [release_task(after, "local") for after in (0, END)]
+    kept = [release_task(after, "local", first) for after in (0, END)]
     penalties = [
         Task(
-            {"part": "penalty", "strength": strength},
-            (0.0003, 0.001, 0.003),
-            seconds=18,
+            {"part": "penalty", "strength": strength}, FREE, seconds=20
         )
         for strength in STRENGTHS
     ]
     pulls = [
-        Task(
-            {"part": "pull", "share": share},
-            (0.0003, 0.001, 0.003),
-            seconds=18,
-        )
+        Task({"part": "pull", "share": share}, FREE, seconds=20)
         for share in SHARES
     ]
     return [*released, *kept, *penalties, *pulls]
@@ -164,32 +168,40 @@ def tasks() -> list[Task]:
 
 def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
     """All runs that are needed so far; the tied network at the rate of the free one, too."""
-    asked = protocol.settings(tasks(), runs)
+    found = protocol.chosen(START, runs)
+    if found is None:
+        return protocol.settings([START], runs)
+    first = found["rate"]
+    asked = protocol.settings(tasks(first), runs)
     for after in RELEASES:
-        free = protocol.chosen(release_task(after, "free"), runs)
-        tied = protocol.chosen(release_task(after, "cnn"), runs)
-        if free and tied and free != tied:
-            what = release_task(after, "cnn").what
+        tied, free = (
+            release_task(after, model, first)
+            for model in ("cnn", "free")
+        )
+        best = [protocol.chosen(task, runs) for task in (tied, free)]
+        if None not in best and best[0] != best[1]:
             asked += [
-                {**what, **free, "seed": seed, "search": False}
+                {**tied.what, **best[1], "seed": seed, "search": False}
                 for seed in protocol.SEEDS
             ]
     return asked
 
 
-def begin(after: int, data: Any, rng: np.random.Generator) -> Network:
+def begin(
+    after: int, rate: float, data: Any, rng: np.random.Generator
+) -> Network:
     """The convolutional network as it is when it is let go."""
     net = nets.network("cnn", rng)
     train, valid, _ = data
     if after == END:
-        protocol.train(net, train, valid, rate=FIRST_RATE, rng=rng)
+        protocol.train(net, train, valid, rate=rate, rng=rng)
     elif after:
         fit(
             net,
             train[0].reshape(-1, *net.input_shape),
             train[1],
             loss=cross_entropy,
-            optimizer=Adam(FIRST_RATE),
+            optimizer=Adam(rate),
             batch_size=protocol.BATCH,
             epochs=after,
             seed=rng,
@@ -208,7 +220,12 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
     if part == "penalty":
         net = penalised(rng, setting["strength"])
     else:
-        net = begin(setting.get("after", 0), data, rng)
+        net = begin(
+            setting.get("after", 0),
+            setting.get("first", 0.0),
+            data,
+            rng,
+        )
         before = protocol.accuracy(net, *data[2])
         if part == "pull":
             optimizer = type(
