@@ -65,7 +65,8 @@ def print_plan(names: tuple[str, ...], workers: int) -> None:
     for name in names:
         runs = results.load(name)
         done = sum(run["seconds"] for run in runs)
-        left = protocol.plan(module(name).tasks(), runs)
+        tasks = getattr(module(name), "tasks", list)()
+        left = protocol.plan(tasks, runs)
         total += left.seconds
         print(
             f"{name:<24}{len(runs):>11}{done:>14.0f}{left.runs:>9}{left.seconds:>14.0f}"
