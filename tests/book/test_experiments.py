@@ -32,7 +32,7 @@ def test_the_stored_runs_are_those_the_experiment_asks_for(name):
 
 def test_no_page_quotes_runs_that_are_not_complete():
     """Chapters read their results by `load_complete`, which refuses what is not complete."""
-    pages = sorted((ROOT / "chapters").glob("*.ipynb")) + [ROOT / "intro.ipynb"]
+    pages = [*sorted((ROOT / "chapters").glob("*.ipynb")), ROOT / "intro.ipynb"]
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert "results.load(" not in text, page.name
@@ -68,7 +68,7 @@ def test_a_stopped_experiment_loses_no_run(tmp_path, monkeypatch):
     assert [run["setting"]["seed"] for run in results.load("some")] == [0, 1]
     assert results.missing([{"seed": s} for s in range(3)], runs) == [{"seed": 2}]
     assert json.loads((tmp_path / "some.json").read_text())["experiment"] == "some"
-    with pytest.raises(ValueError, match="some.json is not complete"):
+    with pytest.raises(ValueError, match=r"some\.json is not complete"):
         results.load_complete("some")
     results.save("some", runs, complete=True)
     assert results.load_complete("some") == results.load("some")
