@@ -49,7 +49,7 @@ PLATEAU = protocol.Plateau(every=100, patience=6, most=40_000)
 #: The first rates of every search.
 RATES = (1e-3, 3e-3, 1e-2)
 #: Strengths of the decay of the weights that the regularised fully connected form may choose from.
-DECAYS = (0.03, 0.1, 0.3)
+DECAYS = (0.1, 0.3, 1.0)
 COMPARED = ("convolution", "released", "dense")
 #: About how long a run takes on one core, with the last ReLU and without.
 SECONDS = {True: 7, False: 20}
