@@ -24,7 +24,7 @@ QUICK := $(addprefix tests/library/test_,geometry.py matrix.py functional.py pat
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := tests/library/test_random_geometries.py tests/library/test_recognition.py
 
-.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage weigh lighthouse notebooks experiments count lint bench lab lock newest dist clean
+.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage weigh lighthouse notebooks experiments count review lint bench lab lock newest dist clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -89,6 +89,9 @@ experiments: $(STAMP) ## the long runs of part III that are not in chapters/data
 
 count: book ## of each page: words, minutes, open code, the way between pictures (measured in Chromium with BROWSER=1)
 	$(BIN)/python tools/count.py $(if $(BROWSER),--browser)
+
+review: ## the changes of the notebooks as text, SINCE=HEAD; make review SINCE=main for a branch
+	git -c diff.notebook.textconv='$(PYTHON) tools/review.py' diff $(or $(SINCE),HEAD) -- '*.ipynb'
 
 lint: $(STAMP) ## style, types
 	$(BIN)/ruff check .

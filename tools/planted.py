@@ -2,14 +2,17 @@
 
 Each entry of the register names a theorem, a cell by its link target, a piece of the cell's source
 and what replaces it. The notebook is run once; before each cell it is forked for each claim planted
-there, and the changed cell or one after it has to raise an AssertionError.
+there, and the changed cell or one after it has to raise an AssertionError. An entry may name a file
+beside the chapters instead, such as oracles.py: then the cells that import it have to notice.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,15 +28,16 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Planted:
-    """A false claim: in the cell with this target, ``old`` becomes ``new``."""
+    """A false claim: in the cell with this target, or in this file, ``old`` becomes ``new``."""
 
     theorem: str
     cell: str
     old: str
     new: str
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.theorem}, {self.cell}: {self.old!r} -> {self.new!r}"
+        return f"{self.theorem}, {self.cell or self.file}: {self.old!r} -> {self.new!r}"
 
 
 def load(stem: str) -> dict[str, dict[str, Any]]:
@@ -57,15 +61,21 @@ def load(stem: str) -> dict[str, dict[str, Any]]:
         if entry["symbols"] not in SYMBOLS or entry["numbers"] not in NUMBERS:
             raise ValueError(f"{where} must have symbols of {SYMBOLS} and numbers of {NUMBERS}")
         for planted in entry["planted"]:
-            if set(planted) != {"cell", "old", "new"}:
-                raise ValueError(f"{where}: planted (={planted}) must have cell, old and new")
+            if set(planted) not in ({"cell", "old", "new"}, {"file", "old", "new"}):
+                raise ValueError(f"{where}: planted (={planted}) must have cell or file, old, new")
     return theorems
 
 
 def claims(stem: str) -> list[Planted]:
     """Every planted claim of a chapter."""
     return [
-        Planted(label, planted["cell"], str(planted["old"]), str(planted["new"]))
+        Planted(
+            label,
+            planted.get("cell", ""),
+            str(planted["old"]),
+            str(planted["new"]),
+            planted.get("file", ""),
+        )
         for label, entry in load(stem).items()
         for planted in entry["planted"]
     ]
@@ -76,20 +86,21 @@ def faults(stem: str, only: str | None = None, at_once: int | None = None) -> It
     path = replay.notebook(stem)
     cells = replay.cells(path)
     chosen = [claim for claim in claims(stem) if only in (None, claim.theorem, claim.cell)]
-    known = {target for cell in cells for target in cell.targets}
-    yield from (f"{claim}: no cell has this target" for claim in chosen if claim.cell not in known)
-    last = max((i for i, c in enumerate(cells) for p in chosen if p.cell in c.targets), default=-1)
+    places = {claim: _place(claim, cells) for claim in chosen}
+    for claim, place in places.items():
+        if place is None:
+            kind = "imports this file" if claim.file else "has this target"
+            yield f"{claim}: no cell {kind}"
+    last = max((place for place in places.values() if place is not None), default=-1)
     state = replay.Replay(path)
     for position, cell in enumerate(cells[: last + 1]):
-        here = [claim for claim in chosen if claim.cell in cell.targets]
-        fitting = [claim for claim in here if cell.source.count(claim.old) == 1]
+        here = [claim for claim in chosen if places[claim] == position]
+        fitting = [claim for claim in here if _text(claim, path, cell).count(claim.old) == 1]
         for claim in here:
             if claim not in fitting:
-                yield f"{claim}: old is there {cell.source.count(claim.old)} times, not once"
-        runs = [
-            state.changed(cell.source.replace(claim.old, claim.new), cells[position:])
-            for claim in fitting
-        ]
+                count = _text(claim, path, cell).count(claim.old)
+                yield f"{claim}: old is there {count} times, not once"
+        runs = [_run(claim, state, cells[position:]) for claim in fitting]
         outcomes = replay.in_copies(runs, seconds=SECONDS, at_once=at_once)
         for claim, failure in zip(fitting, outcomes, strict=True):
             if failure is None:
@@ -99,6 +110,42 @@ def faults(stem: str, only: str | None = None, at_once: int | None = None) -> It
         if failure := state.run(cell):
             yield f"nothing is planted, and {failure}"
             return
+
+
+def _place(claim: Planted, cells: Sequence[replay.Cell]) -> int | None:
+    """Which cell a claim is planted in, or just before: the one that first imports its file."""
+    imports = re.compile(rf"^(?:from|import) {re.escape(Path(claim.file).stem)}\b", re.M)
+    for position, cell in enumerate(cells):
+        if imports.search(cell.source) if claim.file else claim.cell in cell.targets:
+            return position
+    return None
+
+
+def _text(claim: Planted, path: Path, cell: replay.Cell) -> str:
+    """What the claim changes: the source of the cell or of the file."""
+    if not claim.file:
+        return cell.source
+    return (path.parent / claim.file).read_text(encoding="utf-8")
+
+
+def _run(
+    claim: Planted, state: replay.Replay, cells: Sequence[replay.Cell]
+) -> Callable[[], replay.Failure | None]:
+    """A run of these cells with the claim planted."""
+    text = _text(claim, state.path, cells[0]).replace(claim.old, claim.new)
+    if not claim.file:
+        return state.changed(text, cells)
+
+    def run() -> replay.Failure | None:
+        name = Path(claim.file).stem
+        module = importlib.util.module_from_spec(
+            importlib.util.spec_from_file_location(name, state.path.parent / claim.file)
+        )
+        exec(compile(text, claim.file, "exec"), module.__dict__)
+        sys.modules[name] = module
+        return state.run_all(cells)
+
+    return run
 
 
 def main() -> int:

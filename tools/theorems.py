@@ -75,7 +75,7 @@ def _theorems(text: str, targets: list[str], register: dict[str, Any]) -> Iterat
         label = found["label"]
         entry = register.get(label, {})
         following = NEXT.search(text, found.end())
-        guards = {p["cell"] for p in entry.get("planted", ())}
+        guards = {p["cell"] for p in entry.get("planted", ()) if "cell" in p}
         named = {t for t in targets if t in (f"cell-{label}", f"cell-{label}-numbers")}
         yield Theorem(
             label,

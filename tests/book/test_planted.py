@@ -1,6 +1,7 @@
 """Every theorem has false claims in the register, and the cells that guard it catch each."""
 
 import re
+import sys
 
 import planted
 import pytest
@@ -45,7 +46,7 @@ def test_the_register_is_large():
 @pytest.mark.parametrize("stem", REGISTERED)
 def test_the_register_names_theorems_of_its_chapter_and_plants_each_claim_once(stem):
     assert set(planted.load(stem)) <= set(theorems(stem))
-    claims = [(claim.cell, claim.old, claim.new) for claim in planted.claims(stem)]
+    claims = [(claim.cell, claim.file, claim.old, claim.new) for claim in planted.claims(stem)]
     assert len(set(claims)) == len(claims)
 
 
@@ -56,17 +57,20 @@ def small_book(tmp_path, monkeypatch):
 
     cells = [
         v4.new_markdown_cell("Text\n\n(cell-thm-x)="),
-        v4.new_code_cell("x = 3\nbound = 10\nassert x < bound"),
+        v4.new_code_cell("from plain_sums import start\nx = 3\nbound = 10\nassert x < bound"),
+        v4.new_code_cell("assert start == 0"),
         v4.new_code_cell("assert x == 3"),
     ]
     (tmp_path / "chapter.ipynb").write_text(
         replay.nbformat.writes(v4.new_notebook(cells=cells)), encoding="utf-8"
     )
+    (tmp_path / "plain_sums.py").write_text("start = 0\n", encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "plain_sums", raising=False)
     monkeypatch.setattr(planted, "REGISTER", tmp_path)
     monkeypatch.setattr(replay, "notebook", lambda stem: tmp_path / f"{stem}.ipynb")
 
     def faults(**entry):
-        one = {"cell": "cell-thm-x", **entry}
+        one = {**({} if "file" in entry else {"cell": "cell-thm-x"}), **entry}
         theorem = {"claim": "x is 3", "symbols": "none", "numbers": "exact", "planted": [one]}
         (tmp_path / "chapter.yml").write_text(yaml.safe_dump({"thm-x": theorem}), encoding="utf-8")
         return list(planted.faults("chapter"))
@@ -79,9 +83,16 @@ def test_a_claim_may_fail_its_own_cell_or_a_later_one(small_book, old, new):
     assert small_book(old=old, new=new) == []
 
 
+def test_a_claim_may_be_planted_in_a_file_that_the_cells_import(small_book):
+    assert small_book(file="plain_sums.py", old="start = 0", new="start = 1") == []
+
+
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
+        ({"file": "plain_sums.py", "old": "= 0", "new": "= 0.0"}, "PASSES, no cell fails"),
+        ({"file": "plain_sums.py", "old": "= 2", "new": "= 3"}, "old is there 0 times, not once"),
+        ({"file": "others.py", "old": "= 2", "new": "= 3"}, "no cell imports this file"),
         ({"old": "bound = 10", "new": "bound = 11"}, "PASSES, no cell fails"),
         ({"old": "x", "new": "y"}, "old is there 2 times, not once"),
         (
