@@ -584,13 +584,69 @@ def settings(runs: Sequence[results.Run]) -> list[dict[str, Any]]:
     return protocol.settings(tasks(), runs)
 
 
+# What the runs say ---------------------------------------------------------------------------------
+
+
 def needs(
     runs: Sequence[results.Run],
+    rule: str,
+    activation: str,
+    name: str,
+    kind: str,
+    *,
     level: float = LEVEL,
-    **what: Any,
+    decay: bool = False,
 ) -> np.ndarray:
-    """Of one variant the samples needed in each judged run, NaN where they were not reached."""
-    found = results.select(runs, part="growth", search=False, **what)
-    return np.array(
-        [crossing(one["result"]["curve"], level) for one in found]
-    )
+    """Samples needed: a row for each judged run, a column for each size, NaN where not reached."""
+    columns = []
+    for size in RULES[rule].sizes[: 3 if decay else None]:
+        found = [
+            one
+            for one in results.select(
+                runs,
+                part="growth",
+                search=False,
+                rule=rule,
+                activation=activation,
+                optimizer=name,
+                kind=kind,
+                size=size,
+            )
+            if ("decay" in one["setting"]) == decay
+        ]
+        if len(found) != len(protocol.SEEDS):
+            raise ValueError(
+                f"runs (of {rule}, {activation}, {name}, {kind}, {size}) must be "
+                f"{len(protocol.SEEDS)}, not {len(found)}"
+            )
+        columns.append(
+            [crossing(one["result"]["curve"], level) for one in found]
+        )
+    return np.transpose(columns)
+
+
+def reached(needed: np.ndarray) -> int:
+    """How many of the sizes, from the first on, every run reached the level with."""
+    missed = np.isnan(needed).any(axis=0)
+    return int(missed.argmax()) if missed.any() else len(missed)
+
+
+def exponents(sizes: Sequence[int], needed: np.ndarray) -> np.ndarray:
+    """For each run the slope of the samples over the size, both as logarithms, by least squares."""
+    count = reached(needed)
+    if count < 2:
+        raise ValueError(
+            f"needed (of shape {needed.shape}) must have at least two sizes that every run reached"
+        )
+    logs = np.log(np.asarray(sizes[:count]))
+    return np.polyfit(logs, np.log(needed[:, :count]).T, 1)[0]
+
+
+def freedom(rule: str, kind: str, size: int) -> int:
+    """The dimension of the space of the quadratic forms that a network with squares can make."""
+    if kind == "dense":
+        return size * (size + 1) // 2
+    if rule == "energy":
+        return 3 if kind == "conv" else 3 * (size // 2)
+    # Bands: the diagonal and the two beside it. At the borders fewer windows overlap.
+    return 6 if kind == "conv" else 3 * size - 3
