@@ -29,6 +29,7 @@ from experiments import protocol, results
 EXPERIMENTS = (
     "the_paper",
     "degrees_of_freedom",
+    "samples",
     "learning_the_structure",
     "more_data",
     "let_go",

@@ -39,6 +39,8 @@ class Curve(NamedTuple):
     y: Array
     #: Half the width of the interval around each y.
     spread: Array
+    #: What each y is the mean of, to be drawn as well: one row for each run.
+    runs: Array | None = None
 
 
 def half_width(runs: Array, interval: float) -> Array:
@@ -120,7 +122,10 @@ def write_key(figure: Figure, names: Sequence[str], across: int, top: float, sam
 
 
 def _draw(axes: Axes, curve: Curve, line: Line, place: int, floor: float) -> None:
-    """A line with markers; its interval as a band, with bars at the points if they are few."""
+    """A line with markers; its interval as a band, with bars at the points if they are few.
+
+    If the runs are drawn, they take the place of the band.
+    """
     few = len(curve.x) <= 12
     low, high = np.maximum(curve.y - curve.spread, floor), curve.y + curve.spread
     axes.plot(
@@ -128,18 +133,30 @@ def _draw(axes: Axes, curve: Curve, line: Line, place: int, floor: float) -> Non
         linewidth=1.5, markeredgecolor="white", markeredgewidth=0.5, zorder=3,
         markevery=1 if few else (0.025 * place, 0.15),
     )  # fmt: skip
-    if curve.spread.any():
+    if curve.runs is not None:
+        _bars(axes, curve, line, low, high)
+        axes.plot(
+            np.broadcast_to(curve.x, curve.runs.shape).ravel(), curve.runs.ravel(), linestyle="none",
+            marker=line.marker, markersize=3, markeredgewidth=0, color=line.colour, alpha=0.45,
+            zorder=2,
+        )  # fmt: skip
+    elif curve.spread.any():
         axes.fill_between(curve.x, low, high, color=line.colour, alpha=0.18, linewidth=0)
         if few:
-            axes.errorbar(
-                curve.x, curve.y, yerr=(curve.y - low, high - curve.y), fmt="none",
-                ecolor=line.colour, elinewidth=0.9, capsize=2.5, capthick=0.9,
-            )  # fmt: skip
+            _bars(axes, curve, line, low, high)
         else:
             for edge in (low, high):
                 axes.plot(
                     curve.x, edge, color=line.colour, linestyle=line.dash, linewidth=0.6, alpha=0.7
                 )
+
+
+def _bars(axes: Axes, curve: Curve, line: Line, low: Array, high: Array) -> None:
+    """The interval at each point."""
+    axes.errorbar(
+        curve.x, curve.y, yerr=(curve.y - low, high - curve.y), fmt="none",
+        ecolor=line.colour, elinewidth=0.9, capsize=2.5, capthick=0.9,
+    )  # fmt: skip
 
 
 def _dress(axes: Axes, x_label: str, log: tuple[bool, bool]) -> None:

@@ -81,6 +81,7 @@ def curves(
     log_y: bool = False,
     interval: float = 0.95,
     slopes: Sequence[float] = (),
+    points: bool = False,
     note: str = "",
 ) -> Drawing:
     r"""The mean over several runs with its confidence interval, for each of several methods.
@@ -101,6 +102,8 @@ def curves(
         Probability of the interval.
     slopes : sequence of float, optional
         Exponents of guide lines, on two logarithmic axes.
+    points : bool, default False
+        Draw each run as a point, too.
     note : str, optional
         What is the same for all, such as the size of a batch: a line above the axes.
 
@@ -131,6 +134,8 @@ def curves(
     drawn = {name: _mean_curve(x, runs, interval) for name, (x, runs) in checked.items()}
     for name, curve in drawn.items():
         _check_positive(f"series[{name!r}]", curve, (log_x, log_y))
+    if points:
+        drawn = {name: curve._replace(runs=checked[name][1]) for name, curve in drawn.items()}
     with house_style():
         figure = plot(drawn, (x_label, y_label), (log_x, log_y), note=note)
         guides(figure.axes[0], slopes)
@@ -140,7 +145,8 @@ def curves(
         for name, curve in drawn.items()
     )
     what = f"{y_label} against {x_label}{_axes_in_words(log_x, log_y)}{_guides_in_words(slopes)}"
-    head = f"{what}, mean and {100 * interval:g} % t-interval.{note and f' {note}.'}"
+    runs = ", each run a point" if points else ""
+    head = f"{what}, mean and {100 * interval:g} % t-interval{runs}.{note and f' {note}.'}"
     return Drawing(figure, f"{head} {told}")
 
 
@@ -295,7 +301,7 @@ def _mean_curve(x: Array, runs: Array, interval: float) -> Curve:
 
 
 def _at(curve: Curve, place: int) -> str:
-    x, y, spread = (part[place] for part in curve)
+    x, y, spread = (part[place] for part in curve[:3])
     return f"{x:g} it is {y:.3g} ± {spread:.3g}"
 
 
