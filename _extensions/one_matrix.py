@@ -39,6 +39,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx: options before the theme reads them, scripts after all have added."""
     app.setup_extension("formulas")
     app.setup_extension("head")
+    app.setup_extension("places")
     app.setup_extension("sections")
     app.setup_extension("folds")
     app.connect("config-inited", use_built_repository, priority=100)
