@@ -49,6 +49,8 @@ from experiments import protocol, results
 
 KINDS = ("conv", "local", "dense")
 LEVEL = 0.85
+#: A walk goes down until it is below this one, so that both are crossed inside.
+LOWER = 0.8
 #: How many samples are tried, a factor of the root of 2 apart.
 LADDER = tuple(round(2 ** (j / 2)) for j in range(4, 30))
 SEARCHED = 2000  # new inputs in a run of the search
@@ -342,20 +344,21 @@ def walk(
 ) -> list[dict[str, Any]]:
     """Try numbers of samples until the level is crossed inside of those tried.
 
-    From a first one upwards until two in a row are at the level, then downwards until one is below.
+    From a first one upwards until two in a row are at the level, then downwards until one is below the
+    lower level.
     """
     low, high = start, start
     found = {start: at(LADDER[start])}
 
-    def reached(j: int) -> bool:
-        return j in found and (found[j]["test"] or 0) >= LEVEL
+    def right(j: int) -> float:
+        return found[j]["test"] or 0.0 if j in found else 0.0
 
     while high + 1 < len(LADDER) and not (
-        reached(high) and reached(high - 1)
+        min(right(high), right(high - 1)) >= LEVEL
     ):
         high += 1
         found[high] = at(LADDER[high])
-    while low > 0 and reached(low):
+    while low > 0 and right(low) >= LOWER:
         low -= 1
         found[low] = at(LADDER[low])
     return [found[j] for j in sorted(found)]
