@@ -52,7 +52,7 @@ LEVEL = 0.85
 #: A walk goes down until it is below this one, so that both are crossed inside.
 LOWER = 0.8
 #: How many samples are tried, a factor of the root of 2 apart.
-LADDER = tuple(round(2 ** (j / 2)) for j in range(4, 30))
+LADDER = (1, *(round(2 ** (j / 2)) for j in range(2, 30)))
 SEARCHED = 2000  # new inputs in a run of the search
 TESTED = 4000
 
@@ -367,12 +367,14 @@ def walk(
 def crossing(curve: Sequence[dict[str, Any]], level: float) -> float:
     """From how many samples on a curve is at a level; a straight line over the logarithm between two.
 
-    NaN if it is not at the level in the end, or nowhere below it.
+    NaN if it is not at the level in the end; its first number of samples if it is nowhere below.
     """
     counts = [one["samples"] for one in curve]
     right = [one["test"] or 0.0 for one in curve]
     below = [i for i, value in enumerate(right) if value < level]
-    if not below or below[-1] + 1 == len(curve):
+    if not below:
+        return float(counts[0])
+    if below[-1] + 1 == len(curve):
         return math.nan
     i = below[-1]
     part = (level - right[i]) / (right[i + 1] - right[i])
