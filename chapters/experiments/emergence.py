@@ -18,7 +18,6 @@ takes and the next one gives back.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ Array = np.ndarray
 
 # Localised fields ---------------------------------------------------------------------------------
 
-RING, UNITS, GAIN = 100, 10, 3.0
+RING, GAIN = 100, 3.0
 #: How far inputs are alike in the two classes: the covariance of the Gaussian process before the
 #: gain falls as exp(-(distance / reach)²).
 REACHES = 1.0, 3.0
@@ -45,11 +44,14 @@ MADE, CHECKED = 200_000, 4000
 SMALL = 0.1
 #: Inputs that a unit of the convolutional network reads, and by how many the next one is further.
 FIELD, STEP, CHANNELS = 9, 5, 4
+#: Inputs, network, hidden units, start.
 FIELDS = (
-    ("not Gaussian", "free", SMALL),
-    ("Gaussian", "free", SMALL),
-    ("not Gaussian", "free", 1.0),
-    ("not Gaussian", "convolution", 1.0),
+    ("not Gaussian", "free", 10, SMALL),
+    ("Gaussian", "free", 10, SMALL),
+    ("not Gaussian", "free", 40, SMALL),
+    ("Gaussian", "free", 40, SMALL),
+    ("not Gaussian", "free", 10, 1.0),
+    ("not Gaussian", "convolution", CHANNELS * RING // STEP, 1.0),
 )
 
 
@@ -91,13 +93,15 @@ def ring_examples(kind: str, count: int, rng: Rng) -> protocol.Data:
     return x, classes
 
 
-def ring_network(model: str, start: float, rng: Rng) -> Network:
+def ring_network(
+    model: str, units: int, start: float, rng: Rng
+) -> Network:
     """One hidden layer: fully connected, or a convolution on the ring."""
     if model == "free":
         layers = [
-            nets.dense(RING, UNITS, rng),
+            nets.dense(RING, units, rng),
             ReLU(),
-            nets.dense(UNITS, 2, rng),
+            nets.dense(units, 2, rng),
         ]
         for layer in layers[::2]:
             layer.params["weight"] *= np.float32(start)
@@ -109,10 +113,8 @@ def ring_network(model: str, start: float, rng: Rng) -> Network:
         padding=FIELD // 2,
         padding_mode="circular",
     )
-    last = nets.dense(CHANNELS * RING // STEP, 2, rng)
-    return Network(
-        [convolution, ReLU(), Flatten(), last], (1, RING)
-    )
+    last = nets.dense(units, 2, rng)
+    return Network([convolution, ReLU(), Flatten(), last], (1, RING))
 
 
 def participation(weight: Array) -> Array:
@@ -135,14 +137,16 @@ def in_arc(weight: Array, width: int = FIELD) -> Array:
     return best / np.maximum(squares.sum(axis=1), 1e-30)
 
 
-def localisation(net: Network, order: Array) -> dict[str, Any]:
-    """How much of the ring the units of the first layer read.
+def localisation(
+    net: Network, x: Array, order: Array
+) -> dict[str, Any]:
+    """How much of the ring the units of the first layer read, weighted by what they do for ``x``.
 
     ``participation`` knows nothing of neighbours: it says that weights are few. ``arc`` says that
     they are neighbours, and is compared with the same for the inputs in a random order.
     """
     first = next(one for one in net.layers if isinstance(one, Dense))
-    weights = measures.importance(net, 0)
+    weights = measures.importance(net, x)[0]
     ratios = participation(first.weight)
     top = np.sort(ratios)[-max(1, len(ratios) // 10) :]
     return {
@@ -164,9 +168,11 @@ def run_fields(setting: results.Run) -> dict[str, Any]:
         ring_examples(setting["inputs"], count, rng)
         for count in (MADE, CHECKED, CHECKED)
     )
-    net = ring_network(setting["model"], setting["start"], rng)
+    model = setting["model"], setting["units"], setting["start"]
+    net = ring_network(*model, rng)
     order = rng.permutation(RING)
-    before = localisation(nets.matrices(net), order)
+    seen = judges[0][: measures.RESPONSES]
+    before = localisation(nets.matrices(net), seen, order)
     out = protocol.train(
         net,
         train,
@@ -182,14 +188,14 @@ def run_fields(setting: results.Run) -> dict[str, Any]:
         result |= {
             "test": protocol.accuracy(net, *judges),
             "untrained": before,
-            "trained": localisation(chain, order),
-            "renamed": localisation(nets.renamed(chain, rng), order),
-            "rows": np.round(
-                first / np.abs(first).max(axis=1, keepdims=True), 3
-            )[:UNITS].tolist()
-            if seed == protocol.SEEDS[0]
-            else None,
+            "trained": localisation(chain, seen, order),
+            "renamed": localisation(
+                nets.renamed(chain, rng), seen, order
+            ),
         }
+        if seed == protocol.SEEDS[0]:  # to be drawn
+            largest = np.abs(first).max(axis=1, keepdims=True)
+            result["rows"] = np.round(first / largest, 3)[:40].tolist()
     return result
 
 
@@ -237,7 +243,9 @@ def distance(mask: Array) -> dict[str, float]:
     would make their inputs near to each other.
     """
     length = mask.shape[1]
-    apart = np.abs(np.subtract.outer(np.arange(length), np.arange(length)))
+    apart = np.abs(
+        np.subtract.outer(np.arange(length), np.arange(length))
+    )
     counts = mask.sum(axis=1).astype(float)
     pairs = counts * (counts - 1)
     there = pairs > 0
@@ -303,9 +311,16 @@ def run_pruning(setting: results.Run) -> dict[str, Any]:
         last, mask = mask, survivors(weight, mask, kept)
     result = {"valid": out.valid, "rounds": rows}
     if not setting["search"]:
-        other = rng.permuted(last, axis=1)  # as many for each unit
-        net, out = trained(start, other, data, rate, rng)
-        result["random mask"] = protocol.accuracy(net, *data[2])
+        others = {
+            "at once": survivors(first, whole, float(last.mean())),
+            "random": rng.permuted(last, axis=1),
+        }
+        result["other masks"] = {
+            name: protocol.accuracy(
+                trained(start, other, data, rate, rng)[0], *data[2]
+            )
+            for name, other in others.items()
+        }
     return result
 
 
@@ -358,7 +373,9 @@ def basis(geometry: Geometry) -> Array:
     return flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
 
-def true_matrices(kind: str, ties: Array, count: int, rng: Rng) -> Array:
+def true_matrices(
+    kind: str, ties: Array, count: int, rng: Rng
+) -> Array:
     """The matrices of some tasks."""
     shape = TASK_GEOMETRY.matrix_shape
     if kind in ("convolution", "renamed"):
@@ -371,7 +388,9 @@ def true_matrices(kind: str, ties: Array, count: int, rng: Rng) -> Array:
         flat *= ties.any(axis=0)
     found = flat.reshape(count, *shape)
     if kind == "renamed":
-        found = np.stack([one[rng.permutation(len(one))] for one in found])
+        found = np.stack(
+            [one[rng.permutation(len(one))] for one in found]
+        )
     return found
 
 
@@ -391,7 +410,9 @@ def largest_angle(found: Array, ties: Array) -> float:
     return round(float(np.degrees(angles.max())), 4)
 
 
-def few_shot(space: Array, noise: float, seed: int, ties: Array) -> float:
+def few_shot(
+    space: Array, noise: float, seed: int, ties: Array
+) -> float:
     """Error of new convolutions, each found from a few examples inside a space of matrices.
 
     The distance from the true matrix, as a part of its norm; the mean over thirty tasks, which are
@@ -420,7 +441,9 @@ def run_tasks(setting: results.Run) -> dict[str, Any]:
     flat = solved(truth, noise, rng).reshape(len(truth), -1)
     rows = []
     for count in COUNTS:
-        values, found = linalg.svd(flat[:count], full_matrices=False)[1:]
+        values, found = linalg.svd(flat[:count], full_matrices=False)[
+            1:
+        ]
         space = found[: len(ties)]
         rows.append(
             {
@@ -454,25 +477,28 @@ def rank(values: Array, noise: float) -> int:
 # Runs ---------------------------------------------------------------------------------------------
 
 
-def field_task(inputs: str, model: str, start: float) -> Task:
+def field_task(
+    inputs: str, model: str, units: int, start: float
+) -> Task:
     """One kind of inputs, network and start."""
-    what = {"part": "fields", "inputs": inputs}
-    rates = (0.003, 0.01, 0.03)
+    what = {"part": "fields", "inputs": inputs, "model": model}
     return Task(
-        what | {"model": model, "start": start}, rates, seconds=14
+        what | {"units": units, "start": start},
+        (0.003, 0.01, 0.03),
+        seconds=10,
     )
 
 
 def pruning_task(inputs: str) -> Task:
     """With the inputs in their order, or in another one."""
     what = {"part": "pruning", "inputs": inputs}
-    return Task(what, (0.003, 0.01, 0.03), seconds=30)
+    return Task(what, (0.003, 0.01, 0.03), seconds=45)
 
 
 def many_task(kind: str, noise: float) -> Task:
     """No rate is needed."""
     what = {"part": "tasks", "kind": kind, "noise": noise}
-    return Task(what, seconds=3)
+    return Task(what, seconds=1)
 
 
 def tasks() -> list[Task]:
