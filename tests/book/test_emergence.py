@@ -7,7 +7,7 @@ import pytest
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "chapters"))
-from experiments import emergence, nets
+from experiments import emergence, measures, nets
 
 from equivlib.layers import Dense, Network, ReLU
 
@@ -90,6 +90,7 @@ def test_names_and_scales_change_nothing():
     first = emergence.localisation(net, x, order)
     again = emergence.localisation(nets.renamed(net, rng), x, order)
     assert again == pytest.approx(first, abs=1e-3)
+    assert emergence.importance(net, x) == pytest.approx(measures.importance(net, x)[0], rel=1e-4)
     # Of a network with one unit that reads five neighbours, this unit decides.
     layers[0].weight[0] = np.where(np.arange(100) < 5, 9, 0)
     assert emergence.localisation(net, x, order)["arc"] > first["arc"] + 0.2
