@@ -183,14 +183,14 @@ def words(
         return f"{np.median(shares):.0%}"
 
     fields_ = ", ".join(
-        f"{half(plane)} for inputs that are {name}"
+        f"{half(plane)} for {name} inputs"
         for name, plane in planes.items()
     )
 
     def ends(curves: Mapping[str, Series], unit: str, of: str) -> str:
         return "; ".join(
-            f"{name} from {np.mean(s[0]):.3g} at {x[0]:.3g}{unit} {of} to "
-            f"{np.mean(s[-1]):.3g} at {x[-1]:.3g}{unit}"
+            f"{name} from {np.mean(s[0]):.3g} at {x[0]:.4g}{unit} {of} to "
+            f"{np.mean(s[-1]):.3g} at {x[-1]:.4g}{unit}"
             for name, (x, s) in curves.items()
         )
 
