@@ -33,6 +33,7 @@ EXPERIMENTS = (
     "learning_the_structure",
     "more_data",
     "let_go",
+    "emergence",
     "cost",
 )
 # One thread for each worker: two that share the cores are slower than one after the other.
