@@ -8,6 +8,7 @@ the legend, curves have a marker, a dash and a name at their end.
 from ..labels import TAP_COLOURS
 from .blocks import structure
 from .columns import patches
+from .grids import grids
 from .heatmap import heat
 from .image import images
 from .intervals import estimates
@@ -26,6 +27,7 @@ __all__ = [
     "costs",
     "curves",
     "estimates",
+    "grids",
     "heat",
     "images",
     "layer",

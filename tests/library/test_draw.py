@@ -490,6 +490,20 @@ def test_images_are_named_with_their_sizes():
     assert alt == "Grey test images side by side: one (2 × 3 pixels), two (4 × 4 pixels)."
 
 
+def test_equal_labels_of_grids_are_spelled_out_and_share_a_colour():
+    drawing = draw.grids({"one": [["a", 0], ["", "b"]], "other": ["b"]})
+    assert drawing.alt.endswith("one: a . | . b; other: b.")
+    cells = [patch for axes in drawing.figure.axes for patch in axes.patches]
+    colours = [matplotlib.colors.to_hex(patch.get_facecolor()).upper() for patch in cells]
+    first, second = draw.TAP_COLOURS[:2]
+    assert colours == [first, style.EMPTY.upper(), style.EMPTY.upper(), second, second]
+
+
+def test_grids_draw_the_lines_of_blocks():
+    plain, lined = ({"t": np.full((4, 6), "a")}, {"blocks": (2, 3)})
+    assert draw.grids(plain).png() != draw.grids(plain, **lined).png()
+
+
 XY = {"x_label": "n", "y_label": "s"}
 ROOF = {"peak": 1, "bandwidth": 1}
 AXES = ("n", "s")
@@ -554,6 +568,13 @@ AXES = ("n", "s")
         (lambda: draw.roofline({"a": ([1], [1, 2])}, **ROOF), r"shapes \(1,\) and \(2,\)"),
         (lambda: draw.roofline({"a": ([1], [0])}, **ROOF), "positive and finite"),
         (lambda: draw.roofline({"a": ([1], [1])}, peak=0, bandwidth=1), r"peak \(=0\)"),
+        (lambda: draw.grids({}), "tables"),
+        (lambda: draw.grids({"a": np.ones((1, 1, 1))}), r"tables\['a'\] \(of shape"),
+        (lambda: draw.grids({"a": ["b"]}, across=0), "across"),
+        (lambda: draw.grids({"a": ["b"]}, blocks=(1,)), r"blocks \(=\(1,\)\).* pair"),
+        (lambda: draw.grids({"a": ["b"]}, blocks=(-1, 0)), "negative"),
+        (lambda: draw.grids({"a": ["b"]}, names="ab c"), "names"),
+        (lambda: draw.grids({"a": ["a wide label"]}), "too wide"),
         (lambda: draw.heat({}), "planes"),
         (lambda: draw.heat({"a": np.ones((1, 1, 1))}), r"planes\['a'\] \(of shape"),
         (lambda: draw.heat({"a": [1j]}), "real"),

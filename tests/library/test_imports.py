@@ -55,6 +55,7 @@ INSIDE = {
         "entries",
         "matrix",
         "blocks",
+        "grids",
         "image",
         "heatmap",
         "columns",
