@@ -10,6 +10,7 @@ from .blocks import structure
 from .columns import patches
 from .heatmap import heat
 from .image import images
+from .inclusions import inclusions
 from .intervals import estimates
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
@@ -28,6 +29,7 @@ __all__ = [
     "estimates",
     "heat",
     "images",
+    "inclusions",
     "layer",
     "matrices",
     "patches",

@@ -52,6 +52,7 @@ DRAWINGS = {
     "structure_channels": lambda: draw.structure((4, 2, 3, 3), (4, 6, 6), groups=2),
     "structure_large": lambda: draw.structure((2, 1, 3, 3), (1, 40, 40), padding=1),
     "structure_three_axes": lambda: draw.structure((1, 1, 2, 2, 2), (1, 4, 5, 5)),
+    "inclusions": lambda: draw.inclusions((1, 1, 3), (1, 6)),
     "images": lambda: draw.images({"waves": grey(), "ramp": np.arange(24).reshape(4, 6)}),
     "patches": lambda: draw.patches(IMAGE[:3], 3, [0, 1, 6], padding=1),
     "patches_dilated": lambda: draw.patches(IMAGE, 2, [0, 3], dilation=2),
