@@ -92,7 +92,7 @@ def inclusions(
     if max(text_width(text) for kind in kinds for text in kind.colours) + 0.04 > unit or rows > 8:
         raise ValueError(
             f"weight_shape (={geometry.weight_shape}) on input_shape (={geometry.input_shape}) "
-            f"has a matrix of {rows} × {columns}, which must have 8 rows at most and cells that hold "
+            f"has a matrix of {rows} × {columns}; it must have 8 rows at most and cells that hold "
             "their labels"
         )
     with house_style():
