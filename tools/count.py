@@ -290,9 +290,11 @@ def excesses(name: str, page: Page) -> list[str]:
 MEASURE = """() => {
   const text = document.querySelector("article") || document.querySelector("main");
   const box = (node) => node.getBoundingClientRect();
+  const open = (node) => !node.closest("details:not([open])");
   const shown = [...text.querySelectorAll("img, svg, *")]
     .filter((node) => /^(img|svg|one-matrix-.*)$/i.test(node.tagName))
     .filter((node) => !node.parentElement.closest("a.headerlink, button, svg, math, summary"))
+    .filter(open)
     .map(box).filter((at) => at.height > 40)
     .sort((one, other) => one.top - other.top);
   let from = box(text.querySelector("h1")).bottom, way = 0;
@@ -300,8 +302,9 @@ MEASURE = """() => {
     way = Math.max(way, at.top - from);
     from = Math.max(from, at.bottom);
   }
-  const sections = [...text.querySelectorAll("section")].map((node) => box(node).bottom);
-  return Math.round(Math.max(way, Math.max(...sections) - from));
+  const sections = [...text.querySelectorAll("section")].filter(open);
+  const end = Math.max(...sections.map((node) => box(node).bottom));
+  return Math.round(Math.max(way, end - from));
 }"""
 
 
@@ -310,6 +313,7 @@ def measure(pages: dict[str, Page], html: Path, browser: Any) -> None:
     view = browser.new_page(viewport={"width": 1280, "height": 900})
     for name, page in pages.items():
         view.goto((html / f"{name}.html").as_uri(), wait_until="load")
+        view.add_style_tag(content="section { content-visibility: visible !important; }")
         page.way = view.evaluate(MEASURE)
     view.close()
 

@@ -11,6 +11,7 @@ from .columns import patches
 from .grids import grids
 from .heatmap import heat
 from .image import images
+from .inclusions import inclusions
 from .intervals import estimates
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
@@ -30,6 +31,7 @@ __all__ = [
     "grids",
     "heat",
     "images",
+    "inclusions",
     "layer",
     "matrices",
     "patches",

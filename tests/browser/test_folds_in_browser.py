@@ -220,8 +220,8 @@ def test_the_ways_between_pictures_are_measured(tmp_path, browser):
     (tmp_path / "page.html").write_text(
         "<!doctype html><article><section style='padding:0'><h1 style='margin:0'>Title</h1>"
         "<div style='height:300px'></div><img style='display:block' height=100 width=100 alt=''>"
-        "<details><summary style='display:none'>Bar</summary><p style='height:3000px'></p>"
-        "</details>"
+        "<details><summary style='display:none'>Bar</summary><section style='height:3000px'>"
+        "<img height=100 width=100 alt=''></section></details>"
         "<div style='height:700px'></div><svg style='display:block' height=100 width=100></svg>"
         "<div style='height:500px'></div></section></article>",
         encoding="utf-8",

@@ -56,6 +56,7 @@ DRAWINGS = {
         {"one": [["a", 0, "b"], [0, "a", 0]], "other": [["b", "c"], ["", "b"]]},
         blocks=(1, 0), names=("out", "in"),
     ),
+    "inclusions": lambda: draw.inclusions((1, 1, 3), (1, 6)),
     "images": lambda: draw.images({"waves": grey(), "ramp": np.arange(24).reshape(4, 6)}),
     "patches": lambda: draw.patches(IMAGE[:3], 3, [0, 1, 6], padding=1),
     "patches_dilated": lambda: draw.patches(IMAGE, 2, [0, 3], dilation=2),

@@ -26,7 +26,7 @@ from pictures import DPI, DRAWINGS, IMAGE, KERNEL, SIGNAL, STORED, training
 from reference import products
 from scipy import stats
 
-from equivlib import conv, draw, im2col
+from equivlib import Geometry, conv, draw, im2col
 from equivlib.draw import blocks, entries, style
 
 #: Root mean square over all pixels and channels, of 255: above what another processor rounds, and
@@ -173,6 +173,30 @@ def test_extreme_sizes_keep_the_width_and_a_height_of_a_page(action):
     width, height = action().figure.get_size_inches()
     assert width == draw.WIDTH
     assert height < 8
+
+
+INCLUDED = [
+    ((1, 1, 3), (1, 6), {}),
+    ((1, 1, 3), (1, 5), {"padding": 1, "stride": 2}),
+    ((1, 1, 3), (1, 3), {"padding": 4, "dilation": 4}),
+    ((2, 1, 2), (1, 4), {}),
+]
+
+
+@pytest.mark.parametrize(("weight_shape", "input_shape", "options"), INCLUDED)
+def test_the_description_of_inclusions_counts_what_the_definition_gives(
+    weight_shape, input_shape, options
+):
+    drawing = draw.inclusions(weight_shape, input_shape, **options)
+    every = list(products(weight_shape, input_shape, **options))
+    rows, columns = Geometry(weight_shape, input_shape, **options).matrix_shape
+    counts = [rows * columns, len(every), len({weight for _, weight, _ in every})]
+    assert re.findall(r"(\d+) free number", drawing.alt) == list(map(str, counts))
+    told = [part.split(".")[0] for part in drawing.alt.split("free number")[1:]]
+    assert told[0].count("w") == counts[0]
+    texts = [text.get_text() for axes in drawing.figure.axes[1:] for text in axes.texts]
+    assert sum(text.startswith("w") for text in texts) == counts[0] + counts[1]
+    assert len({text for text in texts if text.startswith("k")}) == counts[2]
 
 
 def test_a_small_structure_is_spelled_out():
@@ -516,6 +540,12 @@ AXES = ("n", "s")
         (lambda: draw.layer(np.ones((1, 2, 3)), np.ones((2, 5))), "weight_shape"),
         (lambda: draw.layer(np.ones((1, 1, 2, 2, 2)), np.ones((1, 3, 3, 3))), "weight_shape"),
         (lambda: draw.matrices({}, (1, 1, 3), (1, 5)), "cases"),
+        (lambda: draw.inclusions((1, 1, 3), (1, 9)), r"weight_shape .* 7 × 9"),
+        (lambda: draw.inclusions((9, 1, 1), (1, 1)), r"weight_shape .* 9 × 1"),
+        (
+            lambda: draw.inclusions((1, 1, 3), (1, 4), padding=1, padding_mode="reflect"),
+            r"padding_mode \(='reflect'\)",
+        ),
         (lambda: draw.images({}), "planes"),
         (lambda: draw.images({"line": np.ones(3)}), "planes"),
         (lambda: draw.images({"square": np.eye(3)}, across=0), r"across \(=0\).* at least 1"),
