@@ -8,6 +8,7 @@ the legend, curves have a marker, a dash and a name at their end.
 from ..labels import TAP_COLOURS
 from .blocks import structure
 from .columns import patches
+from .gradient import column_counts, shared_gradient, transpose
 from .heatmap import heat
 from .image import images
 from .intervals import estimates
@@ -23,6 +24,7 @@ __all__ = [
     "TAP_COLOURS",
     "WIDTH",
     "Drawing",
+    "column_counts",
     "costs",
     "curves",
     "estimates",
@@ -32,6 +34,8 @@ __all__ = [
     "matrices",
     "patches",
     "roofline",
+    "shared_gradient",
     "spectrum",
     "structure",
+    "transpose",
 ]
