@@ -187,7 +187,8 @@ def column_counts(
 
 def _counts(geometry: Geometry) -> list[int]:
     """How many weights each column of W holds; where two are added, both count."""
-    return np.bincount(entries_of(geometry).columns, minlength=geometry.matrix_shape[1]).tolist()
+    found = np.bincount(entries_of(geometry).columns, minlength=geometry.matrix_shape[1])
+    return [int(count) for count in found]
 
 
 def _named(value: Any, weights: list[int], labels: list[str]) -> str:
@@ -292,5 +293,9 @@ def _counts_figure(geometries: Mapping[str, Geometry], names: str) -> Figure:
 def _frame(axes: Axes, at: tuple[int, int], size: tuple[int, int]) -> None:
     """A thick frame around a block of cells."""
     (row, column), (height, width) = at, size
-    look = {"facecolor": "none", "edgecolor": INK, "linewidth": 2, "clip_on": False, "zorder": 3}
-    axes.add_patch(Rectangle((column, row), width, height, **look))
+    axes.add_patch(
+        Rectangle(
+            (column, row), width, height, facecolor="none", edgecolor=INK, linewidth=2,
+            clip_on=False, zorder=3,
+        )
+    )  # fmt: skip
