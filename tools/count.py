@@ -293,6 +293,7 @@ MEASURE = """() => {
   const shown = [...text.querySelectorAll("img, svg, *")]
     .filter((node) => /^(img|svg|one-matrix-.*)$/i.test(node.tagName))
     .filter((node) => !node.parentElement.closest("a.headerlink, button, svg, math, summary"))
+    .filter((node) => node.checkVisibility())  // not in a closed fold
     .map(box).filter((at) => at.height > 40)
     .sort((one, other) => one.top - other.top);
   let from = box(text.querySelector("h1")).bottom, way = 0;
@@ -300,7 +301,8 @@ MEASURE = """() => {
     way = Math.max(way, at.top - from);
     from = Math.max(from, at.bottom);
   }
-  const sections = [...text.querySelectorAll("section")].map((node) => box(node).bottom);
+  const sections = [...text.querySelectorAll("section")]
+    .filter((node) => node.checkVisibility()).map((node) => box(node).bottom);
   return Math.round(Math.max(way, Math.max(...sections) - from));
 }"""
 
