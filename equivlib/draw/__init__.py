@@ -8,6 +8,7 @@ the legend, curves have a marker, a dash and a name at their end.
 from ..labels import TAP_COLOURS
 from .blocks import structure
 from .columns import patches
+from .gradient import column_counts, shared_gradient, transpose
 from .grids import grids
 from .heatmap import heat
 from .image import images
@@ -25,6 +26,7 @@ __all__ = [
     "TAP_COLOURS",
     "WIDTH",
     "Drawing",
+    "column_counts",
     "costs",
     "curves",
     "estimates",
@@ -36,6 +38,8 @@ __all__ = [
     "matrices",
     "patches",
     "roofline",
+    "shared_gradient",
     "spectrum",
     "structure",
+    "transpose",
 ]

@@ -70,7 +70,7 @@ def layer(
     """
     x, weight = as_array("x", x), as_array("weight", weight)
     geometry = Geometry(weight.shape, x.shape, **options)
-    _require_one_channel(geometry)
+    require_one_channel(geometry)
     y = conv(x, weight, **options)[0]
     if not 0 <= output < y.size:
         raise ValueError(f"output (={output}) must be a position from 0 to {y.size - 1}")
@@ -140,7 +140,7 @@ def matrices(
         for title, options in cases.items()
     }
     for geometry in geometries.values():
-        _require_one_channel(geometry)
+        require_one_channel(geometry)
     labels = weight_labels(geometry, names)
     with house_style():
         figure = _matrices_figure(geometries, labels, across)
@@ -221,7 +221,8 @@ def _text_size(unit: float, most: float) -> float:
     return min(most, max(unit * 31, TEXT if unit > 0.2 else 0))
 
 
-def _require_one_channel(geometry: Geometry) -> None:
+def require_one_channel(geometry: Geometry) -> None:
+    """Refuse what cannot be drawn entry by entry."""
     if geometry.weight_shape[:2] != (1, 1) or geometry.ndim > 2:
         raise ValueError(
             f"weight_shape (={geometry.weight_shape}) must be (1, 1, *kernel) with one or two "

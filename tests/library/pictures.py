@@ -63,6 +63,14 @@ DRAWINGS = {
     "patches_grey": lambda: draw.patches(
         grey(), 7, [0, 300, 500], padding=3, padding_mode="reflect"
     ),
+    "shared_gradient": lambda: draw.shared_gradient((1, 1, 2), [[3, 1, 4, 1]], [[1, 2, -1]]),
+    "transpose": lambda: draw.transpose((1, 1, 3), (1, 5), column=2),
+    "column_counts": lambda: draw.column_counts(
+        {
+            "n = 5": ((1, 1, 3), (1, 5), {"stride": 2}),
+            "n = 4": ((1, 1, 2), (1, 4), {"padding": 1, "padding_mode": "reflect"}),
+        }
+    ),
     "spectrum": lambda: draw.spectrum(
         {"falling": 0.8 ** np.arange(40), "linear": np.arange(30.0)[::-1]}
     ),

@@ -123,6 +123,42 @@ def test_the_description_of_matrices_spells_them_out():
     assert "mirror: k1 k0+k2 . . | k0 k1 k2 . | . k0 k1 k2 | . . k0+k2 k1." in alt
 
 
+WAYS_BACK = [
+    ((1, 1, 3), (1, 7), {"stride": 2}),
+    ((1, 1, 2, 2), (1, 3, 4), {"padding": 1}),
+    ((1, 1, 3), (1, 4), {"padding": 1, "padding_mode": "reflect"}),
+    ((1, 1, 3), (1, 5), {"padding": 4, "stride": 3}),
+]
+
+
+@pytest.mark.parametrize(("weight_shape", "input_shape", "options"), WAYS_BACK)
+def test_the_description_of_a_shared_gradient_has_the_sums_of_the_definition(
+    weight_shape, input_shape, options
+):
+    rng = np.random.default_rng(3)
+    x = rng.integers(1, 10, size=input_shape)
+    g = rng.integers(1, 10, size=conv(x, np.ones(weight_shape, int), **options).shape)
+    sums = dict.fromkeys(np.ndindex(*weight_shape), 0)
+    for output, weight, element in products(weight_shape, input_shape, **options):
+        sums[weight] += g[output] * x[element]
+    told = draw.shared_gradient(weight_shape, x, g, **options).alt.split("The sum over")[1]
+    found = re.findall(r"of (k\d+): (?:[^;.]* = )?(\d+)", told)
+    names = ["k" + "".join(map(str, tap[2:])) for tap in sums]
+    assert found == [(name, str(total)) for name, total in zip(names, sums.values(), strict=True)]
+
+
+@pytest.mark.parametrize(("weight_shape", "input_shape", "options"), WAYS_BACK)
+def test_the_descriptions_of_the_way_back_follow_the_definition(weight_shape, input_shape, options):
+    every = list(products(weight_shape, input_shape, **options))
+    counts = Counter(np.ravel_multi_index(element, input_shape) for _, _, element in every)
+    alt = draw.column_counts({"W": (weight_shape, input_shape, options)}).alt
+    expected = [str(counts[j]) for j in range(math.prod(input_shape))]
+    assert alt.endswith(f", weights {' '.join(expected)}.")
+    alt = draw.transpose(weight_shape, input_shape, column=1, **options).alt
+    marked = alt.split("row 1 of the transpose: ")[1].rstrip(".")
+    assert len(re.findall(r"k\d+", marked)) == counts[1]
+
+
 GEOMETRIES = [
     ((1, 1, 3), (1, 5), {"padding": 1, "padding_mode": "reflect"}),
     ((2, 3, 3), (3, 9), {"padding": 2, "padding_mode": "replicate", "stride": 2}),
@@ -562,6 +598,13 @@ AXES = ("n", "s")
         (lambda: draw.patches(IMAGE[None], 3, [0]), r"image \(of shape \(1, 4, 4\)"),
         (lambda: draw.patches(IMAGE * 1j, 3, [0]), "image .* real"),
         (lambda: draw.patches(IMAGE, 5, [0]), "weight_shape"),
+        (lambda: draw.shared_gradient((2, 1, 2), [[1, 2]], [[1], [1]]), r"weight_shape .*\(1, 1"),
+        (lambda: draw.shared_gradient((1, 1, 2), [[1, 2, 3]], [[1]]), r"g \(of shape \(1, 1\)\)"),
+        (lambda: draw.transpose((1, 2, 2), (2, 3), column=0), r"weight_shape .*\(1, 1"),
+        (lambda: draw.transpose((1, 1, 2), (1, 3), column=3), r"column \(=3\) .* 0 to 2"),
+        (lambda: draw.transpose((1, 1, 2), (1, 3), column=-1), r"column \(=-1\)"),
+        (lambda: draw.column_counts({}), r"cases \(={}\)"),
+        (lambda: draw.column_counts({"a": ((1, 2, 2), (2, 3), {})}), r"weight_shape .*\(1, 1"),
         (lambda: draw.spectrum({}), r"values \(=\[\]\).* one to 6"),
         (lambda: draw.spectrum([1, 2]), r"values \(=\[1, 2\]\)"),
         (lambda: draw.spectrum({str(i): [1] for i in range(7)}), "one to 6"),
