@@ -137,8 +137,8 @@ def _draw(axes: Axes, curve: Curve, line: Line, place: int, floor: float) -> Non
         _bars(axes, curve, line, low, high)
         axes.plot(
             np.broadcast_to(curve.x, curve.runs.shape).ravel(), curve.runs.ravel(),
-            linestyle="none", marker=line.marker, markersize=3, markeredgewidth=0, color=line.colour, alpha=0.45,
-            zorder=2,
+            linestyle="none", marker=line.marker, markersize=3, markeredgewidth=0,
+            color=line.colour, alpha=0.45, zorder=2,
         )  # fmt: skip
     elif curve.spread.any():
         axes.fill_between(curve.x, low, high, color=line.colour, alpha=0.18, linewidth=0)
