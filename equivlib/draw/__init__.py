@@ -14,6 +14,7 @@ from .intervals import estimates
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
 from .roof import roofline
+from .sliding import crop, full_extent, receptive_field
 from .style import DPI, LINES, PAPER, WIDTH, Drawing
 
 __all__ = [
@@ -24,13 +25,16 @@ __all__ = [
     "WIDTH",
     "Drawing",
     "costs",
+    "crop",
     "curves",
     "estimates",
+    "full_extent",
     "heat",
     "images",
     "layer",
     "matrices",
     "patches",
+    "receptive_field",
     "roofline",
     "spectrum",
     "structure",

@@ -58,6 +58,7 @@ INSIDE = {
         "image",
         "heatmap",
         "columns",
+        "sliding",
         "curveplot",
         "plots",
         "roof",
