@@ -286,7 +286,7 @@ def _extent_figure(kernel: Array, larger: Array, positions: Sequence[int]) -> Fi
         grid(axes, array.shape)
         axes.set_title(told, fontsize=9, color=INK, pad=4, loc="left")
         for at in np.ndindex(*array.shape):
-            name = array[at]
+    XX
             shown = "" if name == "." else name
             cell(axes, at, shown, colours.get(name, EMPTY), TEXT)
     return figure
@@ -294,8 +294,8 @@ def _extent_figure(kernel: Array, larger: Array, positions: Sequence[int]) -> Fi
 
 def _canvas(
     levels: Sequence[Level], rows: float, panels: int = 1, extra: float = 0
-) -> tuple[list[Axes], float]:
-    """Axes below each other in which a number of the input takes a unit square, and its side.
+) -> tuple[Figure, list[Axes], float]:
+    """Axes below each other in which a number of the input takes a unit square of that side.
 
     Each has so many rows of squares, and ``extra`` inches below them.
     """
@@ -314,7 +314,7 @@ def _canvas(
         axes.set_ylim(height / side, 0)
         axes.set_axis_off()
         drawn.append(axes)
-    return drawn, side
+    return figure, drawn, side
 
 
 def _reach(level: Level) -> tuple[float, float]:
@@ -348,7 +348,7 @@ def _crop_figure(
 ) -> Figure:
     gap = 1.5
     rows = gap * (len(whole) - 1) + 1
-    (above, below), side = _canvas(whole, rows, panels=2)
+    figure, (above, below), side = _canvas(whole, rows, panels=2)
     title(above, "on the whole input")
     title(below, "on the crop alone")
     for place, (all_, one, same) in enumerate(zip(whole, part, equal, strict=True)):
@@ -363,13 +363,13 @@ def _crop_figure(
         for i, value in enumerate(one.values):
             colour = SHARED if same[i] else DIFFERENT
             cell(below, (y, one.left(i) + begin), written(value), colour, TEXT, bold=not same[i])
-    return above.figure
+    return figure
 
 
 def _field_figure(levels: Sequence[Level], outputs: Sequence[int]) -> Figure:
     gap, line = 2.0, 0.34  # cells from row to row; inches for what an output sees
     deep = gap * (len(levels) - 1) + 1
-    (axes,), side = _canvas(levels, deep, extra=line * len(outputs))
+    figure, (axes,), side = _canvas(levels, deep, extra=line * len(outputs))
     sets = _dependencies(levels, outputs)
     for place, (level, depends) in enumerate(zip(levels, sets, strict=True)):
         y = gap * (len(levels) - 1 - place)
@@ -391,7 +391,7 @@ def _field_figure(levels: Sequence[Level], outputs: Sequence[int]) -> Figure:
                   linestyle=("-", (0, (4, 1.5)))[number], clip_on=False)  # fmt: skip
         axes.text((first + end + 1) / 2, y + 0.03 / side, f"output {i}: places {first} to {end}",
                   ha="center", va="top", fontsize=TEXT, color=INK)  # fmt: skip
-    return axes.figure
+    return figure
 
 
 def _dependencies(levels: Sequence[Level], outputs: Sequence[int]) -> list[list[set[int]]]:
