@@ -286,7 +286,7 @@ def _extent_figure(kernel: Array, larger: Array, positions: Sequence[int]) -> Fi
         grid(axes, array.shape)
         axes.set_title(told, fontsize=9, color=INK, pad=4, loc="left")
         for at in np.ndindex(*array.shape):
-    XX
+            name = str(array[at])
             shown = "" if name == "." else name
             cell(axes, at, shown, colours.get(name, EMPTY), TEXT)
     return figure
