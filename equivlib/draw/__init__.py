@@ -17,6 +17,7 @@ from .intervals import estimates
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
 from .roof import roofline
+from .sliding import crop, full_extent, receptive_field
 from .style import DPI, LINES, PAPER, WIDTH, Drawing
 
 __all__ = [
@@ -28,8 +29,10 @@ __all__ = [
     "Drawing",
     "column_counts",
     "costs",
+    "crop",
     "curves",
     "estimates",
+    "full_extent",
     "grids",
     "heat",
     "images",
@@ -37,6 +40,7 @@ __all__ = [
     "layer",
     "matrices",
     "patches",
+    "receptive_field",
     "roofline",
     "shared_gradient",
     "spectrum",

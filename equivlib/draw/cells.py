@@ -19,7 +19,7 @@ def grid(axes: Axes, shape: tuple[int, ...]) -> Axes:
 
 
 def cell(
-    axes: Axes, at: tuple[int, int], text: str, colour: str, size: float, bold: bool = False
+    axes: Axes, at: tuple[float, float], text: str, colour: str, size: float, bold: bool = False
 ) -> None:
     """One cell, with a thick frame if it is the one that is meant."""
     row, column = at
@@ -32,7 +32,7 @@ def cell(
         axes.add_patch(rectangle(column, row, 1, "none", INK, 2))
 
 
-def half(axes: Axes, at: tuple[int, int], colour: str) -> None:
+def half(axes: Axes, at: tuple[float, float], colour: str) -> None:
     """The lower right half of a cell."""
     row, column = at
     corners = [(column + 1, row), (column + 1, row + 1), (column, row + 1)]

@@ -71,6 +71,18 @@ DRAWINGS = {
             "n = 4": ((1, 1, 2), (1, 4), {"padding": 1, "padding_mode": "reflect"}),
         }
     ),
+    "full_extent": lambda: draw.full_extent((2, 3), (3, 4), at=(1, 0)),
+    "crop": lambda: draw.crop(
+        {"twos": ([1, -1], {"stride": 2}), "score": ([1, 2, -1], {})},
+        [3, 1, 4, 1, 5, 9, 2, 6], 2, 6,
+    ),
+    "crop_padded": lambda: draw.crop(
+        {"one": ([1, 2, 1], {"padding": 1}), "two": ([1, 1, 1], {"padding": 1})},
+        [3, 1, 4, 1, 5, 9, 2], 1, 5,
+    ),
+    "receptive_field": lambda: draw.receptive_field(
+        {"conv": (3, {"padding": 1}), "pool": (2, {"stride": 2}), "conv 2": (2, {})}, 10, [0, 2]
+    ),
     "spectrum": lambda: draw.spectrum(
         {"falling": 0.8 ** np.arange(40), "linear": np.arange(30.0)[::-1]}
     ),

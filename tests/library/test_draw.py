@@ -281,6 +281,54 @@ def test_the_description_of_a_flipped_patch_follows_the_taps():
     assert "Position 1 reads columns 2, 1: 4 1." in alt
 
 
+def test_the_kernel_of_full_extent_has_the_numbers_of_the_row_in_their_order():
+    alt = draw.full_extent((2, 3), (3, 5), at=(0, 2)).alt
+    row, larger = re.search(r"row of W: ([\w ]+)\.", alt)[1], alt.split("no weight: ")[1]
+    assert row == "w0 w1 w2 w3 w4 w5"
+    assert "on 2 × 3 inputs, one position: w0 w1 w2 | w3 w4 w5. " in alt
+    assert "On 3 × 5 inputs it has 2 × 3 positions" in alt
+    assert larger == ". . w0 w1 w2 | . . w3 w4 w5 | . . . . ."
+
+
+@pytest.mark.parametrize("padding", [0, 1, (0, 1)])
+def test_the_description_of_a_crop_names_what_differs_from_the_whole(padding):
+    x, (begin, size) = np.array([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]), (2, 7)
+    padding = padding if isinstance(padding, int) else (padding,)
+    layers = {"a": ([1, 2, -1], {"padding": padding}), "b": ([2, 1], {"stride": 2})}
+    alt = draw.crop(layers, x, begin, size).alt
+
+    def run(row):
+        first = conv(row[None], [[[1, 2, -1]]], padding=padding)
+        return first[0], conv(first, [[[2, 1]]], stride=2)[0]
+
+    both = zip(run(x), run(x[begin : begin + size]), (begin, begin // 2), "ab", strict=True)
+    for whole, alone, ahead, name in both:
+        same = whole[ahead : ahead + len(alone)] == alone
+        told = re.search(
+            rf"alone: .*\b{name} ([-\d ]+)(?:, of which ([\d, and]+) differs?)?[;.]", alt
+        )
+        assert told[1] == " ".join(map(str, alone))
+        assert re.findall(r"\d+", told[2] or "") == [str(i) for i in np.flatnonzero(~same)]
+    assert ("differ" in alt) == (padding != 0)
+
+
+def test_the_description_of_a_receptive_field_follows_the_taps():
+    layers = {
+        "a": (3, {"padding": ((2, 1),), "dilation": 2}),
+        "b": (2, {"stride": 2}),
+        "c": (2, {"stride": 3}),
+    }
+    alt = draw.receptive_field(layers, 20, [0, 1]).alt
+    for i in (0, 1):
+        seen = {3 * i + a for a in range(2)}
+        seen = {2 * at + a for at in seen for a in range(2)}
+        seen = {at + 2 * a - 2 for at in seen for a in range(3)}
+        assert f"utput {i} sees places {min(seen)} to {max(seen)}" in alt
+    assert alt.endswith(f"{max(seen) - min(seen) + 1} places each, 6 apart.")
+    assert "input 20, a 19, b 9, c 3." in alt
+    assert "apart" not in draw.receptive_field(layers, 20, [1]).alt
+
+
 def test_the_description_of_spectra_gives_their_numbers():
     values = np.linalg.svd(np.vander([1.0, 2, 3, 4, 5]), compute_uv=False)
     alt = draw.spectrum({"Vandermonde": values[::-1], "projection": [1, 0, 1]}).alt
@@ -566,6 +614,7 @@ def test_grids_draw_the_lines_of_blocks():
 
 XY = {"x_label": "n", "y_label": "s"}
 ROOF = {"peak": 1, "bandwidth": 1}
+REFLECTED = {"padding": 1, "padding_mode": "reflect"}
 AXES = ("n", "s")
 
 
@@ -605,6 +654,17 @@ AXES = ("n", "s")
         (lambda: draw.transpose((1, 1, 2), (1, 3), column=-1), r"column \(=-1\)"),
         (lambda: draw.column_counts({}), r"cases \(={}\)"),
         (lambda: draw.column_counts({"a": ((1, 2, 2), (2, 3), {})}), r"weight_shape .*\(1, 1"),
+        (lambda: draw.full_extent((3, 3), (2, 4)), "weight_shape"),
+        (lambda: draw.full_extent((2, 2), (3, 4), at=(2, 0)), r"at \(=\(2, 0\)\).* 2 × 3"),
+        (lambda: draw.crop({}, [1, 2], 0, 2), r"layers \(={}\)"),
+        (lambda: draw.crop({"a": ([1], {"stride": 2})}, [1, 2, 3], 1, 2), r"begin \(=1\).* 2"),
+        (lambda: draw.crop({"a": ([1], {})}, [1, 2, 3], 2, 2), r"size \(=2\).* 3 numbers"),
+        (lambda: draw.crop({"a": ([1], {})}, [[1, 2, 3]], 0, 2), r"x \(of shape \(1, 3\)\)"),
+        (lambda: draw.crop({"a": ([[1]], {})}, [1, 2, 3], 0, 2), r"a \(of shape \(1, 1\)\)"),
+        (lambda: draw.crop({"a": ([1, 1], REFLECTED)}, [1, 2, 3], 0, 2), "padding_mode .*zeros"),
+        (lambda: draw.receptive_field({}, 4, [0]), r"layers \(={}\)"),
+        (lambda: draw.receptive_field({"a": (2, {})}, 4, [3]), r"outputs \(=\[3\]\).* 0 to 2"),
+        (lambda: draw.receptive_field({"a": (2, {})}, 4, []), r"outputs \(=\[\]\)"),
         (lambda: draw.spectrum({}), r"values \(=\[\]\).* one to 6"),
         (lambda: draw.spectrum([1, 2]), r"values \(=\[1, 2\]\)"),
         (lambda: draw.spectrum({str(i): [1] for i in range(7)}), "one to 6"),

@@ -59,6 +59,7 @@ INSIDE = {
         "image",
         "heatmap",
         "columns",
+        "sliding",
         "curveplot",
         "plots",
         "roof",
