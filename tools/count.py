@@ -155,7 +155,7 @@ class Reader(HTMLParser):
         if element.code and not self.open[-1].code:
             self._code(element)
         if tag == "h2" and self.title is not None:
-            self.headings.append(re.sub(r"^[\d.\s]+", "", "".join(self.title)).strip())
+            self.headings.append(re.sub(r"^([A-Z]\.)?[\d.\s]+", "", "".join(self.title)).strip())
             self.title = None
         if tag not in INLINE and not element.formula:
             self._break(element, tag)
