@@ -48,7 +48,7 @@ SIZES = {"small": Size(16, 14, 20), "original": Size(128, 28, 1)}
 PLATEAU = protocol.Plateau(every=100, patience=6, most=40_000)
 #: The first rates of every search.
 RATES = (1e-3, 3e-3, 1e-2)
-#: Strengths of the decay of the weights that the regularised fully connected form may choose from.
+#: Strengths of the decay of the weights that a regularised form may choose from.
 DECAYS = (0.1, 0.3, 1.0)
 COMPARED = ("convolution", "released", "dense")
 #: About how long a run takes on one core, with the last ReLU and without.
@@ -628,7 +628,10 @@ def tasks() -> list[protocol.Task]:
         for last_relu in (False, True)
         for model in COMPARED
     ]
-    trained.append(form("dense", regularised=True))
+    trained += [
+        form(model, regularised=True)
+        for model in ("dense", "released", "convolution")
+    ]
     pairs = [
         protocol.Task(
             {

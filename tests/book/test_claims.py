@@ -19,6 +19,8 @@ SAID = {
     "efficient-training": "enables more efficient training",
     "not-all-cnns": "may not be applicable to all types of CNNs",
     "more-resources": "may require additional computational resources",
+    "uncertainty": "uncertainty over to convolutional layers",
+    "morphism": "network morphism",
     "overfit": "too many degrees of freedom, it is likely to overfit",
     "dependency-structure": "have to learn their dependency structure",
 }

@@ -95,6 +95,7 @@ def test_the_new_form_is_known_by_its_headings():
     assert page.headings == titles
     assert page.new_form
     assert not count.read(html.replace("The short answer", "What you will see")).new_form
+    assert count.read(html.replace("1.2.", "A.2.")).headings == titles
 
 
 def built(html, chapter):
