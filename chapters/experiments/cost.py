@@ -91,13 +91,13 @@ SWEEPS: dict[str, list[Layer]] = {
 # What one pass takes, in seconds of one core, for the plan.
 SECONDS = {
     "machine": 4,
-    "side": 35,
-    "channels": 20,
-    "kernel": 28,
-    "one channel": 25,
-    "break-even": 35,
-    "training": 25,
-    "batch": 25,
+    "side": 32,
+    "channels": 18,
+    "kernel": 24,
+    "one channel": 22,
+    "break-even": 30,
+    "training": 24,
+    "batch": 17,
 }
 PEAK = 2048  # rows and columns of the matrices of the machine's peak
 COPY = 2**28  # bytes that are copied to measure the memory
@@ -607,3 +607,31 @@ def ratios(
                     )
                     found.append(np.median([a / b for a, b in both]))
     return np.array(found)
+
+
+def series(
+    runs: list[dict[str, Any]],
+    sweep: str,
+    size: str,
+    ways: Iterable[str],
+) -> dict[str, tuple[list[int], np.ndarray]]:
+    """Milliseconds of each way along a sweep: a row for each pass, the median of its rounds."""
+    layers = [
+        run["result"]["layers"]
+        for run in runs
+        if run["setting"]["sweep"] == sweep
+    ]
+    drawn = {}
+    for way in ways:
+        there = [
+            place
+            for place, layer in enumerate(layers[0])
+            if way in layer["seconds"]
+        ]
+        medians = [
+            [np.median(each[place]["seconds"][way]) for place in there]
+            for each in layers
+        ]
+        sizes = [layers[0][place][size] for place in there]
+        drawn[way] = (sizes, 1000 * np.array(medians))
+    return drawn
