@@ -137,13 +137,14 @@ def _draw_roof(axes: Axes, ends: tuple[float, float], peak: float, bandwidth: fl
     x = np.array([ends[0], peak / bandwidth, ends[1]])
     y = _roof(x, peak, bandwidth)
     axes.plot(x, y, color=INK, linewidth=2, zorder=2)
-    for name, place, shift, side in (
-        ("peak", -1, (-4, 4), "right"),
-        ("memory", 0, (4, 24), "left"),
+    for name, at, shift in (
+        ("peak", ends[1], (-4, 4)),
+        ("memory", (ends[0] * peak / bandwidth) ** 0.5, (-6, 2)),
     ):
         axes.annotate(
-            name, (x[place], y[place]), xytext=shift, textcoords="offset points", fontsize=TEXT,
-            color=INK, ha=side, path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+            name, (at, float(_roof(np.array(at), peak, bandwidth))), xytext=shift,
+            textcoords="offset points", fontsize=TEXT, color=INK, ha="right",
+            path_effects=[withStroke(linewidth=3, foreground=PAPER)],
         )  # fmt: skip
 
 
