@@ -30,7 +30,7 @@ EXPERIMENTS = (
     "the_paper",
     "degrees_of_freedom",
     "samples",
-    "learning_the_structure",
+    "published",
     "more_data",
     "let_go",
     "emergence",
