@@ -69,7 +69,7 @@
   };
   // A place that is on another page now leads on; without this, the reader sees the link.
   const elsewhere = linked();
-  if (elsewhere?.matches(".moved-place")) location.replace(elsewhere.firstChild.href);
+  if (elsewhere && elsewhere.matches(".moved-place")) location.replace(elsewhere.firstChild.href);
   // While heights come in, a link still leads to its place, until the reader moves on.
   let moved = false;
   for (const sign of ["wheel", "touchmove", "pointerdown", "keydown"]) {
