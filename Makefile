@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 FAST := -m "not slow"
-NBVAL := --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters
+NBVAL := --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters --ignore=chapters/experiments
 # What a change of the library or of a sentence breaks first. Named by path: to collect all tests takes longer.
 QUICK := $(addprefix tests/library/test_,geometry.py matrix.py functional.py patches.py converse.py errors.py)
 # Random cases: make test draws the same few each time, make thorough many new ones.
