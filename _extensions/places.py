@@ -24,9 +24,9 @@ LINE = re.compile(r'<p class="moved-place".*?</p>\n?', re.S)
 def write(out: Path, stored: dict[str, Any]) -> None:
     """Add to each old page of a built book the places that are elsewhere now."""
     texts = {
-        path.relative_to(out).with_suffix("").as_posix(): LINE.sub("", path.read_text("utf-8"))
+        path.relative_to(out).with_suffix("").as_posix(): LINE.sub("", text)
         for path in out.rglob("*.html")
-        if END in path.read_text("utf-8")
+        if END in (text := path.read_text("utf-8"))
     }
     ids = {page: set(ID.findall(text)) for page, text in texts.items()}
     for page in stored["pages"]:
