@@ -168,17 +168,18 @@ def tasks(first: float = TIED[1]) -> list[Task]:
 
 def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
     """All runs that are needed so far; the tied network at the rate of the free one, too."""
-    found = protocol.chosen(START, runs)
-    if found is None:
+    found = protocol.index(runs)
+    start = protocol.choice(START, found)
+    if start is None:
         return protocol.settings([START], runs)
-    first = found["rate"]
+    first = start["rate"]
     asked = protocol.settings(tasks(first), runs)
     for after in RELEASES:
         tied, free = (
             release_task(after, model, first)
             for model in ("cnn", "free")
         )
-        best = [protocol.chosen(task, runs) for task in (tied, free)]
+        best = [protocol.choice(task, found) for task in (tied, free)]
         if None not in best and best[0] != best[1]:
             asked += [
                 {**tied.what, **best[1], "seed": seed, "search": False}

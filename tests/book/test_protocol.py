@@ -109,7 +109,7 @@ def trained(scores, **rule):
     net = Network([Dense(np.zeros((2, 3)), np.zeros(2))], (3,))
     rng = np.random.default_rng(0)
     data = rng.normal(size=(40, 3)), rng.integers(0, 2, 40)
-    rates, weights = [], {}
+    weights = {}
 
     def watch(steps, net):
         weights[steps] = net.layers[0].weight.copy()
