@@ -9,7 +9,6 @@ All measures read a chain of Dense and ReLU layers; a convolutional network is w
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,17 +25,20 @@ STEPS = 2, 4, 8
 JACOBIANS, RESPONSES = 200, 1000
 
 
+def affine(net: Network) -> list[Dense]:
+    """The layers with weights, in order."""
+    return [one for one in net.layers if isinstance(one, Dense)]
+
+
 def importance(net: Network, x: np.ndarray) -> list[np.ndarray]:
     """For each hidden layer, how much each unit moves the outputs, to first order.
 
     The root of the mean square of what it gives before its ReLU, times the same of the derivative
     of the outputs with respect to that. A scale of any hidden unit cancels.
     """
-    affine = [one for one in net.layers if isinstance(one, Dense)]
-    values = responses(net, x)
-    slope = np.broadcast_to(
-        affine[-1].weight, (len(x), *affine[-1].weight.shape)
-    )
+    layers, values = affine(net), responses(net, x)
+    last = layers[-1].weight
+    slope = np.broadcast_to(last, (len(x), *last.shape))
     found = []
     for layer in reversed(range(len(values))):
         slope = slope * (values[layer] > 0)[:, None, :]
@@ -46,7 +48,7 @@ def importance(net: Network, x: np.ndarray) -> list[np.ndarray]:
                 sizes * (values[layer].astype(float) ** 2).mean(axis=0)
             )
         )
-        slope = slope @ affine[layer].weight
+        slope = slope @ layers[layer].weight
     return found[::-1]
 
 
@@ -61,21 +63,18 @@ def profiles(net: Network, x: np.ndarray) -> list[np.ndarray]:
     The mean over examples of the square of the derivative, before the unit's own ReLU. In the first
     layer it is the square of the weight.
     """
-    affine = [one for one in net.layers if isinstance(one, Dense)][:-1]
-    first = affine[0].weight
+    hidden = affine(net)[:-1]
+    first = hidden[0].weight
     squares = [first.astype(float) ** 2]
     jacobian = np.broadcast_to(first, (len(x), *first.shape))
-    values = x
-    for before, layer in pairwise(affine):
-        values = values @ before.weight.T + before.bias
-        on = values > 0
-        jacobian = layer.weight @ (on[:, :, None] * jacobian)
+    values = responses(net, x)
+    for layer, before in zip(hidden[1:], values, strict=False):
+        jacobian = layer.weight @ ((before > 0)[:, :, None] * jacobian)
         squares.append(
             np.mean(
                 np.square(jacobian, dtype=np.float32), axis=0
             ).astype(float)
         )
-        values = np.maximum(values, 0)
     return squares
 
 
@@ -104,9 +103,8 @@ def best_matches(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def responses(net: Network, x: np.ndarray) -> list[np.ndarray]:
     """Of each hidden layer before its ReLU, examples × units."""
-    affine = [one for one in net.layers if isinstance(one, Dense)][:-1]
     found = []
-    for layer in affine:
+    for layer in affine(net)[:-1]:
         x = x @ layer.weight.T + layer.bias
         found.append(x)
         x = np.maximum(x, 0)
@@ -136,9 +134,7 @@ def measure(
     order = rng.permutation(x.shape[1])
     weights = importance(net, x[:JACOBIANS])
     squares = profiles(net, x[:JACOBIANS])
-    first = next(
-        one for one in net.layers if isinstance(one, Dense)
-    ).weight
+    first = affine(net)[0].weight
     x = x[:RESPONSES]
     plain = responses(net, x)
 

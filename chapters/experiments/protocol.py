@@ -334,13 +334,6 @@ def train(
 # Comparing ----------------------------------------------------------------------------------------
 
 
-def mean_interval(
-    sample: Sequence[float], level: float = 0.95
-) -> tuple[float, float]:
-    """Mean of independent runs, and half the width of Student's interval for it."""
-    return results.interval(sample, level)
-
-
 class Comparison(NamedTuple):
     """Two variants on the same seeds."""
 
