@@ -10,5 +10,6 @@ A module of this package is one experiment, named like its chapter and its file 
 ``run(setting)``
     The result of one of them, a dict that can be written as JSON. The chapter calls it too.
 
-A module that measures time says ``ALONE = True``: it runs with nothing beside it.
+A module that measures time says ``ALONE = True``: it runs with nothing beside it, each run in a
+process of its own.
 """

@@ -94,11 +94,14 @@ def bar(
 def complete(name: str, workers: int) -> None:
     """Run what is missing of an experiment, in its order, until it asks for nothing more."""
     experiment = module(name)
-    workers = 1 if getattr(experiment, "ALONE", False) else workers
+    alone = getattr(experiment, "ALONE", False)
+    workers = 1 if alone else workers
     runs, start = results.load(name), time.perf_counter()
     running: dict[Future[Any], dict[str, Any]] = {}
     with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn")
+        workers,
+        mp_context=get_context("spawn"),
+        max_tasks_per_child=1 if alone else None,
     ) as pool:
         while missing := results.missing(
             experiment.settings(runs), runs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ def roofline(
     x_label: str = "multiplications per byte",
     y_label: str = "multiplications per second",
     note: str = "",
+    labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Drawing:
     r"""Rates against arithmetic intensity on logarithmic axes, and the roof above them.
 
@@ -41,6 +42,9 @@ def roofline(
     x_label, y_label : str
     note : str, optional
         What is the same for all, such as the size of a batch: a line above the axes.
+    labels : mapping of str to sequence of str, optional
+        For some of the methods a short text beside each point, such as what its rate was measured
+        with; an empty one for none.
 
     Returns
     -------
@@ -67,11 +71,17 @@ def roofline(
             f"series (={series!r}) must map one to {len(LINES)} names to intensities and rates"
         )
     drawn = {name: _points(name, given) for name, given in series.items()}
+    texts = {name: _texts(name, given, drawn) for name, given in (labels or {}).items()}
     limits = _limits(list(drawn.values()), peak, bandwidth)
     with house_style():
         figure = plot(drawn, (x_label, y_label), (True, True), limits, note)
         _draw_roof(figure.axes[0], limits[0], peak, bandwidth)
-    told = [_in_words(name, curve, peak, bandwidth) for name, curve in drawn.items()]
+        for name, each in texts.items():
+            _write_labels(figure.axes[0], drawn[name], each)
+    told = [
+        _in_words(name, curve, peak, bandwidth, texts.get(name, []))
+        for name, curve in drawn.items()
+    ]
     head = (
         f"{y_label} against {x_label}, both axes logarithmic, under a roof that rises with "
         f"{bandwidth:.3g} bytes per second up to {peak:.3g} {y_label} at {peak / bandwidth:.3g} "
@@ -95,6 +105,17 @@ def _points(name: str, given: Any) -> Curve:
     return Curve(x.astype(float), y.astype(float), np.zeros(len(x)))
 
 
+def _texts(name: str, given: Any, drawn: Mapping[str, Curve]) -> list[str]:
+    if name not in drawn:
+        raise ValueError(f"labels has {name!r}, which must be one of the names {list(drawn)}")
+    if isinstance(given, str) or len(given) != len(drawn[name].x):
+        raise ValueError(
+            f"labels[{name!r}] (={given!r}) must have a text for each of its "
+            f"{len(drawn[name].x)} points"
+        )
+    return [str(text) for text in given]
+
+
 def _roof(intensity: Array, peak: float, bandwidth: float) -> Array:
     return np.minimum(peak, bandwidth * intensity)
 
@@ -116,23 +137,36 @@ def _draw_roof(axes: Axes, ends: tuple[float, float], peak: float, bandwidth: fl
     x = np.array([ends[0], peak / bandwidth, ends[1]])
     y = _roof(x, peak, bandwidth)
     axes.plot(x, y, color=INK, linewidth=2, zorder=2)
-    for name, place, shift, side in (
-        ("peak", -1, (-4, 4), "right"),
-        ("memory", 0, (4, 24), "left"),
+    for name, at, shift in (
+        ("peak", ends[1], (-4, 4)),
+        ("memory", (ends[0] * peak / bandwidth) ** 0.5, (-6, 2)),
     ):
         axes.annotate(
-            name, (x[place], y[place]), xytext=shift, textcoords="offset points", fontsize=TEXT,
-            color=INK, ha=side, path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+            name, (at, float(_roof(np.array(at), peak, bandwidth))), xytext=shift,
+            textcoords="offset points", fontsize=TEXT, color=INK, ha="right",
+            path_effects=[withStroke(linewidth=3, foreground=PAPER)],
         )  # fmt: skip
 
 
-def _in_words(name: str, curve: Curve, peak: float, bandwidth: float) -> str:
+def _write_labels(axes: Axes, curve: Curve, texts: Sequence[str]) -> None:
+    """A text to the right of each point."""
+    for x, y, text in zip(curve.x, curve.y, texts, strict=True):
+        axes.annotate(
+            text, (x, y), xytext=(5, 0), textcoords="offset points", fontsize=TEXT, color=INK,
+            ha="left", va="center", zorder=5,
+            path_effects=[withStroke(linewidth=2.5, foreground=PAPER)],
+        )  # fmt: skip
+
+
+def _in_words(name: str, curve: Curve, peak: float, bandwidth: float, texts: Sequence[str]) -> str:
     share = 100 * curve.y / _roof(curve.x, peak, bandwidth)
     ranges = [
         _range(values, form)
         for values, form in ((curve.x, ".3g"), (curve.y, ".3g"), (share, ".3g"))
     ]
-    return f"{name}: intensity {ranges[0]}, rate {ranges[1]}, {ranges[2]} % of the roof."
+    named = [text for text in texts if text]
+    points = f" ({', '.join(named)})" if named else ""
+    return f"{name}{points}: intensity {ranges[0]}, rate {ranges[1]}, {ranges[2]} % of the roof."
 
 
 def _range(values: Array, form: str) -> str:

@@ -11,7 +11,7 @@ from conftest import CHAPTERS, read
 
 #: Chapters and appendices whose register has to be complete; those of part III are planted as far
 #: as they go.
-COMPLETE = [path.stem for path in CHAPTERS if path.stem < "10" or path.stem[0].isalpha()]
+COMPLETE = [path.stem for path in CHAPTERS if path.stem < "10" or path.stem >= "13"]
 REGISTERED = [path.stem for path in CHAPTERS if planted.load(path.stem)]
 
 

@@ -393,6 +393,14 @@ def test_the_description_of_a_roofline_compares_each_rate_with_what_the_machine_
     assert "at 10 multiplications per byte" in alt
 
 
+def test_the_points_of_a_roofline_may_have_labels():
+    series = {"left": ([2, 4], [10, 30]), "right": ([50], [60])}
+    drawing = draw.roofline(series, peak=100, bandwidth=10, labels={"left": ["one", ""]})
+    assert "left (one): intensity 2 to 4" in drawing.alt
+    assert "right: intensity 50" in drawing.alt
+    assert "one" in [text.get_text() for text in drawing.figure.axes[0].texts]
+
+
 LOGARITHMIC = {
     "costs": lambda: draw.costs({"a": ([8, 70], [1, 900]), "b": ([8, 70], [2, 3])}, **XY),
     "curves": lambda: draw.curves(
@@ -708,6 +716,11 @@ AXES = ("n", "s")
         (lambda: draw.grids({"a": ["b"]}, blocks=(-1, 0)), "negative"),
         (lambda: draw.grids({"a": ["b"]}, names="ab c"), "names"),
         (lambda: draw.grids({"a": ["a wide label"]}), "too wide"),
+        (lambda: draw.roofline({"a": ([1], [1])}, **ROOF, labels={"b": ["1"]}), r"labels has 'b'"),
+        (
+            lambda: draw.roofline({"a": ([1], [1])}, **ROOF, labels={"a": []}),
+            "each of its 1 points",
+        ),
         (lambda: draw.heat({}), "planes"),
         (lambda: draw.heat({"a": np.ones((1, 1, 1))}), r"planes\['a'\] \(of shape"),
         (lambda: draw.heat({"a": [1j]}), "real"),
