@@ -28,7 +28,6 @@ from experiments import protocol, results
 #: In the order in which they run: what is short first, what is timed alone last.
 EXPERIMENTS = (
     "the_paper",
-    "degrees_of_freedom",
     "samples",
     "learning_the_structure",
     "more_data",

@@ -356,6 +356,21 @@ def test_the_description_of_curves_gives_the_interval_of_student():
             assert told in alt, name
 
 
+def test_curves_draw_each_run_as_a_point_where_asked():
+    drawing = draw.curves(training(), x_label="epoch", y_label="loss", points=True)
+    lines = drawing.figure.axes[0].lines
+    for x, runs in training().values():
+        at = np.tile(x, len(runs))
+        assert any(
+            np.array_equal(line.get_xdata(), at)
+            and np.array_equal(line.get_ydata(), np.ravel(runs))
+            and line.get_linestyle() == "None"
+            for line in lines
+        )
+    assert "each run a point" in drawing.alt
+    assert "point" not in draw.curves(training(), x_label="epoch", y_label="loss").alt
+
+
 def test_the_description_of_estimates_gives_the_interval_of_student():
     samples = [[3.0, 5.0, 4.5], [7.0, 9.0]]
     for x, told in (([10, 20], ("10", "20")), (["one", "two"], ("one", "two"))):
