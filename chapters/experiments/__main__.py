@@ -32,6 +32,8 @@ EXPERIMENTS = (
     "learning_the_structure",
     "more_data",
     "let_go",
+    "regularised",
+    "largest",
     "emergence",
     "cost",
 )

@@ -1,9 +1,9 @@
 """How far is the big MLP behind the convolutional network, and does more data close the gap?
 
 Networks of one shape, with and without the zeros and the ties of the convolutions, and ordinary
-perceptrons of two widths, each trained to its plateau on 1,000 to 250,000 examples of MNIST-1D. The
-fully connected ones also with weight decay (its strength is searched too) and with early stopping
-(the weights at the best validation score of the same run).
+perceptrons of two widths, each trained to its plateau on 1,000 to 60,000 examples of MNIST-1D; also
+with early stopping (the weights at the best validation score of the same run). ``regularised`` adds
+weight decay, ``largest`` the most examples.
 
 Each run is judged at its end and at its best validation score. Networks of the shape of the
 convolutional one are also asked how much locality and sharing they have: see ``measures``.
@@ -22,11 +22,7 @@ from experiments import measures, nets, protocol, results
 from experiments.protocol import Plateau, Task
 
 SIZES = 1000, 4000, 12_000, 30_000, 60_000
-LARGEST = nets.POOLS[-1]
 MODELS = "cnn", "local", "ties", "free", "mlp 100", "mlp 400"
-#: With weight decay, at these sizes.
-DECAYED, DECAYED_SIZES = ("free", "mlp 100", "mlp 400"), (4000, 60_000)
-DECAYS = 0.01, 0.1, 1.0
 #: Sizes at which the network with ties only is trained; its steps are slow.
 TIES_SIZES = 1000, 4000, 60_000
 #: Where a search starts.
@@ -47,38 +43,27 @@ STEP = {
     "mlp 100": 0.45,
     "mlp 400": 2.1,
 }
-STEPS = dict(zip((*SIZES, LARGEST), (4, 5, 9, 13, 15, 25), strict=True))
+STEPS = dict(zip((*SIZES, nets.POOLS[-1]), (4, 5, 9, 13, 15, 25), strict=True))
 
 
-def task(model: str, size: int, *, decay: bool = False) -> Task:
-    """One variant at one size."""
+def task(model: str, size: int, **more: Any) -> Task:
+    """One variant at one size; ``more`` goes to the task."""
     return Task(
-        {"model": model, "examples": size, "decayed": decay},
+        {"model": model, "examples": size},
         RATES[model],
         seconds=STEP[model] * STEPS[size] + size / 20_000,
-        alternatives=tuple({"decay": one} for one in DECAYS)
-        if decay
-        else ({},),
-        judges=range(5) if size == LARGEST else protocol.SEEDS,
+        **more,
     )
 
 
 def tasks() -> list[Task]:
-    """Small sizes first; the largest, and weight decay at the larger size, last."""
-    plain = [
+    """Small sizes first."""
+    return [
         task(model, size)
         for size in SIZES
         for model in MODELS
         if model != "ties" or size in TIES_SIZES
     ]
-    small, large = (
-        [task(model, size, decay=True) for model in DECAYED]
-        for size in DECAYED_SIZES
-    )
-    largest = [
-        task(model, LARGEST) for model in ("cnn", "local", "free")
-    ]
-    return [*plain[:12], *small, *plain[12:], *largest, *large]
 
 
 def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
