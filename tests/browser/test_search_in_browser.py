@@ -46,7 +46,6 @@ ENTRIES = {
     "fan-in": "q-fan-in",
     "initialisation": "q-fan-in",
     "output_padding": "q-output-padding",
-    "output padding": "q-output-padding",
     "deconvolution": "q-deconvolution",
     "HWC": "q-channels-last",
     "NHWC": "q-channels-last",
