@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -30,6 +31,29 @@ WORDS = {
     "im2col": "chapters/05_patches",
     "toepl": "chapters/02_one_dimension",
     "conv_matrix": "back/api",
+}
+
+#: What readers type, and the entry of the page of questions that has to be among the results.
+ENTRIES = {
+    "Toeplitz": "q-toeplitz",
+    "circulant": "q-stored-kernel",
+    "im2col": "q-which-matrix",
+    "unfold": "q-fold",
+    "equivariance": "q-equivariance",
+    "spectral norm": "q-spectral-norm",
+    "free parameters": "q-free-parameters",
+    "weight decay": "q-weight-decay",
+    "fan-in": "q-fan-in",
+    "initialisation": "q-fan-in",
+    "output_padding": "q-output-padding",
+    "deconvolution": "q-deconvolution",
+    "HWC": "q-channels-last",
+    "NHWC": "q-channels-last",
+    "channels last": "q-channels-last",
+    "softmax": "q-gates",
+    "data augmentation": "q-shifted-copies",
+    "convmtx2": "q-options",
+    "get_weights": "q-stored-kernel",
 }
 
 BLOCKED = """Object.defineProperty(window, "localStorage", {
@@ -61,6 +85,26 @@ def test_each_word_that_a_reader_uses_is_found(visit, site, place, storage):
         pages = found(page)
         if f"{base}{wanted}" not in pages:
             missing[words] = pages
+    assert missing == {}
+
+
+def test_each_word_of_a_learner_leads_to_its_question(visit, site):
+    file = HTML / "back" / "questions.html"
+    questions = BeautifulSoup(file.read_text("utf-8"), "html.parser")
+    page = visit().page
+    page.goto(f"{site}search.html")
+    missing = {}
+    for words, label in ENTRIES.items():
+        page.fill("input[name=q]", words)
+        page.press("input[name=q]", "Enter")
+        page.wait_for_function("told => document.body.innerText.includes(told)", arg=f"“{words}”")
+        links = page.locator("#search-results ul a[href*='back/questions.html#']").all()
+        anchors = [link.get_attribute("href").partition("#")[2] for link in links]
+        found = [questions.find(id=anchor.partition(":~:")[0]) for anchor in anchors]
+        wanted = questions.find(id=label)
+        section = wanted if wanted.name == "section" else wanted.find_parent("section")
+        if section not in found:
+            missing[words] = [place.get("id") for place in found]
     assert missing == {}
 
 
