@@ -211,8 +211,8 @@ def test_every_fold_of_a_chapter_opens_by_a_click(visit, dark):
 
 def test_a_link_from_the_page_of_theorems_opens_the_check_of_one(visit):
     page = visit().page
-    page.goto(f"{CHAPTER.as_uri()}#cell-thm-toeplitz")
-    assert opened(page) == ["Check of Theorem 2.3"]
+    page.goto(f"{CHAPTER.as_uri()}#cell-thm-output-size")
+    assert opened(page) == ["Check of Theorem 2.1"]
 
 
 def test_the_ways_between_pictures_are_measured(tmp_path, browser):

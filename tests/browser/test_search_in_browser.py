@@ -17,6 +17,7 @@ WORDS = {
     "Toeplitz": "chapters/02_one_dimension",
     "doubly blocked": "chapters/03_two_dimensions",
     "circulant": "chapters/02_one_dimension",
+    "cross-correlation": "chapters/02_one_dimension",
     "BCCB": "back/glossary",
     "BTTB": "back/glossary",
     "spectral norm": "back/glossary",
