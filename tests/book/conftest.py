@@ -11,7 +11,10 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "_extensions")]
 
 import check_pages  # noqa: E402
 
-CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+#: The short answer to the question of the book: a page of pictures, without theorems and exercises.
+TEN_MINUTES = ROOT / "chapters" / "00_ten_minutes.ipynb"
+NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
+CHAPTERS = [path for path in NOTEBOOKS if path != TEN_MINUTES]
 
 
 def read(path):
@@ -21,6 +24,12 @@ def read(path):
 @pytest.fixture(params=CHAPTERS, ids=lambda path: path.stem)
 def chapter(request):
     """The path of each chapter in turn."""
+    return request.param
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request):
+    """The path of each chapter, and of the page of ten minutes, in turn."""
     return request.param
 
 

@@ -5,6 +5,7 @@ import doctest
 import count
 import pytest
 from bs4 import BeautifulSoup
+from conftest import TEN_MINUTES
 from test_chapters import form
 
 CODE = '<div class="cell_input"><div class="highlight"><pre>{}</pre></div></div>'
@@ -87,6 +88,16 @@ def test_a_page_over_a_limit_is_named_with_what_it_has_too_much_of():
     assert len(count.excesses("chapters/13_cost", above)) == 2
 
 
+def test_the_page_of_ten_minutes_keeps_the_same_limits_and_has_eight_pictures():
+    assert count.has_limits(count.TEN_MINUTES, count.Page(0, 0, [], 0, 0, []))
+    assert not count.has_limits("back/api", count.Page(0, 0, [], 0, 0, []))
+    assert count.excesses(count.TEN_MINUTES, count.Page(2200, 2300, [20], 8, 1800, [])) == []
+    assert count.excesses(count.TEN_MINUTES, count.Page(2201, 2300, [20], 7, 1800, [])) == [
+        "chapters/00_ten_minutes: 2201 visible words, at most 2200",
+        "chapters/00_ten_minutes: 7 pictures, at least 8",
+    ]
+
+
 def test_the_new_form_is_known_by_its_headings():
     titles = ["The short answer", "Exercises", "For the record"]
     heading = "<h2><span class='section-number'>1.2. </span>{}<a class='headerlink'>#</a></h2>"
@@ -110,8 +121,14 @@ def test_a_chapter_in_the_new_form_keeps_the_limits(html, chapter):
         assert count.excesses(f"chapters/{chapter.stem}", page) == []
 
 
-def test_the_reading_time_on_a_page_is_that_of_its_text(html, chapter):
-    text = built(html, chapter)
+def test_the_answer_in_ten_minutes_keeps_its_limits(html):
+    page = count.read(built(html, TEN_MINUTES))
+    assert page.visible > 1000
+    assert count.excesses(count.TEN_MINUTES, page) == []
+
+
+def test_the_reading_time_on_a_page_is_that_of_its_text(html, notebook):
+    text = built(html, notebook)
     (line,) = BeautifulSoup(text, "html.parser").select("h1 + .reading-time")
     assert line.get_text() == count.reading_time(count.read(text))
 

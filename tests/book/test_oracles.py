@@ -19,8 +19,8 @@ def test_they_import_nothing_but_numpy():
     assert [alias.name for node in nodes for alias in node.names] == ["math", "numpy"]
 
 
-def test_no_chapter_has_a_copy_of_one(chapter):
-    for cell in code(chapter):
+def test_no_page_has_a_copy_of_one(notebook):
+    for cell in code(notebook):
         names = {n.name for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.FunctionDef)}
         assert not names & FUNCTIONS, cell.source
 

@@ -1,4 +1,4 @@
-"""Every theorem has false claims in the register, and the cells that guard it catch each."""
+"""Every result has false claims in the register, and the cells that guard it catch each."""
 
 import re
 import sys
@@ -7,17 +7,19 @@ import planted
 import pytest
 import replay
 import yaml
-from conftest import CHAPTERS, read
+from conftest import NOTEBOOKS, read
 
 #: Chapters and appendices whose register has to be complete; those of part III are planted as far
 #: as they go.
-COMPLETE = [path.stem for path in CHAPTERS if path.stem < "10" or path.stem >= "13"]
-REGISTERED = [path.stem for path in CHAPTERS if planted.load(path.stem)]
+COMPLETE = [path.stem for path in NOTEBOOKS if path.stem < "10" or path.stem >= "13"]
+REGISTERED = [path.stem for path in NOTEBOOKS if planted.load(path.stem)]
 
 
-def theorems(stem):
+def results(stem):
+    """What has false claims: the theorems of a chapter, or each target of a page that has none."""
     text = "\n".join(c.source for c in read(replay.notebook(stem)).cells)
-    return re.findall(r"^:label: (thm-[\w-]+)$", text, flags=re.M)
+    found = re.findall(r"^:label: (thm-[\w-]+)$", text, flags=re.M)
+    return found or [t for cell in replay.cells(replay.notebook(stem)) for t in cell.targets]
 
 
 @pytest.mark.parametrize(
@@ -31,9 +33,9 @@ def test_a_planted_claim_fails_a_cell(stem):
 
 
 @pytest.mark.parametrize("stem", COMPLETE)
-def test_each_theorem_has_three_planted_claims(stem):
+def test_each_result_has_three_planted_claims(stem):
     register = planted.load(stem)
-    assert list(register) == theorems(stem)  # in the order of the chapter
+    assert list(register) == results(stem)  # in the order of the page
     for label, entry in register.items():
         assert len(entry["planted"]) >= 3, label
         assert 0 < len(entry["claim"]) <= 160, label
@@ -44,8 +46,8 @@ def test_the_register_is_large():
 
 
 @pytest.mark.parametrize("stem", REGISTERED)
-def test_the_register_names_theorems_of_its_chapter_and_plants_each_claim_once(stem):
-    assert set(planted.load(stem)) <= set(theorems(stem))
+def test_the_register_names_results_of_its_page_and_plants_each_claim_once(stem):
+    assert set(planted.load(stem)) <= set(results(stem))
     claims = [(claim.cell, claim.file, claim.old, claim.new) for claim in planted.claims(stem)]
     assert len(set(claims)) == len(claims)
 

@@ -14,7 +14,7 @@ import picture
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from conftest import CHAPTERS, ROOT
+from conftest import NOTEBOOKS, ROOT
 from matplotlib.image import imread
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def test_no_file_names_this_machine_or_a_package_registry():
     assert told in ([], ["tests/book/test_project.py"])
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_launch_button_opens_a_file_of_the_tree(html, path):
     repository = os.environ.get("BOOK_REPOSITORY") or CONFIG["repository"]["url"]
     branch = os.environ.get("BOOK_BRANCH") or CONFIG["repository"]["branch"]

@@ -1,4 +1,4 @@
-"""The chapters can fail: with an error planted in the library, each of them does."""
+"""Every page with code can fail: with an error planted in the library, each of them does."""
 
 import shutil
 import sys
@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import replay
-from conftest import CHAPTERS, ROOT
+from conftest import NOTEBOOKS, ROOT
 
 ERRORS = {
     "a sign in the matrix": (
@@ -28,7 +28,7 @@ def failure_with(folder, path):
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_an_error_in_the_library_fails_every_chapter(tmp_path, error):
+def test_an_error_in_the_library_fails_every_page(tmp_path, error):
     name, line, right, wrong = ERRORS[error]
     shutil.copytree(ROOT / "equivlib", tmp_path / "equivlib")
     source = (tmp_path / "equivlib" / name).read_text(encoding="utf-8")
@@ -36,9 +36,9 @@ def test_an_error_in_the_library_fails_every_chapter(tmp_path, error):
     planted = source.replace(line, line.replace(right, wrong))
     (tmp_path / "equivlib" / name).write_text(planted, encoding="utf-8")
     replay.warm_up()
-    runs = [partial(failure_with, tmp_path, path) for path in CHAPTERS]
+    runs = [partial(failure_with, tmp_path, path) for path in NOTEBOOKS]
     found = replay.in_copies(runs, seconds=120)
-    told = dict(zip([path.stem for path in CHAPTERS], found, strict=True))
+    told = dict(zip([path.stem for path in NOTEBOOKS], found, strict=True))
     # A wrong matrix may also lead to an index that does not exist, so any failure of a cell counts.
     assert all(found), told
     assert not {failure.kind for failure in found} & {replay.TOO_LONG, "ModuleNotFoundError"}, told
