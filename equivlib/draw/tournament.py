@@ -92,8 +92,7 @@ def tournament(window: ArrayLike, *, nonnegative: bool = False) -> Drawing:
     if nonnegative and plane.min() < 0:
         raise ValueError(f"window (with {written(plane.min())}) must not be negative anywhere")
     rounds = _rounds(plane.ravel().tolist(), nonnegative)
-    room = 2 * (WIDTH - 2 * EDGE) / plane.size  # of a pair in the first round
-    if max(text_width(match.made) for match in rounds[0].matches) + 0.04 > room:
+    if _closest(plane, rounds) > 1:
         raise ValueError(f"window (={plane.tolist()}) has numbers that are too long to be drawn")
     with house_style():
         figure = _figure(plane, rounds)
@@ -123,6 +122,16 @@ def _rounds(candidates: list[Any], nonnegative: bool) -> list[Round]:
         rounds.append(Round(matches, differences + carried * len(matches)))
         candidates = [match.winner for match in matches]
     return rounds
+
+
+def _closest(plane: Array, rounds: Sequence[Round]) -> float:
+    """Which part of the room of a pair in the first round the longest text takes, if set close."""
+    room = 2 * (WIDTH - 2 * EDGE) / plane.size
+    return max(text_width(_close(match.made)) for match in rounds[0].matches) / (room - 0.06)
+
+
+def _close(text: str) -> str:
+    return text.replace(" ", "")
 
 
 def _signed(value: Any) -> str:
@@ -156,6 +165,7 @@ def _figure(plane: Array, rounds: Sequence[Round]) -> Figure:
     slot = (WIDTH - 2 * EDGE) / plane.size
     places = [EDGE + slot * (i + 0.5) for i in range(plane.size)]
     values = plane.ravel().tolist()
+    spaced = 2 * slot - 0.06 > max(text_width(match.made) for match in rounds[0].matches)
     y, text = top, 0.0  # the row of candidates, and the room of the text below it
     for one in rounds:
         begin, below = y + SIDE + text, y + SIDE + text + FALL
@@ -170,7 +180,8 @@ def _figure(plane: Array, rounds: Sequence[Round]) -> Figure:
                     color=INK if i == wins else GRID, linewidth=1.8 if i == wins else 0.9,
                     linestyle="-" if i == wins else (0, (4, 2)),
                 )  # fmt: skip
-            _write(page, (winners[-1], below + SIDE + 0.03), match.made)
+            made = match.made if spaced else _close(match.made)
+            _write(page, (winners[-1], below + SIDE + 0.03), made)
         places, values = winners, [match.winner for match in one.matches]
         y, text = below, LINE
     _square(page, (places[0], y), values[0], True)
