@@ -125,7 +125,7 @@ def _side(parts: Parts) -> float:
     """Inches of a cell: the second matrix, its output and the gaps have to fit the width."""
     across = sum(block.shape[1] for block in parts.second) + 1
     gaps = 2 * EDGE + AWAY + APART * (len(parts.second) - 1)
-    return min(LARGEST, (WIDTH - gaps) / across)
+    return float(min(LARGEST, (WIDTH - gaps) / across))
 
 
 def _signed(value: Any) -> str:
