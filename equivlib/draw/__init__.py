@@ -17,8 +17,10 @@ from .intervals import estimates
 from .matrix import layer, matrices
 from .plots import costs, curves, spectrum
 from .roof import roofline
+from .shortcut import shortcut
 from .sliding import crop, full_extent, receptive_field
 from .style import DPI, LINES, PAPER, WIDTH, Drawing
+from .tournament import tournament
 
 __all__ = [
     "DPI",
@@ -43,7 +45,9 @@ __all__ = [
     "receptive_field",
     "roofline",
     "shared_gradient",
+    "shortcut",
     "spectrum",
     "structure",
+    "tournament",
     "transpose",
 ]

@@ -83,6 +83,13 @@ DRAWINGS = {
     "receptive_field": lambda: draw.receptive_field(
         {"conv": (3, {"padding": 1}), "pool": (2, {"stride": 2}), "conv 2": (2, {})}, 10, [0, 2]
     ),
+    "tournament": lambda: draw.tournament([[3, 1, 4], [1, 5, 9], [2, 6, 5]], nonnegative=True),
+    "tournament_signed": lambda: draw.tournament([-5, -3, -4]),
+    "shortcut": lambda: draw.shortcut(
+        [[1, -1, 0], [2, 1, -1], [0, 2, 1]], [[1, -1, 0], [2, 1, -1], [0, 2, 1]], [3, -2, 1],
+        follow=1,
+    ),
+    "shortcut_unsigned": lambda: draw.shortcut([[1, 1]], [[2], [0]], [3, -5], signed=False),
     "spectrum": lambda: draw.spectrum(
         {"falling": 0.8 ** np.arange(40), "linear": np.arange(30.0)[::-1]}
     ),

@@ -26,8 +26,9 @@ from pictures import DPI, DRAWINGS, IMAGE, KERNEL, SIGNAL, STORED, training
 from reference import products
 from scipy import stats
 
-from equivlib import Geometry, conv, draw, im2col
+from equivlib import Geometry, conv, draw, im2col, to_mlp
 from equivlib.draw import blocks, entries, style
+from equivlib.layers import Dense, MaxPool, Network, ReLU
 
 #: Root mean square over all pixels and channels, of 255: above what another processor rounds, and
 #: far below a colour exchanged (9 and more), a patch moved by one (12) or a guide line lost (4).
@@ -327,6 +328,45 @@ def test_the_description_of_a_receptive_field_follows_the_taps():
     assert alt.endswith(f"{max(seen) - min(seen) + 1} places each, 6 apart.")
     assert "input 20, a 19, b 9, c 3." in alt
     assert "apart" not in draw.receptive_field(layers, 20, [1]).alt
+
+
+@pytest.mark.parametrize("nonnegative", [True, False])
+@pytest.mark.parametrize("count", range(2, 10))
+def test_the_description_of_a_tournament_has_the_rounds_that_are_built(count, nonnegative):
+    values = np.random.default_rng(count).integers(0 if nonnegative else -9, 10, size=count)
+    alt = draw.tournament(values, nonnegative=nonnegative).alt
+    net = Network([ReLU()] * nonnegative + [MaxPool(count)], (1, count))
+    built = [layer for layer in to_mlp(net).layers if isinstance(layer, Dense)]
+    units = re.findall(r"Round \d, (\d+) units", alt)
+    assert units == [str(len(layer.weight.toarray())) for layer in built[:-1]]
+    assert alt.endswith(f"The largest number is {values.max()}.".replace("-", "−"))
+    candidates = values.tolist()
+    for told in re.findall(r"units: ([^.]+)\.", alt):
+        winners = [max(candidates[i : i + 2]) for i in range(0, len(candidates), 2)]
+        ends = [re.search(r"(−?\d+)( waits)?$", match)[1] for match in told.split("; ")]
+        assert [int(end.replace("−", "-")) for end in ends] == winners
+        candidates = winners
+    assert candidates == [values.max()]
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_the_description_of_a_shortcut_says_what_arrives(signed):
+    rng = np.random.default_rng(4)
+    first, second = rng.integers(-2, 3, size=(2, 3)), rng.integers(-2, 3, size=(3, 2))
+    x = np.array([2, -1, 3])
+    alt = draw.shortcut(first, second, x, follow=1, signed=signed).alt.replace("−", "-")
+    layer = second @ np.maximum(first @ x, 0)
+    arrived = layer + (x if signed else np.maximum(x, 0))
+    assert f"gives y = {' '.join(map(str, arrived))}" in alt
+    assert (f"the layer gives is {' '.join(map(str, layer + x))}" in alt) != signed
+    assert ("-I: -1 0 0 | 0 -1 0 | 0 0 -1" in alt) == signed
+    assert f"Number 1 of x is -1, and {'0 - 1 = -1' if signed else 0} of it arrives at y." in alt
+
+
+def test_without_negative_numbers_one_identity_is_enough():
+    matrices = np.array([[1, -1], [2, 1]]), np.array([[1, 0], [-1, 1]])
+    assert "but" not in draw.shortcut(*matrices, [1, 2], signed=False).alt
+    assert "but" in draw.shortcut(*matrices, [1, -2], signed=False).alt
 
 
 def test_the_description_of_spectra_gives_their_numbers():
@@ -688,6 +728,16 @@ AXES = ("n", "s")
         (lambda: draw.receptive_field({}, 4, [0]), r"layers \(={}\)"),
         (lambda: draw.receptive_field({"a": (2, {})}, 4, [3]), r"outputs \(=\[3\]\).* 0 to 2"),
         (lambda: draw.receptive_field({"a": (2, {})}, 4, []), r"outputs \(=\[\]\)"),
+        (lambda: draw.tournament([3]), r"window \(of shape \(1, 1\)\) .* two to 9"),
+        (lambda: draw.tournament(np.ones((2, 5))), r"window \(of shape \(2, 5\)\)"),
+        (lambda: draw.tournament([1, 2j]), "window .* real"),
+        (lambda: draw.tournament([1, -2], nonnegative=True), r"window \(with -2\).* negative"),
+        (lambda: draw.tournament(1000 * np.eye(3)), r"window .* too long"),
+        (lambda: draw.shortcut([[1]], [[1]], 3), r"x \(of shape \(\)\)"),
+        (lambda: draw.shortcut([[1, 2]], [[1]], [3]), r"first \(of shape \(1, 2\)\).* 1\)"),
+        (lambda: draw.shortcut([[1, 2]], [[1]], [3, 4]), r"second .* must be \(2, 1\)"),
+        (lambda: draw.shortcut([[1]], [[1]], [3], follow=1), r"follow \(=1\).* 0 to 0"),
+        (lambda: draw.shortcut(np.eye(9), np.eye(9), range(9)), r"first .* too many"),
         (lambda: draw.spectrum({}), r"values \(=\[\]\).* one to 6"),
         (lambda: draw.spectrum([1, 2]), r"values \(=\[1, 2\]\)"),
         (lambda: draw.spectrum({str(i): [1] for i in range(7)}), "one to 6"),

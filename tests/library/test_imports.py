@@ -61,6 +61,8 @@ INSIDE = {
         "heatmap",
         "columns",
         "sliding",
+        "tournament",
+        "shortcut",
         "curveplot",
         "inclusions",
         "plots",
