@@ -33,6 +33,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
+from .convert.plan import unsupported
+from .convolution.patches import Array
 from .layers import (
     AdaptiveAvgPool,
     Add,
@@ -50,8 +52,6 @@ from .layers import (
     ReLU,
     ReLU6,
 )
-from .patches import Array
-from .plan import unsupported
 
 
 class Size(NamedTuple):

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
+from .convolution.patches import Array, as_array
 from .layers import Network
-from .patches import Array, as_array
 
 #: From outputs and targets to the loss, a number, and its gradient with respect to the outputs.
 Loss: TypeAlias = Callable[[Array, Array], tuple[float, Array]]

@@ -12,23 +12,12 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..axis import PADDING
-from ..geometry import Geometry
-from ..patches import Array
+from ..convolution.axis import PADDING
+from ..convolution.geometry import Geometry
+from ..convolution.patches import Array
 from .cells import grid
 from .entries import Entries, entries_of, matrix_cells, rows_in_words, weight_labels
-from .style import (
-    EMPTY,
-    GRID,
-    INK,
-    RAMP,
-    TEXT,
-    WIDTH,
-    Drawing,
-    axes_at,
-    house_style,
-    text_width,
-)
+from .style import EMPTY, GRID, INK, RAMP, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
 
 #: Summands that are drawn at most: more than a screen has pixels.
 MOST_SUMMANDS = 5_000_000

@@ -15,10 +15,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from ..axis import PADDING
-from ..geometry import Geometry, kernel_shape
+from ..convolution.axis import PADDING
+from ..convolution.geometry import Geometry, kernel_shape
+from ..convolution.patches import Array, as_array, im2col, inside, positions
 from ..labels import written
-from ..patches import Array, as_array, im2col, inside, positions
 from .cells import grid
 from .style import (
     EMPTY,

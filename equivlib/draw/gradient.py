@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from ..geometry import Geometry
+from ..convolution.geometry import Geometry
+from ..convolution.patches import Array, as_array
 from ..labels import written
-from ..patches import Array, as_array
 from .cells import cell, grid
 from .entries import entries_of, matrix_cells, rows_in_words, summed, tap_colour, weight_labels
 from .matrix import require_one_channel

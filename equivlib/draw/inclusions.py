@@ -8,19 +8,10 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from ..geometry import Geometry
+from ..convolution.geometry import Geometry
 from .cells import cell, grid
 from .entries import entries_of, summed, tap_colour, weight_labels
-from .style import (
-    EMPTY,
-    INK,
-    TEXT,
-    WIDTH,
-    Drawing,
-    axes_at,
-    house_style,
-    text_width,
-)
+from .style import EMPTY, INK, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
 
 FREE = "#dfe6ee"  # of an entry with a weight of its own
 PAPERS = ("#f4f4f0", "#e9e9e2", "#fdfdfb")  # of the three sets, from the outermost on

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from ..axis import PADDING
-from ..functional import conv
-from ..geometry import Geometry
+from ..convolution.axis import PADDING
+from ..convolution.functional import conv
+from ..convolution.geometry import Geometry
+from ..convolution.patches import Array, as_array
+from ..convolution.pattern import pattern
 from ..labels import written
-from ..patches import Array, as_array
-from ..pattern import pattern
 from .cells import cell, grid, mark_row
 from .entries import matrix_cells, rows_in_words, tap_colour, weight_labels
 from .style import (

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from ..patches import Array, as_array
+from ..convolution.patches import Array, as_array
 from .curveplot import Curve, plot
 from .style import INK, LINES, PAPER, TEXT, Drawing, house_style
 

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from ..functional import conv
-from ..geometry import Geometry
+from ..convolution.functional import conv
+from ..convolution.geometry import Geometry
+from ..convolution.patches import Array, as_array
 from ..labels import TAP_COLOURS, labels, written
-from ..patches import Array, as_array
 from .cells import cell, grid, half
 from .style import (
     EMPTY,

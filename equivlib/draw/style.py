@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from ..convolution.patches import Array
 from ..labels import written
-from ..patches import Array
 
 # The "iridescent" scheme without its ends: lightness falls from each colour to the next.
 RAMP = (

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ..convolution.matrix import readable
+from ..convolution.patches import Array
 from ..layers import (
     Add,
     AvgPool,
@@ -32,9 +34,7 @@ from ..layers import (
     ReLU6,
     Softmax,
 )
-from ..linear import Shape
-from ..matrix import readable
-from ..patches import Array
+from ..layers.base import Shape
 
 
 @dataclass(frozen=True, eq=False)
