@@ -17,8 +17,6 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__: list[str] = []
-
 PACKAGE = __name__.rpartition(".")[0]
 
 MOVED = {

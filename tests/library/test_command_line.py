@@ -6,8 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_convert import NETWORKS, flat, inputs
-from test_rounding import with_random_weights
+from networks import NETWORKS, flat, inputs, with_random_weights
 
 from equivlib import cli as command
 from equivlib import conversion_table

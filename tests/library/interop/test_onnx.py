@@ -6,11 +6,9 @@ import os
 
 import numpy as np
 import pytest
+from networks import NETWORKS, flat, inputs, normal, whole, with_random_weights
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import aslinearoperator
-from test_convert import NETWORKS, flat, inputs, whole
-from test_layers import normal
-from test_rounding import with_random_weights
 
 from equivlib import MatrixTooLarge, to_cnn, to_mlp
 from equivlib.convert import UnsupportedLayer

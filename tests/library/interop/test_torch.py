@@ -4,9 +4,7 @@ import operator
 
 import numpy as np
 import pytest
-from test_convert import NETWORKS, flat, inputs
-from test_layers import normal
-from test_rounding import with_random_weights
+from networks import NETWORKS, flat, inputs, normal, with_random_weights
 
 from equivlib import MatrixTooLarge, to_cnn, to_mlp
 from equivlib.convert import UnsupportedLayer

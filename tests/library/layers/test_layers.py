@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import scipy.sparse
+from networks import distinct, fractions, normal, quotient
 
 from equivlib import conv_operator
 from equivlib.layers import (
@@ -28,17 +29,6 @@ from equivlib.layers import (
 )
 
 CASES_EACH = 40
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape)
-
-
-def distinct(*shape, seed=0):
-    """Numbers that differ by at least 0.1 from each other and from 0, in random order."""
-    size = int(np.prod(shape))
-    values = 0.2 * (np.arange(size) - size // 2) + 0.1
-    return np.random.default_rng(seed).permutation(values).reshape(shape)
 
 
 def random_conv(seed, *, transposed=False):
@@ -260,19 +250,6 @@ def small_networks():
     }
 
 
-def quotient(f, values, step=1e-5):
-    """Central difference quotients of a number with respect to each of the values, in place."""
-    slopes = np.empty(values.shape)
-    for index in np.ndindex(values.shape):
-        kept = values[index]
-        values[index] = kept + step
-        above = f()
-        values[index] = kept - step
-        slopes[index] = (above - f()) / (2 * step)
-        values[index] = kept
-    return slopes
-
-
 @pytest.mark.parametrize("name", small_networks())
 def test_gradients_are_the_difference_quotients(name):
     net = small_networks()[name]
@@ -297,14 +274,6 @@ def test_gradients_are_the_difference_quotients(name):
 
 
 # --- exact numbers ------------------------------------------------------------------------------
-
-
-def fractions(*shape, seed=0):
-    rng = np.random.default_rng(seed)
-    top, bottom = rng.integers(-9, 10, shape), rng.integers(1, 5, shape)
-    pairs = zip(top.flat, bottom.flat, strict=True)
-    values = [Fraction(int(a), int(b)) for a, b in pairs]
-    return np.array(values, dtype=object).reshape(shape)
 
 
 EXACT = [
