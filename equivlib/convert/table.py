@@ -83,7 +83,8 @@ def conversion_table(net: Network, dtype: DTypeLike | None = None) -> Conversion
     Examples
     --------
     >>> import numpy as np
-    >>> from equivlib.layers import Conv, MaxPool
+    >>> from equivlib import to_mlp
+    >>> from equivlib.layers import Conv, Dense, MaxPool, ReLU
     >>> net = Network([Conv(np.ones((2, 1, 3, 3))), ReLU(), MaxPool(2)], (1, 6, 6))
     >>> table = conversion_table(net)
     >>> table

@@ -59,7 +59,7 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
         Dense of (1, 3)                          Conv of (1, 3, 1, 1)
 
     >>> import numpy as np
-    >>> from equivlib.layers import Flatten
+    >>> from equivlib.layers import Flatten, ReLU
     >>> rng = np.random.default_rng(0)
     >>> A, B, x = (rng.integers(-5, 6, shape) for shape in ((3, 8), (1, 3), (2, 2, 2)))
     >>> cnn = to_cnn(Network([Flatten(), Dense(A), ReLU(), Dense(B)], (2, 2, 2)))
