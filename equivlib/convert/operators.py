@@ -9,16 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import scipy.sparse
 
-from ..convolution.geometry import Geometry, index_dtype, matrix_nbytes
+from ..convolution.csr import is_sparse
+from ..convolution.geometry import Format, Geometry, index_dtype, matrix_nbytes
 from ..convolution.matrix import conv_matrix, conv_operator
-from ..convolution.patches import Array
+from ..convolution.patches import Array, DType
+from ..layers.affine import Weight
+from ..layers.base import Number
 
-DType: TypeAlias = np.dtype[Any]
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from scipy.sparse.linalg import LinearOperator
+
+#: A matrix that is built: an ndarray of exact objects, otherwise sparse.
+Built: TypeAlias = "csr_array | Array"
 
 
 def is_exact(dtype: DType) -> bool:
@@ -44,15 +52,15 @@ class Map:
 
     shape: tuple[int, int]
     nnz: int
-    build: Callable[[DType], Any]
-    operator: Callable[[DType], Any]
+    build: Callable[[DType], Built]
+    operator: Callable[[DType], Weight]
     is_identity: bool = False
 
 
 def identity(size: int) -> Map:
     """The map that carries a block through a layer unchanged."""
 
-    def build(dtype: DType) -> Any:
+    def build(dtype: DType) -> Built:
         return _diagonal_matrix(np.ones(size, dtype=np.int8), dtype)
 
     return Map((size, size), size, build, build, is_identity=True)
@@ -62,7 +70,7 @@ def diagonal(values: Array, places: int) -> Map:
     """Each channel, of so many places, times a number of its own."""
     size = len(values) * places
 
-    def build(dtype: DType) -> Any:
+    def build(dtype: DType) -> Built:
         return _diagonal_matrix(np.repeat(values, places), dtype)
 
     return Map((size, size), size, build, build)
@@ -72,7 +80,7 @@ def permutation(order: Array) -> Map:
     """Element ``order[i]`` at place i."""
     size = len(order)
 
-    def build(dtype: DType) -> Any:
+    def build(dtype: DType) -> Built:
         if is_exact(dtype):
             return _as_objects(np.eye(size, dtype=int)[order])
         index = index_dtype(size, size, size)
@@ -83,7 +91,7 @@ def permutation(order: Array) -> Map:
     return Map((size, size), size, build, build)
 
 
-def _diagonal_matrix(values: Array, dtype: DType) -> Any:
+def _diagonal_matrix(values: Array, dtype: DType) -> Built:
     if is_exact(dtype):
         return _as_objects(np.diag(values.astype(object)))
     size = len(values)
@@ -92,8 +100,8 @@ def _diagonal_matrix(values: Array, dtype: DType) -> Any:
     return scipy.sparse.csr_array((values.astype(dtype), *places), shape=(size, size))
 
 
-def _as_objects(matrix: Any) -> Array:
-    dense = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
+def _as_objects(matrix: Built) -> Array:
+    dense = matrix.toarray() if is_sparse(matrix) else matrix
     # Python's integers, not those of numpy, which overflow and do not become fractions.
     return np.array(dense.tolist(), dtype=object).reshape(dense.shape)
 
@@ -123,12 +131,12 @@ def transposed_convolution(weight: Array, geometry: Geometry, spatial: tuple[int
         every = np.arange(geometry.matrix_shape[0]).reshape(geometry.output_shape)
         return every[(slice(None), *(slice(count) for count in spatial))].ravel()
 
-    def build(dtype: DType) -> Any:
+    def build(dtype: DType) -> Built:
         matrix = _built(weight, geometry, dtype)
         matrix = matrix if inputs == matrix.shape[0] else matrix[kept()]
-        return matrix.T if is_exact(dtype) else matrix.T.tocsr()
+        return matrix.T.tocsr() if is_sparse(matrix) else matrix.T
 
-    def operator(dtype: DType) -> Any:
+    def operator(dtype: DType) -> Weight:
         from scipy.sparse.linalg import aslinearoperator
 
         whole = conv_operator(weight.astype(dtype), geometry.input_shape, **geometry.options).T
@@ -143,21 +151,24 @@ def transposed_convolution(weight: Array, geometry: Geometry, spatial: tuple[int
     return Map((geometry.matrix_shape[1], inputs), nnz, build, operator)
 
 
-def _built(weight: Array, geometry: Geometry, dtype: DType) -> Any:
-    form: Any = "dense" if is_exact(dtype) else "csr"
-    options = {"max_bytes": math.inf, **geometry.options}  # the plan has been checked as a whole
-    return conv_matrix(weight.astype(dtype), geometry.input_shape, format=form, **options)
+def _built(weight: Array, geometry: Geometry, dtype: DType) -> Built:
+    return conv_matrix(
+        weight.astype(dtype),
+        geometry.input_shape,
+        format="dense" if is_exact(dtype) else "csr",
+        max_bytes=math.inf,  # the plan has been checked as a whole
+        **geometry.options,
+    )
 
 
-def fully_connected(weight: Any) -> Map:
+def fully_connected(weight: Weight) -> Map:
     """The weight of a layer that is fully connected already: every entry counts as stored."""
     units, features = weight.shape
-    sparse = scipy.sparse.issparse(weight)
 
-    def build(dtype: DType) -> Any:
+    def build(dtype: DType) -> Built:
         if is_exact(dtype):
             return _as_objects(weight)
-        if sparse:
+        if is_sparse(weight):
             return weight.astype(dtype)
         index = index_dtype(units, features, units * features)
         indices = np.tile(np.arange(features, dtype=index), units)
@@ -166,29 +177,29 @@ def fully_connected(weight: Any) -> Map:
             (weight.astype(dtype).ravel(), indices, ends), shape=weight.shape
         )
 
-    def operator(dtype: DType) -> Any:
+    def operator(dtype: DType) -> Weight:
         return weight if hasattr(weight, "rmatmat") else weight.astype(dtype)
 
-    return Map(weight.shape, weight.nnz if sparse else units * features, build, operator)
+    return Map(weight.shape, weight.nnz if is_sparse(weight) else units * features, build, operator)
 
 
 def per_channel(
-    channels: int, shape: tuple[int, int], nnz: int, make: Callable[[DType], Any]
+    channels: int, shape: tuple[int, int], nnz: int, make: Callable[[DType], Built]
 ) -> Map:
     """The same matrix in each channel: ``I ⊗ M``, where ``make`` gives M."""
 
-    def build(dtype: DType) -> Any:
+    def build(dtype: DType) -> Built:
         matrix = make(dtype)
         if is_exact(dtype):
             return _as_objects(np.kron(np.eye(channels, dtype=int).astype(object), matrix))
         return scipy.sparse.kron(scipy.sparse.eye_array(channels, dtype=dtype), matrix, "csr")
 
-    def operator(dtype: DType) -> Any:
+    def operator(dtype: DType) -> Weight:
         from scipy.sparse.linalg import LinearOperator
 
         matrix = make(dtype)
 
-        def apply(one: Any, x: Array) -> Array:
+        def apply(one: Built, x: Array) -> Array:
             each = x.reshape(channels, one.shape[1], -1).swapaxes(0, 1)
             y = one @ np.ascontiguousarray(each).reshape(one.shape[1], -1)
             parts: Array = y.reshape(one.shape[0], channels, -1).swapaxes(0, 1)
@@ -218,7 +229,7 @@ class Part:
         A number for each channel, or for each of any equal parts of the rows.
     """
 
-    terms: tuple[tuple[Any, Map, int], ...]
+    terms: tuple[tuple[Number, Map, int], ...]
     bias: Array | None = None
 
     @property
@@ -277,7 +288,7 @@ class Stage:
         if self.parts is None:
             return 0
         bias = self.shape[0] * dtype.itemsize if self.has_bias else 0
-        form: Any = "dense" if dense or is_exact(dtype) else "csr"
+        form: Format = "dense" if dense or is_exact(dtype) else "csr"
         return matrix_nbytes(*self.shape, self.nnz, dtype, form) + bias
 
     def bias(self, dtype: DType) -> Array | None:
@@ -290,7 +301,7 @@ class Stage:
             rows.append(np.repeat(each, part.size // len(each)))
         return np.concatenate(rows).astype(dtype)
 
-    def matrix(self, dtype: DType) -> Any:
+    def matrix(self, dtype: DType) -> Built:
         """The matrix as csr_array, or as ndarray for exact objects."""
         assert self.parts is not None
         starts = np.concatenate([[0], np.cumsum(self.widths)])
@@ -316,7 +327,7 @@ class Stage:
             row, at = row + part.size, at + rows.nnz
         return scipy.sparse.csr_array((data, indices, indptr), shape=self.shape)
 
-    def operator(self, dtype: DType) -> Any:
+    def operator(self, dtype: DType) -> LinearOperator:
         """The matrix as a LinearOperator: applied block by block, never built."""
         from scipy.sparse.linalg import LinearOperator
 
@@ -352,11 +363,12 @@ class Stage:
         )
 
 
-def _csr_rows(part: Part, starts: Sequence[int] | Array, columns: int, dtype: DType) -> Any:
+def _csr_rows(part: Part, starts: Sequence[int] | Array, columns: int, dtype: DType) -> csr_array:
     """The rows of a part over all columns."""
     shifted = []
     for factor, of, block in sorted(part.terms, key=lambda term: term[2]):
         matrix = of.build(dtype)  # made for this alone, so it may be changed
+        assert is_sparse(matrix)
         if factor != 1:
             matrix.data *= dtype.type(factor)
         index = index_dtype(part.size, columns, of.nnz)
@@ -368,7 +380,7 @@ def _csr_rows(part: Part, starts: Sequence[int] | Array, columns: int, dtype: DT
     return shifted[0] if len(shifted) == 1 else _interleaved(shifted)
 
 
-def _interleaved(matrices: list[Any]) -> Any:
+def _interleaved(matrices: list[csr_array]) -> csr_array:
     """The sum of matrices with no column in common, stored zeros included."""
     coordinates = [matrix.tocoo() for matrix in matrices]
     rows = np.concatenate([matrix.coords[0] for matrix in coordinates])

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse
 
+from ..convolution.csr import is_sparse
 from ..convolution.geometry import Geometry, index_dtype
 from ..convolution.matrix import MatrixTooLarge, readable
-from ..convolution.patches import Array
+from ..convolution.patches import Array, DType
 from ..convolution.pattern import pattern
 from ..layers import (
     AdaptiveAvgPool,
@@ -41,7 +42,7 @@ from ..layers import (
 )
 from ..layers.pooling import divided, one_channel
 from .operators import (
-    DType,
+    Built,
     Map,
     Part,
     Stage,
@@ -315,10 +316,10 @@ def _average(plan: Plan, position: int, layer: AvgPool) -> Value:
     geometry = layer.geometry(plan.shape(position))
     one = one_channel(geometry)
 
-    def make(dtype: DType) -> Any:
+    def make(dtype: DType) -> Built:
         counts = layer.counts(geometry).reshape(-1, 1)
         ones = convolution(np.ones(one.weight_shape, dtype=int), one).build(dtype)
-        if is_exact(dtype):
+        if not is_sparse(ones):
             return divided(ones, np.broadcast_to(counts, ones.shape))
         ones.data /= np.repeat(counts.ravel(), np.diff(ones.indptr)).astype(dtype)
         return ones
@@ -332,7 +333,7 @@ def _adaptive_average(plan: Plan, position: int, layer: AdaptiveAvgPool) -> Valu
     sizes = math.prod(layer.output_shape(shape)[1:]), math.prod(shape[1:])
     nnz = math.prod(int((ends - begins).sum()) for begins, ends in layer.bounds(shape))
 
-    def make(dtype: DType) -> Any:
+    def make(dtype: DType) -> Built:
         product: Any = np.ones((1, 1), dtype=dtype)
         for matrix in layer.averages(shape, dtype):
             if is_exact(dtype):
@@ -367,7 +368,7 @@ def _maximum(plan: Plan, position: int, layer: MaxPool) -> Value:
 
 
 def _in_each_channel(channels: int, matrix: Any) -> Map:
-    def make(dtype: DType) -> Any:
+    def make(dtype: DType) -> Built:
         if is_exact(dtype):
             return np.array(matrix.toarray().tolist(), dtype=object).reshape(matrix.shape)
         return matrix.astype(dtype)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import DTypeLike
 
+from ..convolution.csr import is_sparse
 from ..convolution.geometry import matrix_nbytes
 from ..convolution.matrix import MAX_BYTES, MatrixTooLarge, checked_limit, readable
 from ..layers import Dense, Layer, Network, ReLU
@@ -120,16 +119,18 @@ def to_mlp(
             continue
         weight = stage.operator(number) if matrix_free else stage.matrix(number)
         dense = Dense(weight, stage.bias(number))
-        if merge and layers and isinstance(layers[-1], Dense):
-            dense = _product(dense, layers.pop(), max_bytes)
+        before = layers[-1] if layers else None
+        if merge and isinstance(before, Dense):
+            dense = _product(dense, before, max_bytes)
+            layers.pop()
         layers.append(dense)
     return Network(layers, (math.prod(net.input_shape),))
 
 
-def _product(second: Dense, first: Any, max_bytes: float) -> Dense:
+def _product(second: Dense, first: Dense, max_bytes: float) -> Dense:
     """Two affine maps as one, refused before it is made if even its bound does not fit."""
     a, b = second.weight, first.weight
-    if scipy.sparse.issparse(a):
+    if is_sparse(a) and is_sparse(b):
         rows, columns = a.shape[0], b.shape[1]
         reads = np.bincount(a.indices, minlength=a.shape[1])
         most = min(int(reads @ np.diff(b.indptr)), rows * columns)

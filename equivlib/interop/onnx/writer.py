@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from ...convert import UnsupportedLayer
 from ...convert.plan import network_dtype
+from ...convolution.csr import is_sparse
 from ...convolution.geometry import Geometry
 from ...convolution.matrix import MatrixTooLarge, readable
 from ...layers import (
@@ -204,7 +204,7 @@ class _Writer:
         return name
 
     def number(self, array: Any, name: str) -> str:
-        dense = array.toarray() if scipy.sparse.issparse(array) else np.asarray(array)
+        dense = array.toarray() if is_sparse(array) else np.asarray(array)
         return self.constant(dense.astype(self.dtype), name)
 
     def parameters(self, layer: Any, output: str) -> list[str]:
@@ -283,7 +283,7 @@ def _max_pool(w: _Writer, layer: MaxPool, read: list[str], out: str) -> None:
 def _avg_pool(w: _Writer, layer: AvgPool, read: list[str], out: str) -> None:
     shape = w.shape(read[0])
     geometry, ceil = layer.geometry(shape), {}
-    floor = AvgPool(layer.kernel_size, **{**layer.options, "ceil_mode": False}).geometry(shape)
+    floor = layer.floor(shape)
     if floor.padding != geometry.padding:
         ceil = {"ceil_mode": 1}  # and not as padding, which would count
     attributes = {"kernel_shape": list(geometry.kernel_size), "strides": list(geometry.stride)}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 
 from ...convert import UnsupportedLayer
 from ...convert.plan import network_dtype
+from ...convolution.csr import is_sparse
 from ...convolution.geometry import Geometry
 from ...convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
 from ...layers import (
@@ -151,7 +151,7 @@ def _dense(layer: Dense, shape: Shape, dtype: Any) -> Any:
     if "weight" not in layer.params:
         raise UnsupportedLayer("its weight is an operator: there are no numbers for a module")
     units, features = layer.weight.shape
-    weight = layer.weight.toarray() if scipy.sparse.issparse(layer.weight) else layer.weight
+    weight = layer.weight.toarray() if is_sparse(layer.weight) else layer.weight
     bias = {} if layer.bias is None else {"bias": layer.bias}
     module = nn.utils.skip_init(nn.Linear, features, units, bias=bool(bias))
     return _filled(module, dtype, weight=weight, **bias)
@@ -256,7 +256,7 @@ def _max_pool(layer: MaxPool, shape: Shape, dtype: Any) -> Any:
 
 
 def _avg_pool(layer: AvgPool, shape: Shape, dtype: Any) -> Any:
-    floor = AvgPool(layer.kernel_size, **{**layer.options, "ceil_mode": False}).geometry(shape)
+    floor = layer.floor(shape)
     kind, ceil = _of_axes("AvgPool", floor.ndim), bool(layer.options.get("ceil_mode", False))
     given = floor.kernel_size, floor.stride
     if _symmetric(floor):
