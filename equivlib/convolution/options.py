@@ -98,22 +98,20 @@ def lists_options(documented: Documented) -> Documented:
     ``help()``, the completion of a notebook and the API reference then show them; a type checker
     reads them from ``Unpack[GeometryOptions]``.
     """
-    return _lists(documented, GeometryOptions.__annotations__, DEFAULTS)
+    return _lists(documented, DEFAULTS)
 
 
 def lists_transpose_options(documented: Documented) -> Documented:
     """The same for the options of a transposed convolution."""
-    return _lists(documented, TransposeOptions.__annotations__, TRANSPOSE_DEFAULTS)
+    return _lists(documented, TRANSPOSE_DEFAULTS)
 
 
 def lists_pool_options(documented: Documented) -> Documented:
     """The same for the options of a pooling layer, which its own docstring describes."""
-    return _lists(documented, PoolOptions.__annotations__, POOL_DEFAULTS)
+    return _lists(documented, POOL_DEFAULTS)
 
 
-def _lists(
-    documented: Documented, types: Mapping[str, object], defaults: Mapping[str, object]
-) -> Documented:
+def _lists(documented: Documented, defaults: Mapping[str, object]) -> Documented:
     """Put the keywords in the place of ``**options`` in the signature, and their list into text."""
     if documented.__doc__:  # there is none under python -OO
         documented.__doc__ = _listed(documented.__doc__)
@@ -123,9 +121,7 @@ def _lists(
     signature = inspect.signature(function)
     parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     parameters += [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=value, annotation=types[name]
-        )
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value)
         for name, value in defaults.items()
     ]
     vars(function)["__signature__"] = signature.replace(parameters=parameters)
@@ -208,7 +204,10 @@ _MODES_ELSEWHERE: Final[dict[str, PaddingMode]] = {
     "grid-mirror": "symmetric",
 }
 
+_NDIMAGE: Final = " (in scipy.ndimage \"reflect\" is 'symmetric' here, and \"mirror\" is 'reflect')"
 _MODE_NOTES: Final = {
+    "mirror": _NDIMAGE,
+    "grid-mirror": _NDIMAGE,
     "constant": " (with the constant 0)",
     "fill": " (with fillvalue 0)",
     "grid-constant": " (with cval 0)",

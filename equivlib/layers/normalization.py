@@ -122,6 +122,7 @@ class BatchNorm(Layer):
         Examples
         --------
         >>> import numpy as np
+        >>> from equivlib.layers import Conv
         >>> conv, norm = Conv([[[1.0, 2.0]]]), BatchNorm([2], [5], [3], [4], eps=0)
         >>> x = np.arange(4.0).reshape(1, 1, 4)
         >>> folded = norm.folded(conv)
