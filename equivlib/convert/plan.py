@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -40,6 +40,8 @@ from ..layers import (
     Softmax,
     Tanh,
 )
+from ..layers.affine import Weight
+from ..layers.base import Number
 from ..layers.pooling import divided, one_channel
 from .operators import (
     Built,
@@ -56,6 +58,9 @@ from .operators import (
     transposed_convolution,
 )
 from .tournament import tournament
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 #: Why a layer has no equal made of affine maps and ReLU, which are piecewise linear.
 REASONS: dict[type[Layer], str] = {
@@ -81,7 +86,7 @@ def unsupported(net: Network, position: int) -> UnsupportedLayer:
 
 def network_dtype(net: Network) -> DType:
     """The type that holds the numbers of all layers, averages included."""
-    arrays: list[Any] = [value for _, _, value in net.parameters()]
+    arrays: list[Weight] = [value for _, _, value in net.parameters()]
     arrays += [layer.weight for layer in net.layers if isinstance(layer, Dense)]
     arrays += [layer.scale for layer in net.layers if isinstance(layer, BatchNorm)]
     number = np.result_type(*(value.dtype for value in arrays)) if arrays else np.dtype(float)
@@ -93,11 +98,15 @@ def network_dtype(net: Network) -> DType:
     return np.result_type(number, np.float64) if fractional and number.kind in "iu" else number
 
 
+#: A number times a block of the state.
+Term: TypeAlias = tuple[Number, int]
+
+
 @dataclass(frozen=True)
 class Value:
     """The output of a layer, flattened, as a sum of numbers times blocks of the state."""
 
-    terms: tuple[tuple[Any, int], ...]
+    terms: tuple[Term, ...]
     nonnegative: bool = False
 
 
@@ -113,7 +122,7 @@ class Form(NamedTuple):
     """
 
     stage: int
-    terms: tuple[tuple[Any, int], ...]
+    terms: tuple[Term, ...]
 
 
 class Plan:
@@ -208,7 +217,7 @@ class Plan:
         self.nonnegative = [True] * len(self.widths)
         return blocks
 
-    def combination(self, value: Value, factor: Any = 1, bias: Array | None = None) -> Part:
+    def combination(self, value: Value, factor: Number = 1, bias: Array | None = None) -> Part:
         """A number times a value, plus a bias."""
         terms = ((factor * c, identity(self.widths[block]), block) for c, block in value.terms)
         return Part(tuple(terms), bias)
@@ -227,7 +236,7 @@ class Plan:
     def _same(self, block: int, factor: int = 1) -> Part:
         return Part(((factor, identity(self.widths[block]), block),))
 
-    def _rename(self, renamed: Callable[[Any, int], tuple[tuple[Any, int], ...]]) -> None:
+    def _rename(self, renamed: Callable[[Number, int], tuple[Term, ...]]) -> None:
         for source, value in self.values.items():
             terms = tuple(new for term in value.terms for new in renamed(*term))
             self.values[source] = replace(value, terms=terms)
@@ -334,7 +343,7 @@ def _adaptive_average(plan: Plan, position: int, layer: AdaptiveAvgPool) -> Valu
     nnz = math.prod(int((ends - begins).sum()) for begins, ends in layer.bounds(shape))
 
     def make(dtype: DType) -> Built:
-        product: Any = np.ones((1, 1), dtype=dtype)
+        product: Built = np.ones((1, 1), dtype=dtype)
         for matrix in layer.averages(shape, dtype):
             if is_exact(dtype):
                 product = np.kron(product, matrix)
@@ -367,7 +376,7 @@ def _maximum(plan: Plan, position: int, layer: MaxPool) -> Value:
     return Value(((1, block),), value.nonnegative)
 
 
-def _in_each_channel(channels: int, matrix: Any) -> Map:
+def _in_each_channel(channels: int, matrix: csr_array) -> Map:
     def make(dtype: DType) -> Built:
         if is_exact(dtype):
             return np.array(matrix.toarray().tolist(), dtype=object).reshape(matrix.shape)
@@ -396,7 +405,7 @@ def _leaky_relu(plan: Plan, position: int, layer: LeakyReLU) -> Value:
     return Value(((1, block),), bool(slope <= 0))
 
 
-def _scalar(value: Any, dtype: DType) -> Any:
+def _scalar(value: Number, dtype: DType) -> Number:
     return value if is_exact(dtype) or isinstance(value, int) else float(value)
 
 
@@ -426,7 +435,7 @@ def _rearrange(plan: Plan, position: int, layer: Rearrange) -> Value:
 
 def _add(plan: Plan, position: int, layer: Add) -> Value:
     values = [plan.values[source] for source in plan.net.sources(position)]
-    factors: dict[int, Any] = {}
+    factors: dict[int, Number] = {}
     for value in values:
         for factor, block in value.terms:
             factors[block] = factors.get(block, 0) + factor
