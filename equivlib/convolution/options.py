@@ -20,7 +20,19 @@ PADDING_WORDS: Final[tuple[PaddingWord, ...]] = get_args(PaddingWord)
 
 
 class GeometryOptions(TypedDict, total=False):
-    """Keywords that every function of a convolution takes."""
+    """Keywords that every function of a convolution takes, as a dict to keep and to pass on.
+
+    Attributes
+    ----------
+    **options : GeometryOptions
+
+    Examples
+    --------
+    >>> from equivlib import conv
+    >>> halved: GeometryOptions = {"stride": 2, "padding": 1}
+    >>> conv([[1, 2, 4]], [[[1, 1]]], **halved)
+    array([[1, 6]])
+    """
 
     stride: PerAxis
     padding: Padding
@@ -91,6 +103,20 @@ flip : bool, default False
     Reverse the kernel along every spatial axis: the convolution of signal processing."""
 
 
+def _listed(docstring: str | None) -> str | None:
+    """A docstring with the meaning of the options in its place; there is none under python -OO."""
+    if docstring is None:
+        return None
+    lines = []
+    for line in docstring.split("\n"):
+        indent, found, _ = line.partition(PLACE)
+        lines += [indent + said for said in MEANING.split("\n")] if found else [line]
+    return "\n".join(lines)
+
+
+GeometryOptions.__doc__ = _listed(GeometryOptions.__doc__)
+
+
 def lists_options(documented: Documented) -> Documented:
     """Let a function or class show the six options, in its signature and in its docstring.
 
@@ -113,8 +139,7 @@ def lists_pool_options(documented: Documented) -> Documented:
 
 def _lists(documented: Documented, defaults: Mapping[str, object]) -> Documented:
     """Put the keywords in the place of ``**options`` in the signature, and their list into text."""
-    if documented.__doc__:  # there is none under python -OO
-        documented.__doc__ = _listed(documented.__doc__)
+    documented.__doc__ = _listed(documented.__doc__)
     function: Callable[..., object] = documented
     if isinstance(documented, type):
         function = vars(documented)["__init__"]
@@ -126,14 +151,6 @@ def _lists(documented: Documented, defaults: Mapping[str, object]) -> Documented
     ]
     vars(function)["__signature__"] = signature.replace(parameters=parameters)
     return documented
-
-
-def _listed(docstring: str) -> str:
-    lines = []
-    for line in docstring.split("\n"):
-        indent, found, _ = line.partition(PLACE)
-        lines += [indent + said for said in MEANING.split("\n")] if found else [line]
-    return "\n".join(lines)
 
 
 #: What other libraries call an option, where spelling alone does not lead to its name here.

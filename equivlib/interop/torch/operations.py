@@ -328,11 +328,11 @@ def multiply(b: Builder, x: Traced, y: Traced) -> Traced:
 
 
 def divide(b: Builder, x: Traced, y: Traced) -> Traced:
-    x = value_of(x)
     if isinstance(y, Value):
         raise UnsupportedLayer("division by an activation is not piecewise linear")
     if not np.all(y):
         raise ValueError(f"division by {y}")
+    x = value_of(x)
     return b.affine(x, 1 / _spread(y, x), None)
 
 
