@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .convert import to_cnn
-from .geometry import checked_shape
+from .convolution.geometry import checked_shape
 from .layers import (
     AdaptiveAvgPool,
     AvgPool,

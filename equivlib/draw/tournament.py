@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from ..labels import TAP_COLOURS, written
-from ..patches import Array, as_array
+from ..convolution.patches import Array, as_array
 from .cells import cell, grid
 from .style import (
     EMPTY,
