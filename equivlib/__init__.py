@@ -12,6 +12,7 @@ from .convert import ConversionTable, UnsupportedLayer, conversion_table, to_cnn
 from .convolution import (
     PADDING_MODES,
     Geometry,
+    GeometryOptions,
     MatrixTooLarge,
     NotAConvolution,
     Projection,
@@ -44,6 +45,7 @@ __all__ = [
     "ConversionTable",
     "Explorer",
     "Geometry",
+    "GeometryOptions",
     "MatrixTooLarge",
     "Network",
     "NetworkExplorer",

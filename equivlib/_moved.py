@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
 
 PACKAGE = __name__.rpartition(".")[0]
 
@@ -93,7 +92,7 @@ class _Shadowed(ModuleType):
         super().__init__(f"{PACKAGE}.{old}")
         self.__path__ = []  # so that the modules that were inside it are looked for
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name.startswith("__"):  # the machinery of imports asks for such
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         new = _new(self.__name__.removeprefix(f"{PACKAGE}."))

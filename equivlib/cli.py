@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from .interop.onnx.writer import LIMIT, beside, serialized
 from .layers import Network
 from .rounding import error_bound
 from .tables import Table
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 #: Ends of the process: all is well, the check failed, or nothing could be done.
 FINE, DIFFERENT, REFUSED = 0, 1, 2
@@ -214,7 +217,7 @@ def _applied(file: Path, x: Array, otherwise: Callable[[], Network]) -> tuple[Ar
         return otherwise()(x), "equivlib"
 
 
-def _run(session: Any, name: str, x: Array, fixed: int) -> Array:
+def _run(session: InferenceSession, name: str, x: Array, fixed: int) -> Array:
     """One batch, filled up if the file fixes how many there are."""
     filled = np.concatenate([x, np.zeros((fixed - len(x), *x.shape[1:]), dtype=x.dtype)])
     y: Array = session.run(None, {name: filled})[0]

@@ -27,13 +27,13 @@ from __future__ import annotations
 
 import math
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
 from .convert.plan import unsupported
+from .convolution.csr import is_sparse
 from .convolution.patches import Array
 from .layers import (
     AdaptiveAvgPool,
@@ -52,6 +52,7 @@ from .layers import (
     ReLU,
     ReLU6,
 )
+from .layers.base import Parameter
 
 
 class Size(NamedTuple):
@@ -120,8 +121,8 @@ def _gamma(roundings: int, unit: float) -> float:
     return roundings * unit / (1 - roundings * unit)
 
 
-def _absolute(value: Any) -> Any:
-    return None if value is None else abs(value).astype(np.float64)
+def _absolute(value: Parameter) -> Parameter:
+    return abs(value).astype(np.float64)
 
 
 @singledispatch
@@ -135,18 +136,18 @@ def propagate(layer: Layer, sizes: list[Size]) -> Size | None:
 @propagate.register(Dense)
 def _affine(layer: Conv | ConvTranspose | Dense, sizes: list[Size]) -> Size:
     ((bound, roundings),) = sizes
-    weight, bias = _absolute(layer.weight), _absolute(layer.bias)
+    weight = _absolute(layer.weight)
+    bias = None if layer.bias is None else _absolute(layer.bias)
     if isinstance(layer, Dense):
         terms = weight.shape[1]
-        if scipy.sparse.issparse(weight):
+        if is_sparse(weight):
             terms = int(np.diff(weight.indptr).max())
-        return Size(Dense(weight, bias).forward(bound), roundings + terms + 1)
-    kind: Any = type(layer)
+        return Size(layer.replaced(weight, bias).forward(bound), roundings + terms + 1)
     channels = weight.shape[1]
     if isinstance(layer, ConvTranspose):  # each output sums over the input channels of its group
         channels = weight.shape[0] // layer.geometry(bound.shape[1:]).groups
     terms = channels * math.prod(weight.shape[2:])
-    return Size(kind(weight, bias, **layer.options).forward(bound), roundings + terms + 1)
+    return Size(layer.replaced(weight, bias).forward(bound), roundings + terms + 1)
 
 
 @propagate.register(BatchNorm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -421,6 +421,6 @@ def he_normal(
     >>> bool(np.isclose(weight.std(), np.sqrt(2 / (8 * 5 * 5)), rtol=0.01))
     True
     """
-    normal: Any = np.random.default_rng(seed).standard_normal(tuple(shape))
+    normal = np.random.default_rng(seed).standard_normal(tuple(shape))
     scaled: Array = (normal * math.sqrt(2 / math.prod(shape[1:]))).astype(dtype)
     return scaled

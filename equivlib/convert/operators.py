@@ -12,27 +12,27 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import reduce
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse
 
+from ..convolution.csr import is_sparse
 from ..convolution.geometry import Format, Geometry, index_dtype, matrix_nbytes
 from ..convolution.matrix import conv_matrix, conv_operator
-from ..convolution.patches import Array
+from ..convolution.patches import Array, DType
 from ..layers import AdaptiveAvgPool, AvgPool, Dense, Layer, ReLU
-from ..layers.base import Shape
+from ..layers.affine import Weight
+from ..layers.base import Number, Shape
 from ..layers.pooling import divided, one_channel
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from scipy.sparse.linalg import LinearOperator
-
-DType: TypeAlias = np.dtype[Any]
-Number: TypeAlias = float | Fraction
+#: A matrix that is built: an ndarray of exact objects, otherwise sparse.
+Built: TypeAlias = "csr_array | Array"
 
 
 def is_exact(dtype: DType) -> bool:
@@ -40,9 +40,9 @@ def is_exact(dtype: DType) -> bool:
     return dtype.kind == "O"
 
 
-def as_objects(matrix: Any) -> Array:
+def as_objects(matrix: Weight) -> Array:
     """The matrix as an ndarray of Python's numbers: numpy's overflow and make no fractions."""
-    dense = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
+    dense = matrix.toarray() if is_sparse(matrix) else matrix
     return np.array(dense.tolist(), dtype=object).reshape(dense.shape)
 
 
@@ -68,7 +68,7 @@ class Operator(ABC):
         """Build the dense matrix of exact objects; here for operators with integer entries."""
         return as_objects(self.to_csr(np.dtype(np.int64)))
 
-    def build(self, dtype: DType) -> csr_array | Array:
+    def build(self, dtype: DType) -> Built:
         """Build the matrix in the form that can hold the dtype."""
         return self.to_objects() if is_exact(dtype) else self.to_csr(dtype)
 
@@ -77,7 +77,7 @@ class Operator(ABC):
         return _applied(self.build(dtype), dtype)
 
 
-def _applied(matrix: Any, dtype: DType) -> LinearOperator:
+def _applied(matrix: Built, dtype: DType) -> LinearOperator:
     """A matrix as a LinearOperator. The vectors are conjugated, so the matrix is not copied."""
     return _linear_operator(
         matrix.shape, lambda x: matrix @ x, lambda y: (matrix.T @ y.conj()).conj(), dtype
@@ -153,13 +153,13 @@ class Matrix(Operator):
     An ndarray counts every entry as stored, as a fully connected layer does.
     """
 
-    def __init__(self, matrix: Any) -> None:
-        sparse = scipy.sparse.issparse(matrix)
-        super().__init__(matrix.shape, matrix.nnz if sparse else math.prod(matrix.shape))
+    def __init__(self, matrix: Weight) -> None:
+        nnz = matrix.nnz if is_sparse(matrix) else math.prod(matrix.shape)
+        super().__init__(matrix.shape, nnz)
         self.matrix = matrix
 
     def to_csr(self, dtype: DType) -> csr_array:
-        if scipy.sparse.issparse(self.matrix):
+        if is_sparse(self.matrix):
             return self.matrix.astype(dtype)
         rows, columns = self.shape
         index = index_dtype(rows, columns, self.nnz)
@@ -187,16 +187,14 @@ class Convolution(Operator):
         self.weight, self.geometry = weight, geometry
 
     def to_csr(self, dtype: DType) -> csr_array:
-        return self._matrix(dtype, "csr")
+        # Without a limit, here and below: the plan has been checked as a whole.
+        weight, shape = self.weight.astype(dtype), self.geometry.input_shape
+        return conv_matrix(weight, shape, max_bytes=math.inf, **self.geometry.options)
 
     def to_objects(self) -> Array:
-        dense: Array = self._matrix(np.dtype(object), "dense")
-        return dense
-
-    def _matrix(self, dtype: DType, form: Format) -> Any:
-        # Without a limit: the plan has been checked as a whole.
-        options: Any = {"format": form, "max_bytes": math.inf, **self.geometry.options}
-        return conv_matrix(self.weight.astype(dtype), self.geometry.input_shape, **options)
+        weight, shape = self.weight.astype(object), self.geometry.input_shape
+        options = self.geometry.options
+        return conv_matrix(weight, shape, format="dense", max_bytes=math.inf, **options)
 
     def as_linear_operator(self, dtype: DType) -> LinearOperator:
         shape, options = self.geometry.input_shape, self.geometry.options
@@ -220,24 +218,26 @@ class TransposedConvolution(Operator):
         self.convolution, self.spatial = convolution, spatial
 
     def to_csr(self, dtype: DType) -> csr_array:
-        return self._kept(self.convolution.to_csr(dtype)).T.tocsr()
+        matrix = self.convolution.to_csr(dtype)
+        return (matrix[self._positions()] if self._leaves_out else matrix).T.tocsr()
 
     def to_objects(self) -> Array:
-        objects: Array = self._kept(self.convolution.to_objects()).T
-        return objects
+        matrix = self.convolution.to_objects()
+        return (matrix[self._positions()] if self._leaves_out else matrix).T
 
     def as_linear_operator(self, dtype: DType) -> LinearOperator:
         from scipy.sparse.linalg import aslinearoperator
 
         whole, inputs = self.convolution.as_linear_operator(dtype).T, self.shape[1]
-        if inputs == whole.shape[1]:
+        if not self._leaves_out:
             return whole
         ones, places = np.ones(inputs, dtype=dtype), (self._positions(), np.arange(inputs))
         placed = scipy.sparse.csr_array((ones, places), shape=(whole.shape[1], inputs))
         return whole @ aslinearoperator(placed)
 
-    def _kept(self, matrix: Any) -> Any:
-        return matrix if matrix.shape[0] == self.shape[1] else matrix[self._positions()]
+    @property
+    def _leaves_out(self) -> bool:
+        return self.shape[1] < self.convolution.shape[0]
 
     def _positions(self) -> Array:
         """Rows of the convolution that are not left out."""
@@ -312,7 +312,7 @@ class PerChannel(Operator):
             dtype,
         )
 
-    def _apply(self, matrix: Any, x: Array) -> Array:
+    def _apply(self, matrix: Built, x: Array) -> Array:
         """One product for all channels: they become columns."""
         each = x.reshape(self.channels, matrix.shape[1], -1).swapaxes(0, 1)
         y = matrix @ np.ascontiguousarray(each).reshape(matrix.shape[1], -1)

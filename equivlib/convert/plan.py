@@ -51,13 +51,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from itertools import accumulate
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..convolution.geometry import index_dtype
 from ..convolution.matrix import MatrixTooLarge, readable
-from ..convolution.patches import Array
+from ..convolution.patches import Array, DType
 from ..convolution.pattern import pattern
 from ..layers import (
     AdaptiveAvgPool,
@@ -79,7 +79,8 @@ from ..layers import (
     Softmax,
     Tanh,
 )
-from ..layers.base import Shape
+from ..layers.affine import Weight
+from ..layers.base import Number, Shape
 from ..layers.pooling import one_channel
 from .operators import (
     AdaptiveAverage,
@@ -88,10 +89,8 @@ from .operators import (
     BlockRow,
     Convolution,
     Diagonal,
-    DType,
     Identity,
     Matrix,
-    Number,
     Operator,
     PerChannel,
     Permutation,
@@ -127,7 +126,7 @@ def unsupported(net: Network, position: int) -> UnsupportedLayer:
 
 def network_dtype(net: Network) -> DType:
     """The type that holds the numbers of all layers, averages included."""
-    arrays: list[Any] = [value for _, _, value in net.parameters()]
+    arrays: list[Weight] = [value for _, _, value in net.parameters()]
     arrays += [layer.weight for layer in net.layers if isinstance(layer, Dense)]
     arrays += [layer.scale for layer in net.layers if isinstance(layer, BatchNorm)]
     number = np.result_type(*(value.dtype for value in arrays)) if arrays else np.dtype(float)
@@ -519,9 +518,8 @@ def _leaky_relu(layer: LeakyReLU, site: Site, state: State) -> tuple[State, Valu
     return emit_affine(state, site.position, row, nonnegative=bool(slope <= 0))
 
 
-def _scalar(value: Any, dtype: DType) -> Number:
-    exact: Number = value if is_exact(dtype) or isinstance(value, int) else float(value)
-    return exact
+def _scalar(value: Number, dtype: DType) -> Number:
+    return value if is_exact(dtype) or isinstance(value, int) else float(value)
 
 
 @plan_layer.register(ReLU6)

@@ -6,8 +6,8 @@ import copy
 import math
 
 import numpy as np
-import scipy.sparse
 
+from ..convolution.csr import is_sparse
 from ..convolution.matrix import (
     MAX_BYTES,
     MatrixTooLarge,
@@ -108,7 +108,7 @@ def _as_convolution(layer: Dense, shape: tuple[int, ...], label: str) -> Conv:
     """A fully connected layer as a convolution over the full extent of its input."""
     if "weight" not in layer.params:
         raise ValueError(f"{label} has an operator as weight: there are no numbers for a kernel")
-    weight = layer.weight.toarray() if scipy.sparse.issparse(layer.weight) else layer.weight
+    weight = layer.weight.toarray() if is_sparse(layer.weight) else layer.weight
     return Conv(dense_to_conv(weight, shape), layer.bias)
 
 

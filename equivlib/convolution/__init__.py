@@ -1,6 +1,5 @@
 """One convolutional layer: its map, its matrix, and the way back from the matrix."""
 
-from .axis import PADDING_MODES
 from .functional import conv, conv_transpose
 from .geometry import Geometry
 from .matrix import (
@@ -12,6 +11,7 @@ from .matrix import (
     dot_test,
     tap_matrix,
 )
+from .options import PADDING_MODES, GeometryOptions
 from .patches import col2im, im2col
 from .projection import NotAConvolution, Projection, kernel_from_matrix, project
 from .recognition import Recognition, recognize
@@ -20,6 +20,7 @@ from .spectrum import operator_norm, singular_values
 __all__ = [
     "PADDING_MODES",
     "Geometry",
+    "GeometryOptions",
     "MatrixTooLarge",
     "NotAConvolution",
     "Projection",

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 Index: TypeAlias = NDArray[np.intp]
 
-PADDING_MODES = ("zeros", "circular", "reflect", "replicate", "symmetric")
-
 #: Marks a place that shows zero padding: it is read as 0 and stored nowhere.
 PADDING = -1
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import accumulate, product
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from .axis import Index, Run
 from .geometry import Geometry, index_dtype
@@ -44,6 +45,11 @@ def csr_arrays(
             _fill_box(geometry, box, weight, data[part], indices[part])
         row = after
     return data, indices, indptr
+
+
+def is_sparse(matrix: object) -> TypeGuard[csr_array]:
+    """Whether a matrix is one of scipy.sparse."""
+    return bool(issparse(matrix))
 
 
 def row_numbers(indptr: Index) -> Index:

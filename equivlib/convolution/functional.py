@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .geometry import Geometry, checked_shape
+from .options import GeometryOptions, PerAxis, check_names, lists_options
 from .patches import Array, as_array, columns_of, image_of, inside, padded_shape, positions
 
 #: Columns are made and used for a few samples at a time, so that they stay in the cache.
@@ -19,7 +19,13 @@ TILE_BYTES = 2 * 2**20
 CHANNELS_FOR_TAPS, COLUMNS_FOR_TAPS = 16, 2**18
 
 
-def conv(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, **options: Any) -> Array:
+@lists_options
+def conv(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    **options: Unpack[GeometryOptions],
+) -> Array:
     r"""Convolve, in the sense of deep learning: the kernel slides without being reversed.
 
     .. math:: y[u, o] = b[u] + \sum_{c, a} w[u, c, a] \; x[c, \, s\,o + d\,a - p]
@@ -34,9 +40,7 @@ def conv(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, **optio
     weight : array_like, shape ``(out_channels, in_channels // groups, *kernel)``
         Its axes tell how many axes of ``x`` are spatial.
     bias : array_like, shape ``(out_channels,)``, optional
-    **options
-        ``stride``, ``padding``, ``dilation``, ``groups``, ``padding_mode``, ``flip`` as in
-        :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -72,6 +76,7 @@ def conv(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, **optio
     >>> bool((y[0] == correlate2d(image, kernel, mode="valid")).all())
     True
     """
+    check_names(options, "conv", ("bias",))
     x, weight = as_array("x", x), as_array("weight", weight)
     geometry, batch = batched_geometry(x, weight, options)
     dtype = np.result_type(x, weight)
@@ -86,7 +91,7 @@ def conv(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, **optio
 
 
 def batched_geometry(
-    x: Array, weight: Array, options: dict[str, Any]
+    x: Array, weight: Array, options: GeometryOptions
 ) -> tuple[Geometry, tuple[int, ...]]:
     """The geometry that ``weight`` and the last axes of ``x`` have, and the batch axes before."""
     split = x.ndim - weight.ndim + 1
@@ -116,7 +121,7 @@ def forward(x: Array, weight: Array, geometry: Geometry) -> Array:
     return y.reshape(len(x), *geometry.output_shape)
 
 
-def _taps_pay(geometry: Geometry, dtype: np.dtype[Any]) -> bool:
+def _taps_pay(geometry: Geometry, dtype: np.dtype[np.generic]) -> bool:
     """Whether every tap reads one block of the image, and that is faster than columns."""
     blocks = set(geometry.stride) == {1} and geometry.padding_mode == "zeros"
     return (
@@ -201,20 +206,21 @@ def _samples_at_once(geometry: Geometry, batch: Array) -> int:
     return max(1, min(len(batch), TILE_BYTES // _columns_nbytes(geometry, batch.dtype)))
 
 
-def _columns_nbytes(geometry: Geometry, dtype: np.dtype[Any]) -> int:
+def _columns_nbytes(geometry: Geometry, dtype: np.dtype[np.generic]) -> int:
     """Bytes of the columns of one sample."""
     rows = geometry.in_channels * math.prod(geometry.kernel_size)
     return rows * positions(geometry) * dtype.itemsize
 
 
+@lists_options
 def conv_transpose(
     y: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
     *,
-    output_padding: int | Sequence[int] = 0,
-    output_shape: int | Sequence[int] | None = None,
-    **options: Any,
+    output_padding: PerAxis = 0,
+    output_shape: PerAxis | None = None,
+    **options: Unpack[GeometryOptions],
 ) -> Array:
     r"""The transposed convolution: multiplication by the transpose of the matrix of ``conv``.
 
@@ -234,16 +240,14 @@ def conv_transpose(
         more at the high end. Less than the stride or the dilation.
     output_shape : tuple of N int, optional
         Chooses the size itself.
-    **options
-        ``stride``, ``padding``, ``dilation``, ``groups``, ``padding_mode``, ``flip``: those of the
-        convolution, as in :class:`~equivlib.Geometry`. With ``padding="same"`` the output is
-        ``stride`` times as large as ``y``.
+    **options : GeometryOptions
 
     Returns
     -------
     ndarray, shape ``(*batch, out_channels, *spatial_out)``
         As PyTorch and ONNX define it; along each axis ``stride * (spatial - 1) + dilation *
-        (kernel - 1) + 1 - low - high + output_padding`` elements.
+        (kernel - 1) + 1 - low - high + output_padding`` elements. The options are those of the
+        convolution; with ``padding="same"`` there are ``stride * spatial`` elements.
 
     Raises
     ------
@@ -270,6 +274,7 @@ def conv_transpose(
     >>> bool((conv_transpose(y[None], k[None, None])[0] == np.convolve(y, k)).all())
     True
     """
+    check_names(options, "conv_transpose", ("bias", "output_padding", "output_shape"))
     y, weight = as_array("y", y), as_array("weight", weight)
     ndim, split = weight.ndim - 2, y.ndim - weight.ndim + 1
     if ndim < 1 or split < 0:

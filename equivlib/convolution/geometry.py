@@ -7,20 +7,36 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, SupportsIndex, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .axis import PADDING_MODES, Axis
+from .axis import Axis
+from .options import (
+    DEFAULTS,
+    PADDING_MODES,
+    PADDING_WORDS,
+    POOL_DEFAULTS,
+    GeometryOptions,
+    PaddingMode,
+    Pairs,
+    PerAxis,
+    PoolOptions,
+    check_names,
+    flat_elsewhere,
+    lists_options,
+    lists_pool_options,
+    mode_elsewhere,
+    padding_elsewhere,
+)
 
-Pairs: TypeAlias = tuple[tuple[int, int], ...]
 Format: TypeAlias = Literal["csr", "dense"]
 
-PADDING_WORDS = ("valid", "same", "same_lower")
 FORMATS: tuple[Format, ...] = ("csr", "dense")
 
 
+@lists_options
 @dataclass(frozen=True, init=False)
 class Geometry:
     r"""Everything about a convolution except its numbers.
@@ -38,18 +54,7 @@ class Geometry:
         ``(out_channels, in_channels // groups, *kernel_size)``.
     input_shape : tuple of int
         ``(in_channels, *spatial)``, without batch axes. Any number N >= 1 of spatial axes.
-    stride, dilation : int or tuple of N int, default 1
-        At least 1.
-    padding : int, tuple of N int, tuple of N ``(low, high)`` pairs, or str, default 0
-        ``"valid"`` is 0. ``"same"`` gives ``ceil(n / stride)`` outputs, with an odd extra element
-        at the high end (PyTorch, ONNX ``SAME_UPPER``); ``"same_lower"`` puts it at the low end.
-    groups : int, default 1
-        Divides both channel counts; output channels of a group read only its input channels.
-    padding_mode : {"zeros", "circular", "reflect", "replicate", "symmetric"}
-        What is read outside the input, as :func:`numpy.pad` continues it: nothing, the input
-        repeated, mirrored without or with its edge repeated, or the edge itself.
-    flip : bool, default False
-        Reverse the kernel along every spatial axis: the convolution of signal processing.
+    **options : GeometryOptions
 
     Attributes
     ----------
@@ -99,21 +104,17 @@ class Geometry:
     padding: Pairs
     dilation: tuple[int, ...]
     groups: int
-    padding_mode: str
+    padding_mode: PaddingMode
     flip: bool
 
     def __init__(
         self,
         weight_shape: Sequence[int],
         input_shape: Sequence[int],
-        *,
-        stride: int | Sequence[int] = 1,
-        padding: int | str | Sequence[int] | Sequence[tuple[int, int]] = 0,
-        dilation: int | Sequence[int] = 1,
-        groups: int = 1,
-        padding_mode: str = "zeros",
-        flip: bool = False,
+        **options: Unpack[GeometryOptions],
     ) -> None:
+        check_names(options, "Geometry")
+        given: GeometryOptions = {**DEFAULTS, **options}
         weight = checked_shape("weight_shape", weight_shape)
         inputs = checked_shape("input_shape", input_shape)
         if len(weight) != len(inputs) + 1:
@@ -122,18 +123,16 @@ class Geometry:
                 "(out_channels, in_channels // groups, *kernel) against (in_channels, *spatial)"
             )
         ndim = len(inputs) - 1
-        groups = _integer("groups", groups, minimum=1)
+        groups = _integer("groups", given["groups"], minimum=1)
         _check_channels(weight, inputs, groups)
-        if not isinstance(padding_mode, str) or padding_mode not in PADDING_MODES:
-            raise ValueError(
-                f"padding_mode (={padding_mode!r}) must be one of {', '.join(PADDING_MODES)}"
-            )
+        padding_mode, flip = given["padding_mode"], given["flip"]
+        _check_mode(padding_mode)
         if not isinstance(flip, (bool, np.bool_)):
             raise ValueError(f"flip (={flip!r}) must be True or False")
-        strides = _per_axis("stride", stride, ndim, minimum=1)
-        dilations = _per_axis("dilation", dilation, ndim, minimum=1)
-        extents = tuple(d * (k - 1) + 1 for k, d in zip(weight[2:], dilations, strict=True))
-        pads = _parse_padding(padding, inputs[1:], extents, strides)
+        strides = _per_axis("stride", given["stride"], ndim, minimum=1)
+        dilations = _per_axis("dilation", given["dilation"], ndim, minimum=1)
+        extents = _extents(weight[2:], dilations)
+        pads = _parse_padding(given["padding"], inputs[1:], extents, strides)
         for axis, (n, (low, high), extent) in enumerate(
             zip(inputs[1:], pads, extents, strict=True)
         ):
@@ -148,14 +147,15 @@ class Geometry:
             object.__setattr__(self, field.name, value)
 
     @classmethod
+    @lists_options
     def of_transpose(
         cls,
         weight_shape: Sequence[int],
         spatial: Sequence[int],
         *,
-        output_padding: int | Sequence[int] = 0,
-        output_shape: int | Sequence[int] | None = None,
-        **options: Any,
+        output_padding: PerAxis = 0,
+        output_shape: PerAxis | None = None,
+        **options: Unpack[GeometryOptions],
     ) -> Geometry:
         r"""The convolution whose transpose takes ``spatial`` positions to a larger input.
 
@@ -176,8 +176,7 @@ class Geometry:
         output_shape : tuple of N int, optional
             The size n itself. With ``padding="same"`` or ``"same_lower"``, n is otherwise
             ``stride * spatial``.
-        **options
-            As for :class:`Geometry`.
+        **options : GeometryOptions
 
         Raises
         ------
@@ -189,6 +188,8 @@ class Geometry:
         >>> Geometry.of_transpose((1, 1, 3), (4,), stride=2, output_padding=1).input_shape
         (1, 10)
         """
+        check_names(options, "Geometry.of_transpose", ("output_padding", "output_shape"))
+        given: GeometryOptions = {**DEFAULTS, **options}
         weight = checked_shape("weight_shape", weight_shape)
         ndim = len(weight) - 2
         if len(spatial) != ndim:
@@ -196,11 +197,11 @@ class Geometry:
                 f"spatial (={tuple(spatial)}) must have as many axes as the kernel of weight_shape "
                 f"(={weight}) has, {ndim}"
             )
-        stride = _per_axis("stride", options.get("stride", 1), ndim, minimum=1)
-        dilation = _per_axis("dilation", options.get("dilation", 1), ndim, minimum=1)
+        stride = _per_axis("stride", given["stride"], ndim, minimum=1)
+        dilation = _per_axis("dilation", given["dilation"], ndim, minimum=1)
         extra = _per_axis("output_padding", output_padding, ndim, minimum=0)
-        extents = tuple(d * (k - 1) + 1 for k, d in zip(weight[2:], dilation, strict=True))
-        padding = options.get("padding", 0)
+        extents = _extents(weight[2:], dilation)
+        padding = given["padding"]
         if isinstance(padding, str) and padding in ("same", "same_lower"):
             least = tuple(s * o for s, o in zip(stride, spatial, strict=True))
         else:
@@ -229,7 +230,7 @@ class Geometry:
                 f"padding (={padding!r}) leaves nothing of the output: spatial sizes {sizes} for "
                 f"weight_shape (={weight}) and {tuple(spatial)} positions"
             )
-        groups = _integer("groups", options.get("groups", 1), minimum=1)
+        groups = _integer("groups", given["groups"], minimum=1)
         geometry = cls(weight, (weight[1] * groups, *sizes), **options)
         reached = geometry.output_shape[1:]
         if output_shape is not None and reached != tuple(spatial):
@@ -240,14 +241,12 @@ class Geometry:
         return geometry
 
     @classmethod
+    @lists_pool_options
     def of_pool(
         cls,
         input_shape: Sequence[int],
-        kernel_size: int | Sequence[int],
-        *,
-        stride: int | Sequence[int] | None = None,
-        ceil_mode: bool = False,
-        **options: Any,
+        kernel_size: PerAxis,
+        **options: Unpack[PoolOptions],
     ) -> Geometry:
         r"""The depthwise convolution that reads the windows of a pooling layer.
 
@@ -263,8 +262,8 @@ class Geometry:
             Add a last window that reaches over the high end, if it begins before that end:
             ``ceil((n + low + high - extent) / stride) + 1`` positions instead of the floor. It
             shows as more padding at the high end.
-        **options
-            ``padding`` and ``dilation`` as for :class:`Geometry`.
+        padding, dilation
+            As for :class:`Geometry`.
 
         Raises
         ------
@@ -282,18 +281,27 @@ class Geometry:
         >>> Geometry.of_pool((1, 5), 2, ceil_mode=True).output_shape
         (1, 3)
         """
+        check_names(options, "Geometry.of_pool", options=POOL_DEFAULTS)
+        given: PoolOptions = {**POOL_DEFAULTS, **options}
         shape = checked_shape("input_shape", input_shape)
         kernel = kernel_shape(kernel_size, len(shape) - 1)
-        options["stride"] = kernel if stride is None else stride
-        windows = cls((shape[0], 1, *kernel), shape, groups=shape[0], **options)
-        if not ceil_mode:
+        windows = cls(
+            (shape[0], 1, *kernel),
+            shape,
+            groups=shape[0],
+            stride=kernel if given["stride"] is None else given["stride"],
+            padding=given["padding"],
+            dilation=given["dilation"],
+        )
+        if not given["ceil_mode"]:
             return windows
         pads = []
         for axis in windows.axes:
             missing = -(axis.size + axis.low + axis.high - axis.extent) % axis.stride
             begins_inside = axis.outputs * axis.stride < axis.size + axis.low
             pads.append((axis.low, axis.high + (missing if begins_inside else 0)))
-        return cls(windows.weight_shape, shape, **{**windows.options, "padding": tuple(pads)})
+        wider: GeometryOptions = {**windows.options, "padding": tuple(pads)}
+        return cls(windows.weight_shape, shape, **wider)
 
     @property
     def ndim(self) -> int:
@@ -349,9 +357,16 @@ class Geometry:
         return self.out_channels * self.weight_shape[1] * per_channel_pair
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> GeometryOptions:
         """The keywords that make this geometry again from its two shapes."""
-        return {f.name: getattr(self, f.name) for f in fields(self)[2:]}
+        return {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+            "padding_mode": self.padding_mode,
+            "flip": self.flip,
+        }
 
     def nbytes(self, dtype: DTypeLike = np.float64, format: Format = "csr") -> int:
         """Bytes that the matrix takes, known before it is built.
@@ -371,7 +386,7 @@ class Geometry:
         return matrix_nbytes(*self.matrix_shape, self.nnz, dtype, format)
 
 
-def index_dtype(rows: int, columns: int, nnz: int) -> np.dtype[Any]:
+def index_dtype(rows: int, columns: int, nnz: int) -> np.dtype[np.signedinteger]:
     """Width of the sparse indices: int32 while every index and count fits, else int64."""
     fits = max(rows, columns, nnz) <= np.iinfo(np.int32).max
     return np.dtype(np.int32 if fits else np.int64)
@@ -397,9 +412,11 @@ def _integer(name: str, value: object, minimum: int) -> int:
     rule = f"{name} (={value!r}) must be an integer of at least {minimum}"
     if isinstance(value, (bool, np.bool_)):
         raise ValueError(rule)
+    if not isinstance(value, SupportsIndex):
+        raise ValueError(rule)
     try:
-        number = operator.index(cast(Any, value))
-    except TypeError:
+        number = operator.index(value)
+    except TypeError:  # an array of several numbers
         raise ValueError(rule) from None
     if number < minimum:
         raise ValueError(rule)
@@ -409,15 +426,15 @@ def _integer(name: str, value: object, minimum: int) -> int:
 def checked_shape(name: str, value: object, *, flat: bool = False) -> tuple[int, ...]:
     """A shape as a tuple, or the error that names it: with spatial axes, unless it may be flat."""
     least = 1 if flat else 2
-    is_sequence = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str)
-    if not is_sequence or len(cast(Any, value)) < least:
-        rule = "at least one size" if flat else "channels and at least one spatial axis"
+    rule = "at least one size" if flat else "channels and at least one spatial axis"
+    if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, str):
+        raise ValueError(f"{name} (={value!r}) must hold {rule}")
+    if len(value) < least:
         raise ValueError(f"{name} (={value!r}) must hold {rule}")
     try:
-        sizes = enumerate(cast(Any, value))
-        return tuple(_integer(f"{name}[{i}]", n, minimum=1) for i, n in sizes)
+        return tuple(_integer(f"{name}[{i}]", n, minimum=1) for i, n in enumerate(value))
     except ValueError as error:
-        raise ValueError(f"{error}: {name} (={tuple(cast(Any, value))})") from None
+        raise ValueError(f"{error}: {name} (={tuple(value)})") from None
 
 
 def _per_axis(name: str, value: object, ndim: int, minimum: int) -> tuple[int, ...]:
@@ -452,16 +469,44 @@ def _check_channels(weight: tuple[int, ...], inputs: tuple[int, ...], groups: in
         )
 
 
+def check_words(kernel: tuple[int, ...], options: GeometryOptions) -> None:
+    """Refuse what needs no input to be refused: a padding word or mode that there is not."""
+    given: GeometryOptions = {**DEFAULTS, **options}
+    _check_mode(given["padding_mode"])
+    if isinstance(given["padding"], str):
+        dilation = _per_axis("dilation", given["dilation"], len(kernel), minimum=1)
+        _check_word(given["padding"], _extents(kernel, dilation))
+
+
+def _extents(kernel: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
+    """Elements from the first to the last that a kernel reads along each axis."""
+    return tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+
+
+def _check_word(padding: str, extents: tuple[int, ...]) -> None:
+    if padding not in PADDING_WORDS:
+        here = padding_elsewhere(padding, extents)
+        raise ValueError(
+            f"padding (={padding!r}) must be an integer, one integer or (low, high) pair for "
+            f"each spatial axis, or one of {', '.join(PADDING_WORDS)}" + (here and f"; {here}")
+        )
+
+
+def _check_mode(mode: object) -> None:
+    if not isinstance(mode, str) or mode not in PADDING_MODES:
+        here = mode_elsewhere(mode) if isinstance(mode, str) else ""
+        raise ValueError(
+            f"padding_mode (={mode!r}) must be one of {', '.join(PADDING_MODES)}"
+            + (here and f"; {here}")
+        )
+
+
 def _parse_padding(
     padding: object, sizes: tuple[int, ...], extents: tuple[int, ...], strides: tuple[int, ...]
 ) -> Pairs:
     """Every form of ``padding`` as one (low, high) pair per axis."""
     if isinstance(padding, str):
-        if padding not in PADDING_WORDS:
-            raise ValueError(
-                f"padding (={padding!r}) must be an integer, one integer or (low, high) pair for "
-                f"each spatial axis, or one of {', '.join(PADDING_WORDS)}"
-            )
+        _check_word(padding, extents)
         if padding == "valid":
             return ((0, 0),) * len(sizes)
         pairs = []
@@ -473,9 +518,10 @@ def _parse_padding(
     if not isinstance(padding, (Sequence, np.ndarray)):
         return ((_integer("padding", padding, minimum=0),) * 2,) * len(sizes)
     if len(padding) != len(sizes):
+        here = flat_elsewhere(list(padding), len(sizes))
         raise ValueError(
             f"padding (={padding!r}) must have one integer or one (low, high) pair for each of "
-            f"{len(sizes)} spatial axes"
+            f"{len(sizes)} spatial axes" + (here and f"; {here}")
         )
     return tuple(_pair(f"padding[{i}]", entry) for i, entry in enumerate(padding))
 

@@ -7,7 +7,7 @@ import numbers
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 import numpy as np
 import scipy.sparse
@@ -17,9 +17,11 @@ from .axis import Index
 from .csr import csr_arrays, row_numbers, stored_count
 from .functional import backward, forward
 from .geometry import FORMATS, Format, Geometry, check_format, checked_shape, matrix_nbytes
+from .options import GeometryOptions, check_names, lists_options
 from .patches import Array, as_array
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_array, sparray
     from scipy.sparse.linalg import LinearOperator
 
 #: What ``conv_matrix`` may take unless told otherwise: 4 GiB.
@@ -33,15 +35,46 @@ class MatrixTooLarge(ValueError):
     """The matrix would take more memory than ``max_bytes``; nothing was allocated."""
 
 
+@overload
+def conv_matrix(
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    *,
+    format: Literal["csr"] = "csr",
+    max_bytes: float = MAX_BYTES,
+    rows: slice | None = None,
+    **options: Unpack[GeometryOptions],
+) -> csr_array: ...
+@overload
+def conv_matrix(
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    *,
+    format: Literal["dense"],
+    max_bytes: float = MAX_BYTES,
+    rows: slice | None = None,
+    **options: Unpack[GeometryOptions],
+) -> Array: ...
+@overload
+def conv_matrix(
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    *,
+    format: Format,
+    max_bytes: float = MAX_BYTES,
+    rows: slice | None = None,
+    **options: Unpack[GeometryOptions],
+) -> csr_array | Array: ...
+@lists_options
 def conv_matrix(
     weight: ArrayLike,
     input_shape: Sequence[int],
     *,
     format: Format = "csr",
-    max_bytes: int = MAX_BYTES,
+    max_bytes: float = MAX_BYTES,
     rows: slice | None = None,
-    **options: Any,
-) -> Any:
+    **options: Unpack[GeometryOptions],
+) -> csr_array | Array:
     r"""The matrix W with ``W @ x.ravel() == conv(x, weight).ravel()`` for every ``x``.
 
     .. math:: W[(u, o), (c, j)] = \sum_a w[u, c, a] \; \delta(j, \, s\,o + d\,a - p)
@@ -63,9 +96,7 @@ def conv_matrix(
         Refuse to build anything larger.
     rows : slice, optional
         Build only these rows, as ``W[rows]``, at the cost of these rows.
-    **options
-        ``stride``, ``padding``, ``dilation``, ``groups``, ``padding_mode``, ``flip`` as in
-        :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -106,6 +137,7 @@ def conv_matrix(
     >>> bool((ours.toarray() == convolution_matrix([1, 2, 3], 5)).all())
     True
     """
+    check_names(options, "conv_matrix", ("format", "max_bytes", "rows"))
     weight = as_array("weight", weight)
     geometry = Geometry(weight.shape, input_shape, **options)
     check_format(format)
@@ -128,9 +160,13 @@ def conv_matrix(
     return matrix
 
 
+@lists_options
 def tap_matrix(
-    tap: Sequence[int], weight_shape: Sequence[int], input_shape: Sequence[int], **options: Any
-) -> Any:
+    tap: Sequence[int],
+    weight_shape: Sequence[int],
+    input_shape: Sequence[int],
+    **options: Unpack[GeometryOptions],
+) -> csr_array:
     r"""The matrix :math:`E_t` of one tap: where the weight ``weight[tap]`` stands in W.
 
     .. math:: W = \sum_t w_t E_t
@@ -139,8 +175,9 @@ def tap_matrix(
     ----------
     tap : tuple of int
         Index into the weight: ``(out_channel, in_channel, *position)``.
-    weight_shape, input_shape, **options
+    weight_shape, input_shape : tuple of int
         As in :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -172,6 +209,7 @@ def tap_matrix(
     >>> bool((total.toarray() == conv_matrix(weight, (1, 3)).toarray()).all())
     True
     """
+    check_names(options, "tap_matrix")
     shape = tuple(weight_shape)
     if len(tap) != len(shape) or not all(0 <= t < n for t, n in zip(tap, shape, strict=True)):
         raise ValueError(f"tap (={tap!r}) must be an index into weight_shape (={shape})")
@@ -182,13 +220,18 @@ def tap_matrix(
     return matrix
 
 
-def conv_operator(weight: ArrayLike, input_shape: Sequence[int], **options: Any) -> LinearOperator:
+@lists_options
+def conv_operator(
+    weight: ArrayLike, input_shape: Sequence[int], **options: Unpack[GeometryOptions]
+) -> LinearOperator:
     r"""The map of :func:`conv_matrix` as a linear operator: applied, never built.
 
     Parameters
     ----------
-    weight, input_shape, **options
+    weight : array_like
+    input_shape : tuple of int
         As for :func:`conv_matrix`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -221,6 +264,7 @@ def conv_operator(weight: ArrayLike, input_shape: Sequence[int], **options: Any)
     """
     from scipy.sparse.linalg import LinearOperator  # here: it would double the time of the import
 
+    check_names(options, "conv_operator")
     weight = as_array("weight", weight)
     geometry = Geometry(weight.shape, input_shape, **options)
 
@@ -326,7 +370,9 @@ def dense_to_pointwise(matrix: ArrayLike) -> Array:
     return _as_layer(matrix)[:, :, None, None]
 
 
-def dot_test(operator: Any, *, seed: int = 0, rtol: float | None = None) -> None:
+def dot_test(
+    operator: LinearOperator | Array | sparray, *, seed: int = 0, rtol: float | None = None
+) -> None:
     r"""Check that an operator and its adjoint belong together.
 
     .. math:: \langle A x, y \rangle = \langle x, A^* y \rangle
@@ -410,7 +456,7 @@ def _row_range(rows: object, count: int) -> tuple[int, int]:
 
 
 def _check_size(
-    shape: tuple[int, int], nnz: int, weight: Array, format: Format, max_bytes: Any
+    shape: tuple[int, int], nnz: int, weight: Array, format: Format, max_bytes: float
 ) -> None:
     checked_limit(max_bytes)
     size = {name: matrix_nbytes(*shape, nnz, weight.dtype, name) for name in FORMATS}
@@ -422,7 +468,7 @@ def _check_size(
         )
 
 
-def checked_limit(max_bytes: Any) -> None:
+def checked_limit(max_bytes: float) -> None:
     """Refuse a limit that is no positive number."""
     number = isinstance(max_bytes, numbers.Real) and not isinstance(max_bytes, bool)
     if not number or not max_bytes > 0:
@@ -459,7 +505,7 @@ def _sympy_of(weight: Array) -> ModuleType | None:
 
 def _sympy_matrix(
     sympy: ModuleType, arrays: tuple[Array, Index, Index], shape: tuple[int, int], format: Format
-) -> Any:
+) -> csr_array | Array:
     data, indices, indptr = arrays
     rows = row_numbers(indptr)
     places = zip(rows.tolist(), indices.tolist(), strict=True)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .axis import PADDING
 from .geometry import Geometry, checked_shape, kernel_shape
+from .options import DEFAULTS, GeometryOptions, PerAxis, check_names, lists_options
 
-Array = NDArray[Any]
+Array: TypeAlias = NDArray[Any]
+DType: TypeAlias = np.dtype[Any]
+
+#: What picks a part of an array: an int or a slice for each axis.
+Selection: TypeAlias = tuple[int | slice, ...]
 
 
 def as_array(name: str, value: ArrayLike) -> Array:
@@ -24,7 +29,8 @@ def as_array(name: str, value: ArrayLike) -> Array:
     return array
 
 
-def im2col(x: ArrayLike, kernel_size: int | Sequence[int], **options: Any) -> Array:
+@lists_options
+def im2col(x: ArrayLike, kernel_size: PerAxis, **options: Unpack[GeometryOptions]) -> Array:
     r"""Write the patch that each output position reads as one column.
 
     With :math:`E` the index pattern, ``columns[c*taps + t, o] = x[c, E[o, t]]``, or 0 in padding.
@@ -36,15 +42,13 @@ def im2col(x: ArrayLike, kernel_size: int | Sequence[int], **options: Any) -> Ar
         Numbers of any kind, exact ones included.
     kernel_size : int or tuple of N int
         A tuple tells how many of the last axes are spatial. With an int, ``x`` has no batch axes.
-    **options
-        ``stride``, ``padding``, ``dilation``, ``padding_mode``, ``flip`` as in
-        :class:`~equivlib.Geometry`. ``groups`` is checked but changes nothing: a group uses the
-        rows of its own channels.
+    **options : GeometryOptions
 
     Returns
     -------
     ndarray, shape ``(*batch, in_channels * prod(kernel_size), positions)``
-        dtype of ``x``; rows in the order of ``torch.nn.functional.unfold``.
+        dtype of ``x``; rows in the order of ``torch.nn.functional.unfold``. ``groups`` is checked
+        but changes nothing: a group uses the rows of its own channels.
 
     Raises
     ------
@@ -74,14 +78,19 @@ def im2col(x: ArrayLike, kernel_size: int | Sequence[int], **options: Any) -> Ar
     >>> bool((im2col(image, (2, 3)) == windows.reshape(-1, 6).T).all())
     True
     """
+    check_names(options, "im2col")
     array = as_array("x", x)
     geometry, batch = _geometry_of(array, kernel_size, options)
     columns = columns_of(array.reshape(math.prod(batch), *geometry.input_shape), geometry)
     return columns.reshape(*batch, *columns.shape[1:])
 
 
+@lists_options
 def col2im(
-    columns: ArrayLike, input_shape: Sequence[int], kernel_size: int | Sequence[int], **options: Any
+    columns: ArrayLike,
+    input_shape: Sequence[int],
+    kernel_size: PerAxis,
+    **options: Unpack[GeometryOptions],
 ) -> Array:
     r"""Add every column back to the places its patch was read from: the adjoint of ``im2col``.
 
@@ -94,8 +103,7 @@ def col2im(
     input_shape : tuple of int
         ``(in_channels, *spatial)`` of the result, without batch.
     kernel_size : int or tuple of N int
-    **options
-        As for :func:`im2col`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -124,6 +132,7 @@ def col2im(
     >>> bool(np.vdot(im2col(x, (2, 3)), y) == np.vdot(x, col2im(y, (1, 4, 5), (2, 3))))
     True
     """
+    check_names(options, "col2im")
     array = as_array("columns", columns)
     geometry = _patch_geometry(checked_shape("input_shape", input_shape), kernel_size, options)
     expected = (geometry.in_channels * math.prod(geometry.kernel_size), positions(geometry))
@@ -159,7 +168,7 @@ def image_of(columns: Array, geometry: Geometry) -> Array:
     return _fold_padding(padded, geometry)
 
 
-def taps(geometry: Geometry) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+def taps(geometry: Geometry) -> Iterator[tuple[Selection, Selection]]:
     """For each tap, its index into the columns and the places of the padded input it meets."""
     slices = [axis.tap_slices() for axis in geometry.axes]
     all_channels = (slice(None), slice(None))
@@ -211,7 +220,7 @@ def positions(geometry: Geometry) -> int:
 
 
 def _geometry_of(
-    x: Array, kernel_size: int | Sequence[int], options: dict[str, Any]
+    x: Array, kernel_size: PerAxis, options: GeometryOptions
 ) -> tuple[Geometry, tuple[int, ...]]:
     ndim = len(kernel_size) if isinstance(kernel_size, (Sequence, np.ndarray)) else x.ndim - 1
     if x.ndim < ndim + 1:
@@ -224,11 +233,12 @@ def _geometry_of(
 
 
 def _patch_geometry(
-    input_shape: tuple[int, ...], kernel_size: int | Sequence[int], options: dict[str, Any]
+    input_shape: tuple[int, ...], kernel_size: PerAxis, options: GeometryOptions
 ) -> Geometry:
     """The geometry of a convolution that reads these patches (any number of outputs would do)."""
     kernel = kernel_shape(kernel_size, len(input_shape) - 1)
-    groups = options.get("groups", 1)
+    groups = options.get("groups", DEFAULTS["groups"])
     divides = isinstance(groups, (int, np.integer)) and groups > 0 and input_shape[0] % groups == 0
     channels = input_shape[0] // groups if divides else input_shape[0]
-    return Geometry((groups if divides else 1, channels, *kernel), input_shape, **options)
+    weight_shape = (groups if divides else 1, channels, *kernel)
+    return Geometry(weight_shape, input_shape, **options)

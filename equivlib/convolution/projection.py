@@ -12,17 +12,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias, Unpack
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 from .axis import PADDING, Index
-from .csr import csr_arrays, row_numbers
+from .csr import csr_arrays, is_sparse, row_numbers
 from .geometry import Geometry
+from .options import GeometryOptions, check_names, lists_options
 from .patches import Array, as_array
 from .pattern import pattern
+
+if TYPE_CHECKING:
+    from scipy.sparse import sparray
+
+#: A matrix as the functions here compute with it.
+Matrix: TypeAlias = Array | csr_array
 
 #: Entries of a dense matrix that are compared at a time, to bound the scratch memory.
 BLOCK = 2**20
@@ -50,8 +58,12 @@ class Projection:
     relative_residual: float
 
 
+@lists_options
 def project(
-    matrix: Any, weight_shape: Sequence[int], input_shape: Sequence[int], **options: Any
+    matrix: ArrayLike | sparray,
+    weight_shape: Sequence[int],
+    input_shape: Sequence[int],
+    **options: Unpack[GeometryOptions],
 ) -> Projection:
     r"""The convolution nearest to a matrix in Frobenius norm.
 
@@ -66,8 +78,9 @@ def project(
     Parameters
     ----------
     matrix : ndarray or sparse array, shape ``Geometry(...).matrix_shape``
-    weight_shape, input_shape, **options
+    weight_shape, input_shape : tuple of int
         As in :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -107,6 +120,7 @@ def project(
     >>> bool(np.allclose(project(M, *shapes, **mirrored).weight.ravel(), solved))
     True
     """
+    check_names(options, "project")
     geometry = Geometry(weight_shape, input_shape, **options)
     matrix = checked_matrix(matrix, geometry.matrix_shape)
     weight = _solve(_gram(geometry), _tap_sums(matrix, geometry))
@@ -115,23 +129,25 @@ def project(
     return Projection(weight, residual, residual / norm if norm else 0.0)
 
 
+@lists_options
 def kernel_from_matrix(
-    matrix: Any,
+    matrix: ArrayLike | sparray,
     weight_shape: Sequence[int],
     input_shape: Sequence[int],
     *,
     tol: float = 0,
-    **options: Any,
+    **options: Unpack[GeometryOptions],
 ) -> Array:
     r"""The weight whose convolution has this matrix.
 
     Parameters
     ----------
     matrix : ndarray or sparse array, shape ``Geometry(...).matrix_shape``
-    weight_shape, input_shape, **options
+    weight_shape, input_shape : tuple of int
         As in :class:`~equivlib.Geometry`.
     tol : float, default 0
         An entry may differ by so much from the one that the weight asks for.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -158,6 +174,7 @@ def kernel_from_matrix(
     ...     print(error)
     entry (1, 2) of matrix is 9, but weight[0, 0, 1] is 8 by entry (0, 1)
     """
+    check_names(options, "kernel_from_matrix", ("tol",))
     geometry = Geometry(weight_shape, input_shape, **options)
     matrix = checked_matrix(matrix, geometry.matrix_shape)
     if isinstance(tol, bool) or not tol >= 0:
@@ -174,9 +191,9 @@ def kernel_from_matrix(
     return weight
 
 
-def checked_matrix(matrix: Any, shape: tuple[int, int]) -> Any:
+def checked_matrix(matrix: ArrayLike | sparray, shape: tuple[int, int]) -> Matrix:
     """The matrix as an array or as canonical CSR, if it has this shape and holds numbers."""
-    if scipy.sparse.issparse(matrix):
+    if is_sparse(matrix):
         if matrix.dtype.kind not in "iufc":
             raise ValueError(f"matrix (of dtype {matrix.dtype}) must hold numbers")
         matrix = scipy.sparse.csr_array(matrix, copy=True)
@@ -191,14 +208,13 @@ def checked_matrix(matrix: Any, shape: tuple[int, int]) -> Any:
     return matrix
 
 
-def take(matrix: Any, rows: Index, columns: Index) -> Array:
+def take(matrix: Matrix, rows: Index, columns: Index) -> Array:
     """Entries of a dense or sparse matrix, in the shape of the indices."""
-    if not scipy.sparse.issparse(matrix):
-        values: Array = matrix[rows, columns]
-        return values
+    if not is_sparse(matrix):
+        return matrix[rows, columns]
     rows, columns = np.broadcast_arrays(rows, columns)
     found = matrix[rows.ravel(), columns.ravel()]
-    values = found.toarray() if scipy.sparse.issparse(found) else np.asarray(found)
+    values = found.toarray() if is_sparse(found) else np.asarray(found)
     return values.reshape(rows.shape)
 
 
@@ -221,7 +237,7 @@ def _gram(geometry: Geometry) -> NDArray[np.int64]:
     return gram
 
 
-def _tap_sums(matrix: Any, geometry: Geometry) -> Array:
+def _tap_sums(matrix: Matrix, geometry: Geometry) -> Array:
     """``<E_t, M>`` for every weight: the sum of M over the places of its tap."""
     reads = pattern(geometry)
     met, places = reads != PADDING, reads.clip(0)
@@ -303,27 +319,29 @@ def _stored_rows(
     return data, row_numbers(indptr), indices
 
 
-def _sparse_convolution(geometry: Geometry, weight: Array) -> Any:
+def _sparse_convolution(geometry: Geometry, weight: Array) -> csr_array:
     rows, columns = geometry.matrix_shape
     return scipy.sparse.csr_array(csr_arrays(geometry, weight, 0, rows), shape=(rows, columns))
 
 
-def _square_sum(values: Array) -> Any:
+def _square_sum(values: Array) -> float | Fraction:
     if values.dtype == object:
-        return sum(abs(value) ** 2 for value in values.flat)
+        total: float | Fraction = sum(abs(value) ** 2 for value in values.flat)
+        return total
     flat = values.ravel()
     return float(np.vdot(flat, flat).real)
 
 
-def _difference_norms(matrix: Any, weight: Array, geometry: Geometry) -> tuple[float, float]:
+def _difference_norms(matrix: Matrix, weight: Array, geometry: Geometry) -> tuple[float, float]:
     """``|M - W|^2`` and ``|M|^2``."""
-    if scipy.sparse.issparse(matrix):
+    if is_sparse(matrix):
         convolution = _sparse_convolution(geometry, weight)
-        return _square_sum((matrix - convolution).data), _square_sum(matrix.data)
+        return float(_square_sum((matrix - convolution).data)), float(_square_sum(matrix.data))
     if matrix.dtype.kind in "iu":
         matrix = matrix.astype(np.float64)
     total = _square_sum(matrix)
-    on_places = difference = 0
+    on_places: float | Fraction = 0
+    difference: float | Fraction = 0
     for start, stop in _row_blocks(geometry, math.prod(weight.shape[1:])):
         data, rows, columns = _stored_rows(geometry, weight, start, stop)
         values = matrix[start + rows, columns]
@@ -360,7 +378,7 @@ def _alone(geometry: Geometry) -> Index:
     return np.where(single.any(axis=0), single.argmax(axis=0), -1)
 
 
-def _read_alone(matrix: Any, geometry: Geometry, alone: Index) -> Array:
+def _read_alone(matrix: Matrix, geometry: Geometry, alone: Index) -> Array:
     """Each weight as it stands where its tap is alone; 0 for a tap that reads nothing."""
     reads = pattern(geometry)
     places = reads[alone, np.arange(len(alone))].clip(0)
@@ -373,10 +391,10 @@ def _read_alone(matrix: Any, geometry: Geometry, alone: Index) -> Array:
 
 
 def _first_difference(
-    matrix: Any, weight: Array, geometry: Geometry, tol: float
+    matrix: Matrix, weight: Array, geometry: Geometry, tol: float
 ) -> tuple[int, int] | None:
     """The first entry, row by row, that is not within ``tol`` of the convolution's."""
-    if scipy.sparse.issparse(matrix):
+    if is_sparse(matrix):
         convolution = _sparse_convolution(geometry, weight)
         difference = scipy.sparse.coo_array((matrix - convolution).tocsr())
         beyond = np.flatnonzero(~(abs(difference.data) <= tol))
@@ -397,7 +415,7 @@ def _first_difference(
 
 
 def _reason(
-    matrix: Any, weight: Array, geometry: Geometry, alone: Index, row: int, column: int
+    matrix: Matrix, weight: Array, geometry: Geometry, alone: Index, row: int, column: int
 ) -> str:
     """Why an entry cannot stand in the matrix of this convolution."""
     reads = pattern(geometry)

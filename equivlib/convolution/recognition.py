@@ -6,14 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .axis import Index
 from .geometry import Geometry, checked_shape
+from .options import GeometryOptions
 from .patches import Array
-from .projection import NotAConvolution, checked_matrix, kernel_from_matrix, take
+from .projection import Matrix, NotAConvolution, checked_matrix, kernel_from_matrix, take
+
+if TYPE_CHECKING:
+    from scipy.sparse import sparray
 
 
 @dataclass(frozen=True)
@@ -23,14 +28,17 @@ class Recognition:
     Attributes
     ----------
     weight : ndarray
-    options : dict
+    options : GeometryOptions
+        A dict of the keywords.
     """
 
     weight: Array
-    options: dict[str, Any]
+    options: GeometryOptions
 
 
-def recognize(matrix: Any, input_shape: Sequence[int], output_shape: Sequence[int]) -> Recognition:
+def recognize(
+    matrix: ArrayLike | sparray, input_shape: Sequence[int], output_shape: Sequence[int]
+) -> Recognition:
     r"""Find the convolution that a matrix is, from the matrix and the shapes of input and output.
 
     With zero padding, going one output on along an axis moves what is read by the stride
@@ -98,7 +106,7 @@ def recognize(matrix: Any, input_shape: Sequence[int], output_shape: Sequence[in
     for choice in product(*per_axis):
         kernel, stride, dilation, padding = zip(*choice, strict=True)
         weight_shape = (outputs[0], inputs[0] // groups, *kernel)
-        options: dict[str, Any] = {
+        options: GeometryOptions = {
             "stride": stride,
             "padding": padding,
             "dilation": dilation,
@@ -123,7 +131,7 @@ class _Entries:
     input: tuple[Index, ...]
 
     @classmethod
-    def of(cls, matrix: Any, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> _Entries:
+    def of(cls, matrix: Matrix, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> _Entries:
         rows, columns = (np.asarray(index, dtype=np.intp) for index in matrix.nonzero())
         out_channel, *output = np.unravel_index(rows, outputs)
         in_channel, *read = np.unravel_index(columns, inputs)
@@ -152,6 +160,9 @@ def _most_groups(entries: _Entries, in_channels: int, out_channels: int) -> int:
             return groups
     return 1
 
+
+#: Which entries are meant.
+Mask: TypeAlias = NDArray[np.bool_]
 
 #: Kernel size, stride, dilation and (low, high) padding along one axis.
 AxisOptions: TypeAlias = tuple[int, int, int, tuple[int, int]]
@@ -186,7 +197,7 @@ def _axis_options(entries: _Entries, axis: int, n: int, outputs: int) -> list[Ax
 
 
 def _sharing_broken(
-    entries: _Entries, rest: Index, axis: int, stride: int, n: int, outputs: int, part: Any
+    entries: _Entries, rest: Index, axis: int, stride: int, n: int, outputs: int, part: slice | Mask
 ) -> tuple[int, int] | None:
     """The first entry of a diagonal ``j - stride*i`` that is not whole or not constant."""
     output = entries.output[axis][part]

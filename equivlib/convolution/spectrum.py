@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .geometry import Geometry
 from .matrix import MAX_BYTES, conv_matrix, conv_operator
+from .options import GeometryOptions, check_names, lists_options
 from .patches import Array, as_array
 
-Values = NDArray[np.floating[Any]]
+Values: TypeAlias = NDArray[np.float32 | np.float64]
 
 
+@lists_options
 def singular_values(
-    weight: ArrayLike, input_shape: Sequence[int], *, max_bytes: int = MAX_BYTES, **options: Any
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    *,
+    max_bytes: float = MAX_BYTES,
+    **options: Unpack[GeometryOptions],
 ) -> Values:
     r"""All singular values of the matrix of a convolution, largest first.
 
@@ -34,10 +40,12 @@ def singular_values(
 
     Parameters
     ----------
-    weight, input_shape, **options
+    weight : array_like
         As for :func:`~equivlib.conv_matrix`; real or complex numbers.
+    input_shape : tuple of int
     max_bytes : int, default 4 GiB
         Refuse to build a larger dense matrix.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -79,6 +87,7 @@ def singular_values(
     >>> bool(np.allclose(values, np.linalg.svd(W, compute_uv=False)))
     True
     """
+    check_names(options, "singular_values", ("max_bytes",))
     weight = _inexact(weight)
     geometry = Geometry(weight.shape, input_shape, **options)
     if is_circular(geometry):
@@ -89,13 +98,14 @@ def singular_values(
     return np.sort(values)[::-1]
 
 
+@lists_options
 def operator_norm(
     weight: ArrayLike,
     input_shape: Sequence[int],
     *,
     rtol: float = 1e-6,
     seed: int = 0,
-    **options: Any,
+    **options: Unpack[GeometryOptions],
 ) -> float:
     r"""The largest singular value: how much the layer can lengthen an input.
 
@@ -108,8 +118,9 @@ def operator_norm(
 
     Parameters
     ----------
-    weight, input_shape, **options
+    weight : array_like
         As for :func:`~equivlib.conv_matrix`; real or complex numbers.
+    input_shape : tuple of int
     rtol : float, default 1e-6
         The returned value has a unit vector v with residual
         :math:`\|W^* W v - \sigma^2 v\| \le \text{rtol} \; \sigma^2`, so some singular value lies
@@ -118,6 +129,7 @@ def operator_norm(
         only up to the chance that the random start is almost orthogonal to it.
     seed : int, default 0
         Of the start.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -147,6 +159,7 @@ def operator_norm(
     >>> bool(np.isclose(norm, np.linalg.norm(W, 2), rtol=1e-6)), bool(norm > 1.4 * reshaped)
     (True, True)
     """
+    check_names(options, "operator_norm", ("rtol", "seed"))
     weight = _inexact(weight)
     geometry = Geometry(weight.shape, input_shape, **options)
     if isinstance(rtol, bool) or not 0 < rtol < 1:
@@ -190,9 +203,9 @@ def transfer(weight: Array, geometry: Geometry) -> Array:
     return np.moveaxis(grouped, -1, 1)
 
 
-def _group_matrices(weight: Array, geometry: Geometry, max_bytes: int) -> Array:
+def _group_matrices(weight: Array, geometry: Geometry, max_bytes: float) -> Array:
     """The dense matrix of each group; the matrix of the layer is zero outside of them."""
-    options = {**geometry.options, "groups": 1}
+    options: GeometryOptions = {**geometry.options, "groups": 1}
     shape = (geometry.weight_shape[1], *geometry.spatial_shape)
     per_group = weight.reshape(geometry.groups, -1, *weight.shape[1:])
     return np.stack(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -80,7 +79,7 @@ def roofline(
     return Drawing(figure, " ".join([head, *told]))
 
 
-def _points(name: str, given: Any) -> Curve:
+def _points(name: str, given: object) -> Curve:
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         raise ValueError(f"series[{name!r}] (={given!r}) must be a pair of intensities and rates")
     x, y = (as_array(f"series[{name!r}]", part) for part in given)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 
 from ..convert import to_mlp
 from ..convert.plan import make_plan, network_dtype
+from ..convolution.csr import is_sparse
 from ..convolution.patches import Array
 from ..convolution.pattern import pattern
 from ..labels import labels, written
@@ -27,8 +27,11 @@ from ..layers import (
     ReLU,
     ReLU6,
 )
+from ..layers.affine import Weight
+from ..layers.base import Number
 from ..layers.pooling import one_channel
-from .facts import Facts, hues, is_rounded, plane
+from .facts import hues, is_rounded, plane
+from .page import Facts
 
 #: What an activation does to each number, as it is written.
 SIGNS = {ReLU: "relu", LeakyReLU: "leaky", ReLU6: "relu6", Flatten: "same"}
@@ -80,7 +83,7 @@ def _start(sides: list[Facts], values: list[Array]) -> str:
     """
     kernels = [place for place, side in enumerate(sides) if "kernel" in side]
     place = kernels[0] if kernels else len(sides) - 1
-    reads: list[Any] = sides[place].get("reads") or [[]] * len(sides[place]["values"])
+    reads: list[list[object]] = sides[place].get("reads") or [[]] * len(sides[place]["values"])
     most = max(len(read) for read in reads)
     flat = values[place].ravel().tolist()
     units = [unit for unit, read in enumerate(reads) if len(read) == most]
@@ -109,10 +112,11 @@ def _weights(layer: Layer) -> Facts:
     return {"kind": "Dense", "reads": reads, "bias": bias, "wide": layer.weight.shape[1]}
 
 
-def _rows(matrix: Any) -> list[list[tuple[int, Any]]]:
+def _rows(matrix: Weight) -> list[list[tuple[int, Number]]]:
     """The columns and the numbers of each row; a matrix of exact objects is an ndarray."""
     if isinstance(matrix, np.ndarray):
         return [[(int(j), row[j]) for j in np.flatnonzero(row)] for row in matrix]
+    assert is_sparse(matrix)  # a perceptron that is built holds no operators
     pairs = list(zip(matrix.indices.tolist(), matrix.data, strict=True))
     return [pairs[a:b] for a, b in itertools.pairwise(matrix.indptr.tolist())]
 
@@ -139,18 +143,20 @@ def _made_of(net: Network, position: int) -> Facts:
     return {"sign": "", **_affine(layer, shape, source)}
 
 
-def _affine(layer: Any, shape: tuple[int, ...], source: int) -> Facts:
+def _affine(layer: Layer, shape: tuple[int, ...], source: int) -> Facts:
     """A layer with a matrix: its rows, its bias, and which weight of its kernel stands where."""
-    alone: Any = to_mlp(Network([_alone(layer)], shape)).layers[0]
+    alone = _matrix_of(_alone(layer), shape)
     rows = _rows(alone.weight)
     told: Facts = {"bias": [] if alone.bias is None else [written(value) for value in alone.bias]}
     numbers = [[-1] * len(row) for row in rows]
-    kind = type(layer)
-    if kind in (Conv, ConvTranspose) and layer.options.get("padding_mode", "zeros") == "zeros":
+    if (
+        isinstance(layer, (Conv, ConvTranspose))
+        and layer.options.get("padding_mode", "zeros") == "zeros"
+    ):
         # The same layer with its weights counted 1, 2, 3, ...: each entry tells which it is.
         weight = layer.weight
         counted = np.arange(1, weight.size + 1, dtype=float).reshape(weight.shape)
-        places: Any = to_mlp(Network([kind(counted, **layer.options)], shape)).layers[0]
+        places = _matrix_of(_alone(layer.replaced(counted, None)), shape)
         counts = _rows(places.weight)
         numbers = [[int(number) - 1 for _, number in row] for row in counts]
         told["kernel"] = {
@@ -169,8 +175,15 @@ def _affine(layer: Any, shape: tuple[int, ...], source: int) -> Facts:
     return told
 
 
-def _alone(layer: Any) -> Layer:
+def _matrix_of(layer: Layer, shape: tuple[int, ...]) -> Dense:
+    """A layer that is affine, as the only layer of a perceptron."""
+    (dense,) = to_mlp(Network([layer], shape)).layers
+    assert isinstance(dense, Dense)
+    return dense
+
+
+def _alone(layer: Layer) -> Layer:
     """The layer, reading what comes before it."""
     one = copy.copy(layer)
     one.sources = ()
-    return one  # type: ignore[no-any-return]
+    return one

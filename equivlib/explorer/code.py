@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from ..convolution.geometry import Geometry
+from ..convolution.options import GeometryOptions
 from ..convolution.patches import Array
 
 #: Arrays of more numbers are not spelled out: counted numbers stand in, and a line says so.
@@ -21,14 +19,14 @@ TORCH_MODES = {
 }
 
 
-def code(weight: Array, x: Array, options: Mapping[str, Any], geometry: Geometry) -> str:
+def code(weight: Array, x: Array, options: GeometryOptions, geometry: Geometry) -> str:
     """Both, one after the other, ready to run."""
     stand_in = max(weight.size, x.size) > SPELLED
     head = "# the numbers are stand-ins: put yours in their place\n" if stand_in else ""
     return head + _equivlib(weight, x, options) + "\n\n" + _torch(weight, x, geometry)
 
 
-def _equivlib(weight: Array, x: Array, options: Mapping[str, Any]) -> str:
+def _equivlib(weight: Array, x: Array, options: GeometryOptions) -> str:
     told = "".join(f", {name}={value!r}" for name, value in options.items())
     if weight.dtype == object:  # no sparse matrix holds exact numbers
         told += ", format='dense'"

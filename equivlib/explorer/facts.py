@@ -8,8 +8,6 @@ the padding can be pointed at like any input.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -17,14 +15,14 @@ from ..convolution.axis import PADDING, Index
 from ..convolution.functional import conv, conv_transpose
 from ..convolution.geometry import Geometry
 from ..convolution.matrix import conv_matrix, tap_matrix
+from ..convolution.options import GeometryOptions
 from ..convolution.patches import Array, inside, padded_shape
 from ..convolution.pattern import pattern
 from ..labels import TAP_COLOURS, labels, written
+from .page import Facts
 
-Facts = dict[str, Any]
 
-
-def facts(weight: Array, x: Array, names: str, options: Mapping[str, Any]) -> Facts:
+def facts(weight: Array, x: Array, names: str, options: GeometryOptions) -> Facts:
     """One setting of the picture, ready for JSON: shapes, labels, values and links.
 
     Rows are outputs, columns are inputs, weights are counted row-major; ``reads`` gives for each

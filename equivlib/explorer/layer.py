@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Unpack, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..convolution.geometry import Geometry
+from ..convolution.options import GeometryOptions, check_names, lists_options
 from ..convolution.patches import as_array
 from .code import code
-from .facts import Facts, facts
-from .page import Picture
+from .facts import facts
+from .page import Facts, Picture
 from .svg import LABELLED, static
 from .words import WORDS
 
@@ -36,14 +37,21 @@ class Explorer(Picture):
         return shown
 
 
+class Variant(GeometryOptions, total=False):
+    """Options of one setting, and its weight if that differs too."""
+
+    weight: ArrayLike
+
+
+@lists_options
 def explore(
     weight: ArrayLike,
     input_shape: tuple[int, ...],
     *,
     x: ArrayLike | None = None,
-    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    variants: Mapping[str, Variant] | None = None,
     names: str = "k",
-    **options: Any,
+    **options: Unpack[GeometryOptions],
 ) -> Explorer:
     r"""Show a layer and its matrix so that every number can be pointed at.
 
@@ -66,9 +74,7 @@ def explore(
         ``weight`` may be among them, where groups ask for another shape.
     names : str, default "k"
         Letter of the weights.
-    **options
-        ``stride``, ``padding``, ``dilation``, ``groups``, ``padding_mode``, ``flip`` as in
-        :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -101,14 +107,16 @@ def explore(
     >>> shown.facts()["y"]["values"] == [str(v) for v in np.correlate([1, 2, 3], [5, 7])]
     True
     """
+    check_names(options, "explore", ("x", "variants", "names"))
     weight = as_array("weight", weight)
-    chosen = {"": {}} if variants is None else dict(variants)
+    chosen: dict[str, Variant] = {"": {}} if variants is None else dict(variants)
     if not chosen:
         raise ValueError("variants (={}) must hold at least one title with its options")
     layers = []
     for title, changed in chosen.items():
         own = as_array("weight", changed.get("weight", weight))
-        given = {**options, **{key: value for key, value in changed.items() if key != "weight"}}
+        others = {key: value for key, value in changed.items() if key != "weight"}
+        given = cast(GeometryOptions, {**options, **others})
         layers.append((title, own, given, _checked(Geometry(own.shape, input_shape, **given))))
     shape = layers[0][3].input_shape
     given_x = np.arange(1, np.prod(shape) + 1).reshape(shape) if x is None else as_array("x", x)

@@ -12,8 +12,7 @@ from ..convert import conversion_table
 from ..convolution.patches import as_array
 from ..layers import Network
 from .chain import chain_facts
-from .facts import Facts
-from .page import Picture
+from .page import Facts, Picture
 from .svg import static_network
 from .words import NETWORK_WORDS
 

@@ -6,9 +6,12 @@ import hashlib
 import json
 import re
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..labels import TAP_COLOURS
+
+#: What a picture shows, by name, ready for JSON.
+Facts: TypeAlias = dict[str, Any]
 
 HINT = (
     "Point at or tap any number to see it everywhere.",
@@ -21,7 +24,7 @@ class Picture:
 
     kind = ""
 
-    def __init__(self, data: dict[str, Any], drawn: str, told: str) -> None:
+    def __init__(self, data: Facts, drawn: str, told: str) -> None:
         self._data, self._drawn, self._told = data, drawn, told
 
     def __repr__(self) -> str:
@@ -34,7 +37,7 @@ class Picture:
         return element(self.kind, self._data, self._drawn)
 
 
-def element(kind: str, data: dict[str, Any], picture: str) -> str:
+def element(kind: str, data: Facts, picture: str) -> str:
     """HTML of the element that ``kind``.js draws; ``picture`` stands there without scripts.
 
     The data are an attribute, so that they are there when the page meets the element, and the

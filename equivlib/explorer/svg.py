@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from html import escape
-from typing import Any
 
 from ..labels import TAP_COLOURS
-from .facts import Facts
+from .page import Facts
 
 INK, PAPER, CELL, LINE = "#1b1b1b", "#fdfdfb", "#f6f6f3", "#7d7d78"
 #: A matrix of at most so many rows and columns has a label in each entry; a larger one is an image.
@@ -163,5 +162,5 @@ def _group(words: list[str]) -> str:
     return f'<g font-size="{TEXT}" text-anchor="middle">{"".join(words)}</g>' if words else ""
 
 
-def _text(x: float, y: float, text: Any) -> str:
+def _text(x: float, y: float, text: str) -> str:
     return f'<text x="{x:g}" y="{y:g}">{escape(text)}</text>'

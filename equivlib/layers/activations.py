@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..convolution.patches import Array
-from .base import Arrays, Layer, exact_scalar
+from .base import Arrays, Layer, Number, exact_scalar
 
 
 class ReLU(Layer):
@@ -56,7 +54,7 @@ class LeakyReLU(Layer):
     array([[-0.5,  0. ,  3. ]])
     """
 
-    def __init__(self, slope: Any = 0.01, *, source: int | None = None) -> None:
+    def __init__(self, slope: Number = 0.01, *, source: int | None = None) -> None:
         super().__init__(source=source)
         self.slope = slope
 

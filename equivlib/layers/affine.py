@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeGuard, Unpack
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
 
+from ..convolution.csr import is_sparse
 from ..convolution.functional import backward as transposed
 from ..convolution.functional import conv, conv_transpose, weight_gradient
 from ..convolution.functional import forward as convolved
-from ..convolution.geometry import Geometry
+from ..convolution.geometry import Geometry, check_words
+from ..convolution.options import (
+    TRANSPOSE_DEFAULTS,
+    GeometryOptions,
+    TransposeOptions,
+    check_names,
+    lists_options,
+    lists_transpose_options,
+)
 from ..convolution.patches import Array, as_array
-from .base import Arrays, Gradients, Layer, Shape, checked_vector
+from .base import Arrays, Gradients, Layer, Parameter, Shape, checked_vector
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from scipy.sparse.linalg import LinearOperator
+
+Weight: TypeAlias = "Array | csr_array | LinearOperator"
 
 #: Sums of products that a sparse weight gradient makes at a time, to bound the scratch memory.
 BLOCK = 2**22
 
 
-class _Affine(Layer):
+class Affine(Layer):
     """A layer with a weight, and a bias for each output channel or unit."""
 
     def __init__(
-        self, weight: Any, bias: ArrayLike | None, outputs: int, source: int | None
+        self, weight: Weight, bias: ArrayLike | None, outputs: int, source: int | None
     ) -> None:
         super().__init__(source=source)
         self.params["weight"] = weight
@@ -32,9 +47,18 @@ class _Affine(Layer):
             self.params["bias"] = checked_vector("bias", bias, outputs, "output")
 
     @property
-    def weight(self) -> Any:
+    def weight(self) -> Weight:
         """The weight."""
         return self.params["weight"]
+
+    def replaced(self, weight: Weight, bias: ArrayLike | None) -> Self:
+        """The same layer with other numbers."""
+        raise NotImplementedError
+
+    @property
+    def source(self) -> int | None:
+        """Position of the layer that it reads, if that is not the one before it."""
+        return self.sources[0] if self.sources else None
 
     @property
     def bias(self) -> Array | None:
@@ -49,7 +73,7 @@ class _Affine(Layer):
             gradients["bias"] = grad.sum(axis=(0, *range(2, grad.ndim)))
         return gradients
 
-    def weight_gradient(self, x: Array, grad: Array) -> Any:
+    def weight_gradient(self, x: Array, grad: Array) -> Parameter:
         """Gradient of the loss with respect to the weight, summed over the batch.
 
         The one place to change for a layer whose weight is trained in another way: a subclass may
@@ -97,11 +121,12 @@ def _common(weight: Array, grad: Array) -> Arrays:
     return weight.astype(dtype, copy=False), grad.astype(dtype, copy=False)
 
 
-def _given(options: dict[str, Any]) -> list[str]:
+def _given(options: GeometryOptions) -> list[str]:
     return [f"{name}={value!r}" for name, value in options.items()]
 
 
-class Conv(_Affine):
+@lists_options
+class Conv(Affine):
     r"""A convolutional layer, with the options of :func:`~equivlib.conv`.
 
     .. math:: y[u, o] = b[u] + \sum_{c, a} w[u, c, a] \; x[c, \, s\,o + d\,a - p]
@@ -114,8 +139,7 @@ class Conv(_Affine):
     bias : array_like, shape ``(out_channels,)``, optional
     source : int, optional
         Position of the layer that it reads, if that is not the one before it.
-    **options
-        ``stride``, ``padding``, ``dilation``, ``groups``, ``padding_mode``, ``flip``.
+    **options : GeometryOptions
 
     Raises
     ------
@@ -149,11 +173,21 @@ class Conv(_Affine):
         bias: ArrayLike | None = None,
         *,
         source: int | None = None,
-        **options: Any,
+        **options: Unpack[GeometryOptions],
     ) -> None:
+        check_names(options, "Conv", ("bias", "source"))
         kernel = _checked_kernel(weight)
+        check_words(kernel.shape[2:], options)
         super().__init__(kernel, bias, len(kernel), source)
         self.options = options
+
+    @property
+    def weight(self) -> Array:
+        """The weight."""
+        return self.params["weight"]
+
+    def replaced(self, weight: ArrayLike, bias: ArrayLike | None) -> Self:
+        return type(self)(weight, bias, source=self.source, **self.options)
 
     def details(self) -> list[str]:
         return super().details() + _given(self.options)
@@ -172,11 +206,12 @@ class Conv(_Affine):
         weight, grad = _common(self.weight, grad)
         return (transposed(grad, weight, self.geometry(xs[0].shape[1:])),)
 
-    def weight_gradient(self, x: Array, grad: Array) -> Any:
+    def weight_gradient(self, x: Array, grad: Array) -> Parameter:
         return weight_gradient(x, grad, self.geometry(x.shape[1:]))
 
 
-class ConvTranspose(_Affine):
+@lists_transpose_options
+class ConvTranspose(Affine):
     r"""A transposed convolution, with the options of :func:`~equivlib.conv_transpose`.
 
     .. math:: x[c, j] = b[c] + \sum_{u, o, a} w[u, c, a] \; \delta(j, \, s\,o + d\,a - p) \; y[u, o]
@@ -187,8 +222,11 @@ class ConvTranspose(_Affine):
     bias : array_like, shape ``(out_channels,)``, optional
     source : int, optional
         Position of the layer that it reads, if that is not the one before it.
-    **options
-        ``output_padding``, ``output_shape``, and those of :class:`Conv`.
+    output_padding : int or tuple of N int, default 0
+        As for :func:`~equivlib.conv_transpose`.
+    output_shape : tuple of N int, optional
+        As for :func:`~equivlib.conv_transpose`.
+    **options : GeometryOptions
 
     Raises
     ------
@@ -220,14 +258,24 @@ class ConvTranspose(_Affine):
         bias: ArrayLike | None = None,
         *,
         source: int | None = None,
-        **options: Any,
+        **options: Unpack[TransposeOptions],
     ) -> None:
+        check_names(options, "ConvTranspose", ("bias", "source"), TRANSPOSE_DEFAULTS)
         kernel = _checked_kernel(weight)
+        check_words(kernel.shape[2:], options)
         groups = options.get("groups", 1)
         # An impossible number of groups is refused by the geometry, as soon as there is one.
         whole = isinstance(groups, (int, np.integer))
         super().__init__(kernel, bias, kernel.shape[1] * (groups if whole else 1), source)
         self.options = options
+
+    @property
+    def weight(self) -> Array:
+        """The weight."""
+        return self.params["weight"]
+
+    def replaced(self, weight: ArrayLike, bias: ArrayLike | None) -> Self:
+        return type(self)(weight, bias, source=self.source, **self.options)
 
     def details(self) -> list[str]:
         return super().details() + _given(self.options)
@@ -255,13 +303,13 @@ class ConvTranspose(_Affine):
         # The convolution may have a few outputs more than there are inputs here (output_padding).
         return (back[(slice(None), *(slice(n) for n in shape))],)
 
-    def weight_gradient(self, x: Array, grad: Array) -> Any:
+    def weight_gradient(self, x: Array, grad: Array) -> Parameter:
         geometry = self.geometry(x.shape[1:])
         missing = [(0, n - m) for n, m in zip(geometry.output_shape, x.shape[1:], strict=True)]
         return weight_gradient(grad, np.pad(x, [(0, 0), *missing]), geometry)
 
 
-class Dense(_Affine):
+class Dense(Affine):
     r"""A fully connected layer on a flat input.
 
     .. math:: y = W x + b
@@ -297,31 +345,28 @@ class Dense(_Affine):
     """
 
     def __init__(
-        self, weight: Any, bias: ArrayLike | None = None, *, source: int | None = None
+        self,
+        weight: ArrayLike | csr_array | LinearOperator,
+        bias: ArrayLike | None = None,
+        *,
+        source: int | None = None,
     ) -> None:
-        if scipy.sparse.issparse(weight):
-            if weight.dtype.kind not in "iufc":
-                raise ValueError(f"weight (of dtype {weight.dtype}) must hold numbers")
-            weight = scipy.sparse.csr_array(weight)
-        elif not hasattr(weight, "rmatmat"):
-            weight = as_array("weight", weight)
-        if len(weight.shape) != 2 or 0 in weight.shape:
-            raise ValueError(
-                f"weight (of shape {weight.shape}) must have two axes, (units, features), none "
-                "empty"
-            )
-        super().__init__(weight, bias, weight.shape[0], source)
-        self._operator = weight
-        if hasattr(weight, "rmatmat"):
+        checked = _checked_matrix(weight)
+        super().__init__(checked, bias, checked.shape[0], source)
+        self._operator = checked
+        if _is_operator(checked):
             del self.params["weight"]  # it holds no numbers that could be changed
 
     @property
-    def weight(self) -> Any:
+    def weight(self) -> Weight:
         return self.params.get("weight", self._operator)
+
+    def replaced(self, weight: Weight, bias: ArrayLike | None) -> Self:
+        return type(self)(weight, bias, source=self.source)
 
     def details(self) -> list[str]:
         weight = self.weight
-        if scipy.sparse.issparse(weight):
+        if is_sparse(weight):
             return [f"weight {weight.shape} storing {weight.nnz}", *super().details()[1:]]
         unbuilt = [] if "weight" in self.params else [f"weight {weight.shape} not built"]
         return unbuilt + super().details()
@@ -337,7 +382,7 @@ class Dense(_Affine):
         return (units,)
 
     def forward(self, *xs: Array) -> Array:
-        if scipy.sparse.issparse(self.weight) and xs[0].dtype == object:
+        if is_sparse(self.weight) and xs[0].dtype == object:
             raise ValueError(
                 "weight (a sparse array) cannot multiply exact objects: scipy.sparse holds "
                 "numbers only; make the weight an ndarray of objects"
@@ -348,13 +393,34 @@ class Dense(_Affine):
     def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
         return ((self.weight.T @ grad.T).T,)
 
-    def weight_gradient(self, x: Array, grad: Array) -> Any:
-        if scipy.sparse.issparse(self.weight):
+    def weight_gradient(self, x: Array, grad: Array) -> Parameter:
+        if is_sparse(self.weight):
             return _sparse_gradient(self.weight, x, grad)
         return grad.T @ x
 
 
-def _sparse_gradient(weight: Any, x: Array, grad: Array) -> Any:
+def _is_operator(weight: object) -> TypeGuard[LinearOperator]:
+    return hasattr(weight, "rmatmat")
+
+
+def _checked_matrix(weight: ArrayLike | csr_array | LinearOperator) -> Weight:
+    matrix: Weight
+    if is_sparse(weight):
+        if weight.dtype.kind not in "iufc":
+            raise ValueError(f"weight (of dtype {weight.dtype}) must hold numbers")
+        matrix = scipy.sparse.csr_array(weight)
+    elif _is_operator(weight):
+        matrix = weight
+    else:
+        matrix = as_array("weight", weight)
+    if len(matrix.shape) != 2 or 0 in matrix.shape:
+        raise ValueError(
+            f"weight (of shape {matrix.shape}) must have two axes, (units, features), none empty"
+        )
+    return matrix
+
+
+def _sparse_gradient(weight: csr_array, x: Array, grad: Array) -> csr_array:
     """``grad.T @ x`` at the places that the weight stores."""
     rows = np.repeat(np.arange(weight.shape[0]), np.diff(weight.indptr))
     data = np.empty(weight.nnz, dtype=np.result_type(x, grad))

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, TypeAlias
+from fractions import Fraction
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..convolution.patches import Array, as_array
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+#: What training changes: the numbers of an array, or those that a sparse one stores.
+Parameter: TypeAlias = "Array | csr_array"
+
+#: A single number, exact or not.
+Number: TypeAlias = float | Fraction
+
 Shape: TypeAlias = tuple[int, ...]
 Arrays: TypeAlias = tuple[Array, ...]
-Gradients: TypeAlias = dict[str, Any]
+Gradients: TypeAlias = dict[str, "Parameter"]
 
 
 class Layer:
@@ -45,7 +55,7 @@ class Layer:
 
     def __init__(self, *, source: int | None = None) -> None:
         self.sources: tuple[int, ...] = () if source is None else (_position(source),)
-        self.params: dict[str, Any] = {}
+        self.params: dict[str, Parameter] = {}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """As the input, unless a layer says otherwise."""
@@ -100,7 +110,7 @@ def checked_vector(name: str, value: ArrayLike, length: int, what: str) -> Array
     return vector
 
 
-def exact_scalar(value: Any, x: Array) -> Any:
+def exact_scalar(value: Number, x: Array) -> Number:
     """A number of the kind of an array: as it is beside exact objects or integers, else a float."""
     whole = isinstance(value, (int, np.integer))
     return value if x.dtype == object or (whole and x.dtype.kind in "iu") else float(value)

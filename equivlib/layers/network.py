@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..convolution.geometry import checked_shape
 from ..convolution.patches import Array, as_array
 from ..tables import Table
-from .base import Arrays, Gradients, Layer, Shape
+from .base import Arrays, Gradients, Layer, Parameter, Shape
 
 
 class Add(Layer):
@@ -224,12 +223,14 @@ class Network:
                 f"{(*self._batch, *self.output_shape)}"
             )
         values = self._values
-        grads: list[Any] = [None] * len(values)
+        grads: list[Array | None] = [None] * len(values)
         grads[-1] = array.reshape(values[-1].shape)
         gradients: list[Gradients] = []
         for position in reversed(range(len(self.layers))):
             sources, layer = self.sources(position), self.layers[position]
-            given = tuple(values[s + 1] for s in sources), values[position + 1], grads[position + 1]
+            reached = grads[position + 1]
+            assert reached is not None  # a later layer reads this one
+            given = tuple(values[s + 1] for s in sources), values[position + 1], reached
             gradients.append(layer.parameter_gradients(*given))
             if to_input or max(sources) >= 0:
                 for source, part in zip(sources, layer.backward(*given), strict=True):
@@ -240,7 +241,7 @@ class Network:
             return None
         return np.asarray(grads[0]).reshape(*self._batch, *self.input_shape)
 
-    def parameters(self) -> Iterator[tuple[int, str, Any]]:
+    def parameters(self) -> Iterator[tuple[int, str, Parameter]]:
         """Position of the layer, name and value of each parameter."""
         for position, layer in enumerate(self.layers):
             for name, value in layer.params.items():

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike
 
+from ..convolution.csr import is_sparse
 from ..convolution.patches import Array, as_array
-from .affine import Conv, ConvTranspose, Dense
-from .base import Arrays, Gradients, Layer, Shape, checked_vector
+from .affine import Affine, ConvTranspose
+from .base import Arrays, Gradients, Layer, Number, Shape, checked_vector
 
-AnyAffine = TypeVar("AnyAffine", bound=Conv | ConvTranspose | Dense)
+AnyAffine = TypeVar("AnyAffine", bound=Affine)
 
 
 class BatchNorm(Layer):
@@ -56,7 +57,7 @@ class BatchNorm(Layer):
         beta: ArrayLike,
         mean: ArrayLike,
         var: ArrayLike,
-        eps: Any = 1e-5,
+        eps: Number = 1e-5,
         *,
         source: int | None = None,
     ) -> None:
@@ -121,6 +122,7 @@ class BatchNorm(Layer):
         Examples
         --------
         >>> import numpy as np
+        >>> from equivlib.layers import Conv
         >>> conv, norm = Conv([[[1.0, 2.0]]]), BatchNorm([2], [5], [3], [4], eps=0)
         >>> x = np.arange(4.0).reshape(1, 1, 4)
         >>> folded = norm.folded(conv)
@@ -141,22 +143,20 @@ class BatchNorm(Layer):
             taps = (1,) * (weight.ndim - 2)
             split = weight.reshape(groups, -1, *weight.shape[1:])
             weight = (split * scale.reshape(groups, 1, -1, *taps)).reshape(weight.shape)
-        elif scipy.sparse.issparse(weight):
+        elif is_sparse(weight):
             data = weight.data * np.repeat(scale, np.diff(weight.indptr))
             weight = scipy.sparse.csr_array((data, weight.indices, weight.indptr), weight.shape)
         else:
             weight = weight * scale.reshape(-1, *(1,) * (len(weight.shape) - 1))
         bias = self.shift if layer.bias is None else self.shift + layer.bias * scale
-        source = layer.sources[0] if layer.sources else None
-        options: dict[str, Any] = {} if isinstance(layer, Dense) else layer.options
-        return type(layer)(weight, bias, source=source, **options)
+        return layer.replaced(weight, bias)
 
 
 def _per_channel(values: Array, like: Array) -> Array:
     return values.reshape(-1, *(1,) * (like.ndim - 2))
 
 
-def _root(var: Array, eps: Any) -> Array:
+def _root(var: Array, eps: Number) -> Array:
     """``sqrt(var + eps)``; of exact objects only where it is exact."""
     total = var + np.asarray(eps, dtype=None if var.dtype == object else np.result_type(var, 0.0))
     if total.dtype != object:
@@ -166,7 +166,7 @@ def _root(var: Array, eps: Any) -> Array:
     return np.array(roots, dtype=object)
 
 
-def _exact_root(value: Any, eps: Any) -> Any:
+def _exact_root(value: Number, eps: Number) -> Number:
     if isinstance(value, float):
         return math.sqrt(value)
     fraction = Fraction(value)

@@ -6,14 +6,23 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
-from typing import Any
+from typing import Unpack
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..convolution.axis import Index
 from ..convolution.functional import backward as transposed
 from ..convolution.functional import forward as convolved
 from ..convolution.geometry import Geometry
+from ..convolution.options import (
+    POOL_DEFAULTS,
+    GeometryOptions,
+    PerAxis,
+    PoolOptions,
+    check_names,
+    lists_pool_options,
+)
 from ..convolution.patches import Array, taps
 from .base import Arrays, Layer, Shape
 
@@ -22,8 +31,9 @@ class _Pool(Layer):
     """A layer that sees its input through windows, in each channel by itself."""
 
     def __init__(
-        self, kernel_size: int | Sequence[int], source: int | None, options: dict[str, Any]
+        self, kernel_size: PerAxis, source: int | None, options: PoolOptions, *own: str
     ) -> None:
+        check_names(options, self.name, (*own, "source"), POOL_DEFAULTS)
         super().__init__(source=source)
         self.kernel_size = kernel_size
         self.options = options
@@ -33,10 +43,7 @@ class _Pool(Layer):
 
     def geometry(self, shape: Shape) -> Geometry:
         """The depthwise convolution that reads the windows of an input of this shape."""
-        geometry = Geometry.of_pool(shape, self.kernel_size, **self.options)
-        if geometry.padding_mode != "zeros" or geometry.flip:
-            raise ValueError("padding_mode and flip are no options of a pooling layer")
-        return geometry
+        return Geometry.of_pool(shape, self.kernel_size, **self.options)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return self.geometry(shapes[0]).output_shape
@@ -44,7 +51,7 @@ class _Pool(Layer):
 
 def one_channel(geometry: Geometry) -> Geometry:
     """What a pooling layer reads in each channel."""
-    options = {**geometry.options, "groups": 1}
+    options: GeometryOptions = {**geometry.options, "groups": 1}
     return Geometry((1, 1, *geometry.kernel_size), (1, *geometry.spatial_shape), **options)
 
 
@@ -63,6 +70,7 @@ def elements(geometry: Geometry) -> Array:
     return counts
 
 
+@lists_pool_options
 class MaxPool(_Pool):
     r"""The largest number of each window. Padding is never chosen.
 
@@ -106,7 +114,7 @@ class MaxPool(_Pool):
     """
 
     def __init__(
-        self, kernel_size: int | Sequence[int], *, source: int | None = None, **options: Any
+        self, kernel_size: PerAxis, *, source: int | None = None, **options: Unpack[PoolOptions]
     ) -> None:
         super().__init__(kernel_size, source, options)
 
@@ -119,7 +127,7 @@ class MaxPool(_Pool):
         """The same windows on an input that is as large as the padded one, so without padding."""
         geometry = self.geometry(shape)
         sizes = (axis.low + axis.size + axis.high for axis in geometry.axes)
-        options = {**geometry.options, "padding": 0}
+        options: GeometryOptions = {**geometry.options, "padding": 0}
         return Geometry(geometry.weight_shape, (shape[0], *sizes), **options)
 
     def _pad(self, x: Array) -> Array:
@@ -150,6 +158,7 @@ class MaxPool(_Pool):
         return (back[(slice(None), slice(None), *inside)],)
 
 
+@lists_pool_options
 class AvgPool(_Pool):
     r"""The average of each window.
 
@@ -195,30 +204,33 @@ class AvgPool(_Pool):
 
     def __init__(
         self,
-        kernel_size: int | Sequence[int],
+        kernel_size: PerAxis,
         *,
         count_include_pad: bool = True,
         source: int | None = None,
-        **options: Any,
+        **options: Unpack[PoolOptions],
     ) -> None:
-        super().__init__(kernel_size, source, options)
+        super().__init__(kernel_size, source, options, "count_include_pad")
         self.count_include_pad = count_include_pad
 
     def details(self) -> list[str]:
         return super().details() + ["count_include_pad=False"] * (not self.count_include_pad)
+
+    def floor(self, shape: Shape) -> Geometry:
+        """The windows without those that ``ceil_mode`` adds."""
+        without: PoolOptions = {**self.options, "ceil_mode": False}
+        return Geometry.of_pool(shape, self.kernel_size, **without)
 
     def counts(self, geometry: Geometry) -> Array:
         """The numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
         if not self.count_include_pad:
             return elements(geometry)
         # An input that is as large as the padded one has elements wherever padding counts.
-        floor = Geometry.of_pool(
-            geometry.input_shape, self.kernel_size, **{**self.options, "ceil_mode": False}
-        )
+        floor = self.floor(geometry.input_shape)
         pairs = zip(geometry.axes, floor.axes, strict=True)
         overhang = tuple((0, axis.high - known.high) for axis, known in pairs)
         sizes = tuple(axis.low + axis.size + axis.high for axis in floor.axes)
-        options = {**one_channel(geometry).options, "padding": overhang}
+        options: GeometryOptions = {**one_channel(geometry).options, "padding": overhang}
         return elements(Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options))
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -308,7 +320,7 @@ class AdaptiveAvgPool(Layer):
         sizes = zip(shape[1:], self.output_shape(shape)[1:], strict=True)
         return [(np.arange(m) * n // m, -(-(np.arange(m) + 1) * n // m)) for n, m in sizes]
 
-    def averages(self, shape: Shape, dtype: Any) -> list[Array]:
+    def averages(self, shape: Shape, dtype: DTypeLike) -> list[Array]:
         """For each axis the matrix that averages along it."""
         each = zip(shape[1:], self.bounds(shape), strict=True)
         return [_averages(n, begins, ends, np.dtype(dtype)) for n, (begins, ends) in each]
@@ -322,7 +334,7 @@ class AdaptiveAvgPool(Layer):
         return (_along_axes(grad, [matrix.T for matrix in matrices]),)
 
 
-def _averages(n: int, begins: Index, ends: Index, dtype: np.dtype[Any]) -> Array:
+def _averages(n: int, begins: Index, ends: Index, dtype: np.dtype[np.generic]) -> Array:
     met = (begins[:, None] <= np.arange(n)) & (np.arange(n) < ends[:, None])
     ones = met.astype(dtype if dtype.kind in "fcO" else np.float64)
     return divided(ones, np.broadcast_to((ends - begins)[:, None], ones.shape))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -82,7 +81,7 @@ class Rearrange(Layer):
         return y
 
     def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
-        back: Any = np.empty((len(grad), self.indices.size), dtype=grad.dtype)
+        back: Array = np.empty((len(grad), self.indices.size), dtype=grad.dtype)
         back[:, self.indices] = grad
         return (back.reshape(xs[0].shape),)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -62,7 +61,7 @@ def _cast(node: Node) -> Array:
     import onnx
 
     kinds = onnx.TensorProto
-    dtypes: dict[int, Any] = {
+    dtypes: dict[int, type[np.generic]] = {
         kinds.FLOAT: np.float32,
         kinds.DOUBLE: np.float64,
         kinds.INT64: np.int64,

@@ -6,15 +6,18 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...convert import UnsupportedLayer
 from ...convolution.matrix import checked_limit, readable
-from ...convolution.patches import Array
+from ...convolution.patches import Array, DType
 from ...layers.base import Shape
 from ..graph import Value
+
+if TYPE_CHECKING:
+    import onnx
 
 #: What a file may take: the limit of its format.
 MAX_BYTES = 2**31
@@ -26,7 +29,7 @@ OLDEST = 11
 LARGEST = 2**20
 
 
-def read_model(path: str | os.PathLike[str], max_bytes: float) -> Any:
+def read_model(path: str | os.PathLike[str], max_bytes: float) -> onnx.ModelProto:
     """The message in a file, or a ValueError that says what is wrong with the file."""
     import onnx
     from google.protobuf.message import DecodeError
@@ -50,7 +53,7 @@ def read_model(path: str | os.PathLike[str], max_bytes: float) -> Any:
     return model
 
 
-def opset(model: Any) -> int:
+def opset(model: onnx.ModelProto) -> int:
     """The version of ONNX's own operators, if it is one that can be read."""
     import onnx
 
@@ -66,7 +69,7 @@ def opset(model: Any) -> int:
     return int(versions[0])
 
 
-def to_array(tensor: Any, name: str) -> Array:
+def to_array(tensor: onnx.TensorProto, name: str) -> Array:
     """The numbers of a tensor message."""
     import onnx
 
@@ -91,7 +94,9 @@ def to_array(tensor: Any, name: str) -> Array:
     return array
 
 
-def graph_input(model: Any, given: Sequence[int] | None) -> tuple[str, int, Shape, Any]:
+def graph_input(
+    model: onnx.ModelProto, given: Sequence[int] | None
+) -> tuple[str, int, Shape, DType]:
     """Name, batch (0 if it is open), shape and dtype of the one input."""
     import onnx
 
@@ -125,7 +130,7 @@ def graph_input(model: Any, given: Sequence[int] | None) -> tuple[str, int, Shap
             f"input {entry.name!r} has the shape {_shown(inner)} without batch: input_shape must "
             "say what is open in it"
         )
-    return entry.name, batch, tuple(int(n) for n in inner), dtypes[tensor.elem_type]
+    return entry.name, batch, tuple(int(n) for n in inner), np.dtype(dtypes[tensor.elem_type])
 
 
 def _shown(sizes: Sequence[int]) -> str:
@@ -135,7 +140,9 @@ def _shown(sizes: Sequence[int]) -> str:
 class Node:
     """An operator with its inputs and attributes, each taken out once and checked."""
 
-    def __init__(self, message: Any, inputs: list[Value | Array | None], version: int) -> None:
+    def __init__(
+        self, message: onnx.NodeProto, inputs: list[Value | Array | None], version: int
+    ) -> None:
         self.op, self.inputs, self.opset = message.op_type, inputs, version
         self.label = label(message)
         self._attributes = {entry.name: entry for entry in message.attribute}
@@ -236,7 +243,7 @@ class Node:
             raise UnsupportedLayer(f"no meaning is known of its attributes {names}")
 
 
-def label(message: Any) -> str:
+def label(message: onnx.NodeProto) -> str:
     """What messages call a node."""
     name = message.name or ", ".join(message.output)
     return f"node {name!r} ({message.op_type})"

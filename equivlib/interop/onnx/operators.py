@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Final, TypedDict
 
 import numpy as np
 
 from ...convert import UnsupportedLayer
+from ...convolution.options import PaddingMode, PaddingWord, Pairs, PoolOptions
 from ...convolution.patches import Array
 from ...layers import (
     AdaptiveAvgPool,
@@ -25,10 +26,32 @@ from ...layers import (
 from ..graph import Builder, Value
 from .file import Node, integers, resolved
 
-Pairs = tuple[tuple[int, int], ...]
 
-AUTO_PAD: dict[str, Any] = {"SAME_UPPER": "same", "SAME_LOWER": "same_lower", "VALID": 0}
-PADDING_MODE = {"constant": "zeros", "edge": "replicate", "reflect": "reflect", "wrap": "circular"}
+class Window(TypedDict):
+    """What all operators with a window have, as options here."""
+
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: Pairs | PaddingWord
+
+
+class KernelWindow(Window):
+    """The same with groups."""
+
+    groups: int
+
+
+AUTO_PAD: Final[dict[str, PaddingWord]] = {
+    "SAME_UPPER": "same",
+    "SAME_LOWER": "same_lower",
+    "VALID": "valid",
+}
+PADDING_MODE: Final[dict[str, PaddingMode]] = {
+    "constant": "zeros",
+    "edge": "replicate",
+    "reflect": "reflect",
+    "wrap": "circular",
+}
 
 
 def pairs(pads: Sequence[int]) -> Pairs:
@@ -37,10 +60,10 @@ def pairs(pads: Sequence[int]) -> Pairs:
     return tuple(zip(pads[:half], pads[half:], strict=True))
 
 
-def window(node: Node, ndim: int) -> dict[str, Any]:
+def window(node: Node, ndim: int) -> Window:
     """Stride, dilation and padding, which all operators with a window have."""
     auto_pad = node.text("auto_pad", "NOTSET")
-    padding: Any = pairs(node.per_axis("pads", 2 * ndim, 0))
+    padding: Pairs | PaddingWord = pairs(node.per_axis("pads", 2 * ndim, 0))
     if auto_pad != "NOTSET":
         if auto_pad not in AUTO_PAD:
             raise ValueError(f"its attribute 'auto_pad' (={auto_pad!r}) has no meaning")
@@ -52,15 +75,15 @@ def window(node: Node, ndim: int) -> dict[str, Any]:
     }
 
 
-def _kernel(node: Node) -> tuple[Array, Array | None, dict[str, Any]]:
+def _kernel(node: Node) -> tuple[Array, Array | None, KernelWindow]:
     weight, bias = node.constant(1), node.optional(2)
     if weight.ndim < 3:
         raise ValueError(f"its weight (of shape {weight.shape}) must have spatial axes")
     given = node.integers("kernel_shape", weight.shape[2:])
     if given != weight.shape[2:]:
         raise ValueError(f"its kernel_shape (={given}) is not that of weight {weight.shape}")
-    options = window(node, weight.ndim - 2) | {"groups": node.integer("group", 1)}
-    return weight, bias, options
+    groups = node.integer("group", 1)
+    return weight, bias, {**window(node, weight.ndim - 2), "groups": groups}
 
 
 def conv(b: Builder, node: Node) -> Value:
@@ -91,11 +114,12 @@ def conv_transpose(b: Builder, node: Node) -> Value:
     return b.layer(ConvTranspose(weight, bias, output_shape=sizes, **options), x)
 
 
-def _pool_options(node: Node, x: Value) -> tuple[tuple[int, ...], dict[str, Any]]:
+def _pool_options(node: Node, x: Value) -> tuple[tuple[int, ...], PoolOptions]:
     kernel = node.integers("kernel_shape")
     if kernel is None or len(kernel) != len(x.shape) - 1:
         raise ValueError(f"its kernel_shape (={kernel}) must fit a value of shape {x.shape}")
-    return kernel, window(node, len(kernel)) | {"ceil_mode": bool(node.integer("ceil_mode", 0))}
+    ceil_mode = bool(node.integer("ceil_mode", 0))
+    return kernel, {**window(node, len(kernel)), "ceil_mode": ceil_mode}
 
 
 def max_pool(b: Builder, node: Node) -> Value:
@@ -238,19 +262,23 @@ def add(b: Builder, node: Node) -> Value:
     return y
 
 
-def _two(node: Node) -> tuple[Any, Any]:
-    if len(node.inputs) != 2 or any(x is None for x in node.inputs):
+def _values_and_constants(node: Node) -> tuple[list[Value], list[Array]]:
+    """Two inputs, by whether they depend on the graph's input."""
+    values = [x for x in node.inputs if isinstance(x, Value)]
+    constants = [x for x in node.inputs if isinstance(x, np.ndarray)]
+    if len(values) + len(constants) != 2 or len(node.inputs) != 2:
         raise ValueError("it must have two inputs")
-    return node.inputs[0], node.inputs[1]
+    return values, constants
 
 
 def subtract(b: Builder, node: Node) -> Value:
-    x, y = _two(node)
-    if isinstance(x, Value) and isinstance(y, Value):
-        return b.sum(x, b.affine(y, np.array(-1), None))
-    if isinstance(x, Value):
-        return b.affine(x, None, _without_batch(-y, x))
-    return b.affine(y, np.array(-1), _without_batch(x, y))
+    (value, *others), constants = _values_and_constants(node)
+    if others:
+        return b.sum(value, b.affine(others[0], np.array(-1), None))
+    (constant,) = constants
+    if node.inputs[0] is value:
+        return b.affine(value, None, _without_batch(-constant, value))
+    return b.affine(value, np.array(-1), _without_batch(constant, value))
 
 
 def negate(b: Builder, node: Node) -> Value:
@@ -258,11 +286,10 @@ def negate(b: Builder, node: Node) -> Value:
 
 
 def multiply(b: Builder, node: Node) -> Value:
-    x, y = _two(node)
-    if isinstance(x, Value) and isinstance(y, Value):
+    (value, *others), constants = _values_and_constants(node)
+    if others:
         raise UnsupportedLayer("a product of two activations is not piecewise linear")
-    value, constants = (x, y) if isinstance(x, Value) else (y, x)
-    return b.affine(value, _without_batch(constants, value), None)
+    return b.affine(value, _without_batch(constants[0], value), None)
 
 
 def divide(b: Builder, node: Node) -> Value:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ...convert import UnsupportedLayer
 from ...convolution.matrix import MAX_BYTES as VALUE_BYTES
@@ -15,6 +15,9 @@ from ..graph import Builder, Value
 from .constants import FOLDED, folded
 from .file import MAX_BYTES, Node, graph_input, label, opset, read_model, to_array
 from .operators import OPERATORS
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def load(
@@ -90,7 +93,7 @@ def load(
         raise ValueError(f"{os.fspath(path)}: {error}") from None
 
 
-def _network(model: Any, given: Sequence[int] | None, max_bytes: float) -> Network:
+def _network(model: onnx.ModelProto, given: Sequence[int] | None, max_bytes: float) -> Network:
     version = opset(model)
     graph = model.graph
     if len(graph.output) != 1:
@@ -117,7 +120,7 @@ def _network(model: Any, given: Sequence[int] | None, max_bytes: float) -> Netwo
     return builder.network(result)
 
 
-def _needed(graph: Any, output: str) -> list[Any]:
+def _needed(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
     """The nodes that the output depends on, in their order."""
     wanted, kept = {output}, []
     for message in reversed(graph.node):
@@ -129,7 +132,9 @@ def _needed(graph: Any, output: str) -> list[Any]:
     return kept[::-1]
 
 
-def _input(name: str, values: dict[str, Value | Array], stored: Any) -> Value | Array | None:
+def _input(
+    name: str, values: dict[str, Value | Array], stored: Mapping[str, onnx.TensorProto]
+) -> Value | Array | None:
     if not name:
         return None
     if name not in values:
@@ -139,7 +144,9 @@ def _input(name: str, values: dict[str, Value | Array], stored: Any) -> Value | 
     return values[name]
 
 
-def _result(b: Builder, message: Any, inputs: list[Value | Array | None], version: int) -> Any:
+def _result(
+    b: Builder, message: onnx.NodeProto, inputs: list[Value | Array | None], version: int
+) -> Value | Array:
     known = message.domain in ("", "ai.onnx")
     if not known or message.op_type not in {*OPERATORS, *FOLDED, "Shape"}:
         operator = message.op_type if known else f"{message.domain}.{message.op_type}"

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import scipy.sparse
 
 from ...convert import UnsupportedLayer
 from ...convert.plan import network_dtype
+from ...convolution.csr import is_sparse
 from ...convolution.geometry import Geometry
 from ...convolution.matrix import MatrixTooLarge, readable
+from ...convolution.patches import Array, DType
 from ...layers import (
     AdaptiveAvgPool,
     Add,
@@ -37,7 +38,13 @@ from ...layers import (
     Softmax,
     Tanh,
 )
-from ...layers.base import Shape
+from ...layers.base import Parameter, Shape
+
+if TYPE_CHECKING:
+    import onnx
+
+#: What an attribute of a node can be.
+Attribute: TypeAlias = int | float | str | list[int]
 
 #: What a message of this format may hold at most.
 LIMIT = 2**31 - 1
@@ -142,7 +149,7 @@ def beside(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
-def _dtype(net: Network) -> np.dtype[Any]:
+def _dtype(net: Network) -> DType:
     dtype = network_dtype(net)
     if dtype.kind in "iu":
         return np.dtype(np.float64)
@@ -156,10 +163,10 @@ class _Writer:
 
     def __init__(self, net: Network) -> None:
         self.net, self.dtype = net, _dtype(net)
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
 
-    def model(self) -> Any:
+    def model(self) -> onnx.ModelProto:
         import onnx
 
         helper = onnx.helper
@@ -192,22 +199,22 @@ class _Writer:
     def shape(self, read: str) -> Shape:
         return self.net.input_shape if read == "input" else self.net.shapes[int(read[5:])]
 
-    def node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> None:
+    def node(self, op: str, inputs: list[str], output: str, **attributes: Attribute) -> None:
         import onnx
 
         self.nodes.append(onnx.helper.make_node(op, inputs, [output], name=output, **attributes))
 
-    def constant(self, array: Any, name: str) -> str:
+    def constant(self, array: Parameter, name: str) -> str:
         import onnx
 
         self.constants.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def number(self, array: Any, name: str) -> str:
-        dense = array.toarray() if scipy.sparse.issparse(array) else np.asarray(array)
+    def number(self, array: Parameter, name: str) -> str:
+        dense = array.toarray() if is_sparse(array) else np.asarray(array)
         return self.constant(dense.astype(self.dtype), name)
 
-    def parameters(self, layer: Any, output: str) -> list[str]:
+    def parameters(self, layer: Layer, output: str) -> list[str]:
         return [self.number(value, f"{output}.{name}") for name, value in layer.params.items()]
 
 
@@ -215,13 +222,13 @@ def _dense(w: _Writer, layer: Dense, read: list[str], out: str) -> None:
     w.node("Gemm", [*read, *w.parameters(layer, out)], out, transB=1)
 
 
-def _ends(padding: Any) -> list[int]:
+def _ends(padding: Sequence[tuple[int, int]]) -> list[int]:
     return [low for low, _ in padding] + [high for _, high in padding]
 
 
-def _options(geometry: Geometry, weight: Any) -> tuple[dict[str, Any], Any]:
+def _options(geometry: Geometry, weight: Array) -> tuple[dict[str, Attribute], Array]:
     spatial = tuple(range(2, weight.ndim))
-    options = {
+    options: dict[str, Attribute] = {
         "kernel_shape": list(weight.shape[2:]),
         "strides": list(geometry.stride),
         "dilations": list(geometry.dilation),
@@ -253,7 +260,8 @@ def _conv_transpose(w: _Writer, layer: ConvTranspose, read: list[str], out: str)
     if geometry.padding_mode != "zeros":
         raise UnsupportedLayer(f"padding_mode (={geometry.padding_mode!r}) has no form in ONNX")
     options, weight = _options(geometry, layer.weight)
-    extra, padding = [], []
+    extra: list[int] = []
+    padding: list[tuple[int, int]] = []
     for axis, n in zip(geometry.axes, shape[1:], strict=True):
         more = axis.size + axis.low + axis.high - axis.stride * (n - 1) - axis.extent
         uncut = min(more, axis.high)  # the same, and onnxruntime wants output_padding to be small
@@ -283,7 +291,7 @@ def _max_pool(w: _Writer, layer: MaxPool, read: list[str], out: str) -> None:
 def _avg_pool(w: _Writer, layer: AvgPool, read: list[str], out: str) -> None:
     shape = w.shape(read[0])
     geometry, ceil = layer.geometry(shape), {}
-    floor = AvgPool(layer.kernel_size, **{**layer.options, "ceil_mode": False}).geometry(shape)
+    floor = layer.floor(shape)
     if floor.padding != geometry.padding:
         ceil = {"ceil_mode": 1}  # and not as padding, which would count
     attributes = {"kernel_shape": list(geometry.kernel_size), "strides": list(geometry.stride)}

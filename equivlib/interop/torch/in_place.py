@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...convert import UnsupportedLayer
+
+if TYPE_CHECKING:
+    import torch
 
 #: Methods and functions whose result may share its numbers with what they read.
 VIEWS = {"contiguous", "dropout", "flatten", "permute", "reshape", "squeeze", "transpose"}
@@ -14,13 +17,13 @@ VIEWS |= {"unflatten", "unsqueeze", "view"}
 IN_PLACE = {operator.iadd, operator.isub, operator.imul, operator.itruediv}
 
 
-def check_in_place(root: Any, graph: Any) -> None:
+def check_in_place(root: torch.nn.Module, graph: torch.fx.Graph) -> None:
     """Refuse a graph in which a value is read after it was changed in place.
 
     Tracing records what each operation reads, not that the numbers there are others by then.
     """
     place = {node: i for i, node in enumerate(graph.nodes)}
-    origin: dict[Any, Any] = {}
+    origin: dict[torch.fx.Node, torch.fx.Node] = {}
     for node in graph.nodes:
         read = node.all_input_nodes
         shares = read and (_is_view(root, node) or _changes(root, node))
@@ -40,7 +43,7 @@ def check_in_place(root: Any, graph: Any) -> None:
                     )
 
 
-def _changes(root: Any, node: Any) -> bool:
+def _changes(root: torch.nn.Module, node: torch.fx.Node) -> bool:
     if not node.all_input_nodes:
         return False
     if node.op == "call_module":
@@ -51,7 +54,7 @@ def _changes(root: Any, node: Any) -> bool:
     return bool(node.kwargs.get("inplace")) or node.target in IN_PLACE or name.endswith("_")
 
 
-def _is_view(root: Any, node: Any) -> bool:
+def _is_view(root: torch.nn.Module, node: torch.fx.Node) -> bool:
     if node.op == "call_module":
         kind = type(root.get_submodule(node.target)).__name__
         return kind in ("Identity", "Flatten", "Unflatten") or "Dropout" in kind

@@ -6,11 +6,13 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
 from ...convert import UnsupportedLayer
+from ...convolution.options import GeometryOptions, PaddingMode, PaddingWord, PerAxis
 from ...convolution.patches import Array
 from ...layers import (
     AdaptiveAvgPool,
@@ -27,12 +29,14 @@ from ...layers import (
 )
 from ..graph import Builder, Value
 from .shapes import (
+    Traced,
     attribute,
     constant_of,
     flatten,
     index_select,
     item,
     numbers,
+    optional_numbers,
     permute,
     size,
     squeeze,
@@ -43,49 +47,69 @@ from .shapes import (
     view,
 )
 
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+#: How a module is read, with the value that it reads.
+Rule: TypeAlias = "Callable[[Builder, Value, nn.Module], Value]"
+
+#: How a function or method is read, with the arguments of its call.
+Called: TypeAlias = Callable[..., Traced]
+
+#: A function, or the type of a module.
+Key: TypeAlias = Callable[..., object]
+
 # --- layers -------------------------------------------------------------------------------------
 
 
-def _conv(b: Builder, x: Value, m: Any) -> Value:
+def _conv(b: Builder, x: Value, m: nn.Module) -> Value:
     options = {"stride": m.stride, "dilation": m.dilation, "groups": m.groups}
     options |= {"padding": m.padding, "padding_mode": m.padding_mode}
-    return b.layer(Conv(numbers(m.weight), numbers(m.bias), **options), x)
+    return b.layer(Conv(numbers(m.weight), optional_numbers(m.bias), **options), x)
 
 
-def _conv_transpose(b: Builder, x: Value, m: Any) -> Value:
+def _conv_transpose(b: Builder, x: Value, m: nn.Module) -> Value:
     options = {"stride": m.stride, "dilation": m.dilation, "groups": m.groups}
     options |= {"padding": m.padding, "output_padding": m.output_padding}
-    return b.layer(ConvTranspose(numbers(m.weight), numbers(m.bias), **options), x)
+    return b.layer(ConvTranspose(numbers(m.weight), optional_numbers(m.bias), **options), x)
 
 
-def _linear(b: Builder, x: Value, m: Any) -> Value:
-    return linear(b, x, numbers(m.weight), numbers(m.bias))
+def _linear(b: Builder, x: Value, m: nn.Module) -> Value:
+    return linear(b, x, numbers(m.weight), optional_numbers(m.bias))
 
 
-def linear(b: Builder, x: Any, weight: Any, bias: Any = None) -> Value:
-    return b.dense(value_of(x), constant_of(weight), bias)
+def linear(b: Builder, x: Traced, weight: Traced, bias: Array | None = None) -> Value:
+    x = value_of(x)
+    return b.dense(x, constant_of(weight), bias)
 
 
 def conv(
     b: Builder,
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    x: Traced,
+    weight: Traced,
+    bias: Array | None = None,
+    stride: PerAxis = 1,
+    padding: PerAxis | PaddingWord = 0,
+    dilation: PerAxis = 1,
     groups: int = 1,
 ) -> Value:
-    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-    return b.layer(Conv(constant_of(weight), bias, **_per_axis(options)), value_of(x))
+    x = value_of(x)
+    options: GeometryOptions = {
+        "stride": _plain(stride),
+        "padding": padding if isinstance(padding, str) else _plain(padding),
+        "dilation": _plain(dilation),
+        "groups": groups,
+    }
+    return b.layer(Conv(constant_of(weight), bias, **options), x)
 
 
-def _per_axis(options: dict[str, Any]) -> dict[str, Any]:
+def _plain(given: PerAxis) -> PerAxis:
     """PyTorch takes a tuple of one for all axes."""
-    return {k: v[0] if isinstance(v, tuple) and len(v) == 1 else v for k, v in options.items()}
+    return given[0] if isinstance(given, tuple) and len(given) == 1 else given
 
 
-def _batch_norm(b: Builder, x: Value, m: Any) -> Value:
+def _batch_norm(b: Builder, x: Value, m: nn.Module) -> Value:
     if m.running_mean is None:
         raise UnsupportedLayer("track_running_stats=False uses statistics of the batch")
     mean, var = numbers(m.running_mean), numbers(m.running_var)
@@ -96,50 +120,62 @@ def _batch_norm(b: Builder, x: Value, m: Any) -> Value:
 
 def max_pool(
     b: Builder,
-    x: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    x: Traced,
+    kernel_size: PerAxis,
+    stride: PerAxis | None = None,
+    padding: PerAxis = 0,
+    dilation: PerAxis = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Value:
+    x = value_of(x)
     if return_indices:
         raise UnsupportedLayer("return_indices=True has a second output")
-    options = {"padding": padding, "dilation": dilation, "stride": stride or None}
-    options = _per_axis({"kernel_size": kernel_size, **options})
-    return b.layer(MaxPool(ceil_mode=ceil_mode, **options), value_of(x))
+    pool = MaxPool(
+        _plain(kernel_size),
+        stride=_plain(stride) if stride else None,
+        padding=_plain(padding),
+        dilation=_plain(dilation),
+        ceil_mode=ceil_mode,
+    )
+    return b.layer(pool, x)
 
 
 def avg_pool(
     b: Builder,
-    x: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
+    x: Traced,
+    kernel_size: PerAxis,
+    stride: PerAxis | None = None,
+    padding: PerAxis = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Value:
+    x = value_of(x)
     if divisor_override is not None:
         raise UnsupportedLayer(f"divisor_override (={divisor_override}) is not read")
-    options = {"kernel_size": kernel_size, "padding": padding, "stride": stride or None}
-    pool = AvgPool(count_include_pad=count_include_pad, ceil_mode=ceil_mode, **_per_axis(options))
-    return b.layer(pool, value_of(x))
+    pool = AvgPool(
+        _plain(kernel_size),
+        count_include_pad=count_include_pad,
+        stride=_plain(stride) if stride else None,
+        padding=_plain(padding),
+        ceil_mode=ceil_mode,
+    )
+    return b.layer(pool, x)
 
 
-def _max_pool(b: Builder, x: Value, m: Any) -> Value:
+def _max_pool(b: Builder, x: Value, m: nn.Module) -> Value:
     geometry = m.kernel_size, m.stride, m.padding, m.dilation
     return max_pool(b, x, *geometry, m.ceil_mode, m.return_indices)
 
 
-def _avg_pool(b: Builder, x: Value, m: Any) -> Value:
+def _avg_pool(b: Builder, x: Value, m: nn.Module) -> Value:
     override = getattr(m, "divisor_override", None)
     geometry = m.kernel_size, m.stride, m.padding
     return avg_pool(b, x, *geometry, m.ceil_mode, m.count_include_pad, override)
 
 
-def _sizes(x: Value, output_size: Any) -> tuple[int, ...]:
+def _sizes(x: Value, output_size: PerAxis) -> tuple[int, ...]:
     """An output size for each axis; None keeps that of the input."""
     ndim = len(x.shape) - 1
     each = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * ndim
@@ -148,30 +184,35 @@ def _sizes(x: Value, output_size: Any) -> tuple[int, ...]:
     return tuple(n if m is None else m for n, m in zip(x.shape[1:], each, strict=True))
 
 
-def adaptive_avg_pool(b: Builder, x: Any, output_size: Any) -> Value:
-    return b.layer(AdaptiveAvgPool(_sizes(value_of(x), output_size)), x)
+def adaptive_avg_pool(b: Builder, x: Traced, output_size: PerAxis) -> Value:
+    x = value_of(x)
+    return b.layer(AdaptiveAvgPool(_sizes(x, output_size)), x)
 
 
-def adaptive_max_pool(b: Builder, x: Any, output_size: Any, return_indices: bool = False) -> Value:
-    sizes = _sizes(value_of(x), output_size)
+def adaptive_max_pool(
+    b: Builder, x: Traced, output_size: PerAxis, return_indices: bool = False
+) -> Value:
+    x = value_of(x)
+    sizes = _sizes(x, output_size)
     if return_indices or any(n % m for n, m in zip(x.shape[1:], sizes, strict=True)):
         raise UnsupportedLayer(f"windows of unequal sizes, of {x.shape[1:]} elements for {sizes}")
     return b.layer(MaxPool(tuple(n // m for n, m in zip(x.shape[1:], sizes, strict=True))), x)
 
 
-def _of_output_size(rule: Callable[..., Value]) -> Callable[[Builder, Value, Any], Value]:
-    def read(b: Builder, x: Value, m: Any) -> Value:
+def _of_output_size(rule: Callable[..., Value]) -> Rule:
+    def read(b: Builder, x: Value, m: nn.Module) -> Value:
         return rule(b, x, m.output_size, **_indices(m))
 
     return read
 
 
-def _indices(m: Any) -> dict[str, Any]:
+def _indices(m: nn.Module) -> dict[str, bool]:
     return {"return_indices": True} if getattr(m, "return_indices", False) else {}
 
 
-def mean(b: Builder, x: Any, dim: Any = None, keepdim: bool = False) -> Value:
-    rank = len(value_of(x).shape) + 1
+def mean(b: Builder, x: Traced, dim: PerAxis | None = None, keepdim: bool = False) -> Value:
+    x = value_of(x)
+    rank = len(x.shape) + 1
     axes = [dim] if isinstance(dim, int) else list(dim or ())
     if sorted(axis % rank for axis in axes) != list(range(2, rank)) or rank < 3:
         raise UnsupportedLayer(f"the mean is read over all spatial axes only, not over {dim}")
@@ -183,59 +224,76 @@ def mean(b: Builder, x: Any, dim: Any = None, keepdim: bool = False) -> Value:
 
 
 def _activation(make: Callable[[], Layer]) -> Callable[..., Value]:
-    def read(b: Builder, x: Any, inplace: bool = False) -> Value:
+    def read(b: Builder, x: Traced, inplace: bool = False) -> Value:
         return b.pointwise(make(), value_of(x))
 
     return read
 
 
-def leaky_relu(b: Builder, x: Any, negative_slope: float = 0.01, inplace: bool = False) -> Value:
-    return b.pointwise(LeakyReLU(negative_slope), value_of(x))
+def leaky_relu(b: Builder, x: Traced, negative_slope: float = 0.01, inplace: bool = False) -> Value:
+    x = value_of(x)
+    return b.pointwise(LeakyReLU(negative_slope), x)
 
 
-def _p_relu(b: Builder, x: Value, m: Any) -> Value:
+def _p_relu(b: Builder, x: Value, m: nn.Module) -> Value:
     return p_relu(b, x, numbers(m.weight))
 
 
-def p_relu(b: Builder, x: Any, weight: Any) -> Value:
+def p_relu(b: Builder, x: Traced, weight: Traced) -> Value:
+    x = value_of(x)
     slopes = constant_of(weight)
     return b.leaky(x, slopes.reshape(-1, *(1,) * (len(x.shape) - 1)))
 
 
-def clip(b: Builder, x: Any, min: Any = None, max: Any = None, inplace: bool = False) -> Value:
+def clip(
+    b: Builder, x: Traced, min: float | None = None, max: float | None = None, inplace: bool = False
+) -> Value:
+    x = value_of(x)
     low, high = (-math.inf if min is None else min), (math.inf if max is None else max)
-    return b.clip(value_of(x), low, high)
+    return b.clip(x, low, high)
 
 
 def hardtanh(
-    b: Builder, x: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+    b: Builder, x: Traced, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Value:
-    return b.clip(value_of(x), min_val, max_val)
+    x = value_of(x)
+    return b.clip(x, min_val, max_val)
 
 
-def softmax(b: Builder, x: Any, dim: Any = None, _stacklevel: int = 3, dtype: Any = None) -> Value:
-    rank = len(value_of(x).shape) + 1
+def softmax(
+    b: Builder,
+    x: Traced,
+    dim: int | None = None,
+    _stacklevel: int = 3,
+    dtype: torch.dtype | None = None,
+) -> Value:
+    x = value_of(x)
+    rank = len(x.shape) + 1
     if dim is None or dtype is not None or dim % rank == 0:
         raise UnsupportedLayer(f"dim (={dim}) must be given, and not be that of the batch")
     return b.softmax(x, dim % rank - 1)
 
 
 def dropout(
-    b: Builder, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Any:
+    b: Builder, x: Traced, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Traced:
     if training:
         raise UnsupportedLayer("training=True drops numbers at random: pass training=self.training")
     return x
 
 
-def same(b: Builder, x: Any, *_: Any, **__: Any) -> Any:
+def _passed_on(b: Builder, x: Value, m: nn.Module) -> Value:
+    return x
+
+
+def same(b: Builder, x: Traced, *_: object, **__: object) -> Traced:
     return x
 
 
 # --- arithmetic ---------------------------------------------------------------------------------
 
 
-def _spread(c: Any, like: Value) -> Array:
+def _spread(c: Traced, like: Value) -> Array:
     """A number, or a constant without batch axis."""
     array = np.asarray(c)
     if array.dtype.kind not in "iuf" or array.ndim > len(like.shape) + 1:
@@ -247,64 +305,77 @@ def _spread(c: Any, like: Value) -> Array:
     return array
 
 
-def add(b: Builder, x: Any, y: Any, alpha: Any = 1) -> Any:
+def add(b: Builder, x: Traced, y: Traced, alpha: float = 1) -> Traced:
     if alpha != 1:
-        y = multiply(b, y, alpha) if isinstance(y, Value) else y * alpha
+        y = multiply(b, y, alpha) if isinstance(y, Value) else np.asarray(y) * alpha
     if isinstance(x, Value) and isinstance(y, Value):
         return b.sum(x, y)
     value, c = (x, y) if isinstance(x, Value) else (value_of(y), x)
     return b.affine(value, None, _spread(c, value))
 
 
-def subtract(b: Builder, x: Any, y: Any, alpha: Any = 1) -> Any:
+def subtract(b: Builder, x: Traced, y: Traced, alpha: float = 1) -> Traced:
     if isinstance(y, Value):
         return add(b, b.affine(y, np.array(-alpha), None), x)
     return add(b, x, -np.asarray(y) * alpha)
 
 
-def multiply(b: Builder, x: Any, y: Any) -> Any:
+def multiply(b: Builder, x: Traced, y: Traced) -> Traced:
     if isinstance(x, Value) and isinstance(y, Value):
         raise UnsupportedLayer("a product of two activations is not piecewise linear")
     value, c = (x, y) if isinstance(x, Value) else (value_of(y), x)
     return b.affine(value, _spread(c, value), None)
 
 
-def divide(b: Builder, x: Any, y: Any) -> Any:
+def divide(b: Builder, x: Traced, y: Traced) -> Traced:
     if isinstance(y, Value):
         raise UnsupportedLayer("division by an activation is not piecewise linear")
     if not np.all(y):
         raise ValueError(f"division by {y}")
-    return b.affine(value_of(x), 1 / _spread(y, x), None)
+    x = value_of(x)
+    return b.affine(x, 1 / _spread(y, x), None)
 
 
-def negative(b: Builder, x: Any) -> Any:
-    return b.affine(value_of(x), np.array(-1), None)
+def negative(b: Builder, x: Traced) -> Traced:
+    x = value_of(x)
+    return b.affine(x, np.array(-1), None)
 
 
-def pad(b: Builder, x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Value:
+def pad(
+    b: Builder, x: Traced, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Value:
     """The ends of the last axis come first."""
+    x = value_of(x)
     if mode == "constant" and value:
         raise UnsupportedLayer(f"padding with {value} is not read, only with 0")
-    ndim = len(value_of(x).shape) - 1
+    ndim = len(x.shape) - 1
     ends = [int(end) for end in pad]
     pairs = list(zip(ends[::2], ends[1::2], strict=True))[::-1]
     pairs = [(0, 0)] * (ndim - len(pairs)) + pairs
     if len(pairs) != ndim or ndim < 1 or any(end < 0 for pair in pairs for end in pair):
         raise UnsupportedLayer(f"pad (={tuple(ends)}) must pad the spatial axes only")
-    return b.pad(x, pairs, "zeros" if mode == "constant" else mode)
+    return b.pad(x, pairs, PADDING[mode])
 
 
-def _padding(mode: str) -> Callable[[Builder, Value, Any], Value]:
-    def read(b: Builder, x: Value, m: Any) -> Value:
+def _padding(mode: str) -> Rule:
+    def read(b: Builder, x: Value, m: nn.Module) -> Value:
         return pad(b, x, m.padding, mode, getattr(m, "value", None))
 
     return read
 
 
+PADDING: Final[dict[str, PaddingMode]] = {
+    "constant": "zeros",
+    "reflect": "reflect",
+    "replicate": "replicate",
+    "circular": "circular",
+}
+
+
 # --- tables -------------------------------------------------------------------------------------
 
 
-METHODS: dict[str, Callable[..., Any]] = {
+METHODS: dict[str, Called] = {
     "add": add,
     "add_": add,
     "clamp": clip,
@@ -329,16 +400,12 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _each(module: Any, pattern: str, dims: Sequence[int] = (1, 2, 3)) -> list[Any]:
-    return [getattr(module, pattern.format(d)) for d in dims]
-
-
 @cache
-def MODULES() -> dict[type, Callable[[Builder, Value, Any], Value]]:
+def MODULES() -> dict[type[nn.Module], Rule]:
     """A rule for each kind of module."""
     from torch import nn
 
-    rules: dict[Any, Any] = {
+    rules: dict[type[nn.Module], Rule] = {
         nn.Linear: _linear,
         nn.ReLU: lambda b, x, m: b.pointwise(ReLU(), x),
         nn.LeakyReLU: lambda b, x, m: b.pointwise(LeakyReLU(m.negative_slope), x),
@@ -350,9 +417,9 @@ def MODULES() -> dict[type, Callable[[Builder, Value, Any], Value]]:
         nn.Softmax2d: lambda b, x, m: b.softmax(x, 0),
         nn.Flatten: lambda b, x, m: flatten(b, x, m.start_dim, m.end_dim),
         nn.Unflatten: lambda b, x, m: unflatten(b, x, m.dim, m.unflattened_size),
-        nn.Identity: same,
+        nn.Identity: _passed_on,
     }
-    for name, rule in (
+    kinds: tuple[tuple[str, Rule], ...] = (
         ("Conv{}d", _conv),
         ("ConvTranspose{}d", _conv_transpose),
         ("BatchNorm{}d", _batch_norm),
@@ -360,25 +427,26 @@ def MODULES() -> dict[type, Callable[[Builder, Value, Any], Value]]:
         ("AvgPool{}d", _avg_pool),
         ("AdaptiveAvgPool{}d", _of_output_size(adaptive_avg_pool)),
         ("AdaptiveMaxPool{}d", _of_output_size(adaptive_max_pool)),
-        ("Dropout{}d", same),
+        ("Dropout{}d", _passed_on),
         ("ZeroPad{}d", _padding("constant")),
         ("ConstantPad{}d", _padding("constant")),
         ("ReflectionPad{}d", _padding("reflect")),
         ("ReplicationPad{}d", _padding("replicate")),
         ("CircularPad{}d", _padding("circular")),
-    ):
-        rules |= dict.fromkeys(_each(nn, name), rule)
-    rules |= dict.fromkeys((nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout), same)
+    )
+    for name, rule in kinds:
+        rules |= {getattr(nn, name.format(d)): rule for d in (1, 2, 3)}
+    rules |= dict.fromkeys((nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout), _passed_on)
     return rules
 
 
 @cache
-def FUNCTIONS() -> dict[Any, Callable[..., Any]]:
+def FUNCTIONS() -> dict[Key, Called]:
     """A rule for each function."""
     import torch
     from torch.nn import functional
 
-    rules: dict[Any, Any] = {
+    rules: dict[Key, Called] = {
         functional.linear: linear,
         functional.leaky_relu: leaky_relu,
         functional.hardtanh: hardtanh,
@@ -401,13 +469,14 @@ def FUNCTIONS() -> dict[Any, Callable[..., Any]]:
         operator.getitem: item,
         getattr: attribute,
     }
-    for name, rule in (
+    activations: tuple[tuple[str, Called], ...] = (
         ("relu", _activation(ReLU)),
         ("sigmoid", _activation(Sigmoid)),
         ("tanh", _activation(Tanh)),
-    ):
+    )
+    for name, rule in activations:
         rules |= dict.fromkeys((getattr(functional, name), getattr(torch, name)), rule)
-    for origin, names, rule in (
+    arithmetic: tuple[tuple[ModuleType, tuple[str, ...], Called], ...] = (
         (torch, ("add",), add),
         (operator, ("add", "iadd"), add),
         (torch, ("sub",), subtract),
@@ -416,16 +485,18 @@ def FUNCTIONS() -> dict[Any, Callable[..., Any]]:
         (operator, ("mul", "imul"), multiply),
         (torch, ("div",), divide),
         (operator, ("truediv", "itruediv"), divide),
-    ):
+    )
+    for origin, names, rule in arithmetic:
         rules |= dict.fromkeys((getattr(origin, name) for name in names), rule)
-    for pattern, rule in (
+    windows: tuple[tuple[str, Called], ...] = (
         ("conv{}d", conv),
         ("max_pool{}d", max_pool),
         ("avg_pool{}d", avg_pool),
         ("adaptive_avg_pool{}d", adaptive_avg_pool),
         ("adaptive_max_pool{}d", adaptive_max_pool),
-    ):
-        rules |= dict.fromkeys(_each(functional, pattern), rule)
+    )
+    for pattern, rule in windows:
+        rules |= {getattr(functional, pattern.format(d)): rule for d in (1, 2, 3)}
     dropouts = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
     rules |= dict.fromkeys((getattr(functional, name) for name in dropouts), dropout)
     return rules

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ...convert import UnsupportedLayer
 from ...convolution.geometry import checked_shape
@@ -13,8 +14,8 @@ from ...convolution.matrix import MAX_BYTES
 from ...layers import Network
 from ..graph import Builder, Value
 from .in_place import check_in_place
-from .operations import FUNCTIONS, METHODS, MODULES
-from .shapes import BATCH, numbers, view
+from .operations import FUNCTIONS, METHODS, MODULES, Called, Key
+from .shapes import BATCH, Traced, numbers, view
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +106,7 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     return net
 
 
-def _check(net: Network, module: Any, dtype: Any) -> None:
+def _check(net: Network, module: torch.nn.Module, dtype: DTypeLike) -> None:
     """Apply both to one random input: a trace does not show all that a module does."""
     import torch
 
@@ -124,8 +125,8 @@ def _check(net: Network, module: Any, dtype: Any) -> None:
         )
 
 
-def _network(module: Any, graph: Any, b: Builder) -> Network:
-    values: dict[Any, Any] = {}
+def _network(module: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> Network:
+    values: dict[torch.fx.Node, Traced] = {}
     check_in_place(module, graph)
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:
@@ -144,16 +145,18 @@ def _network(module: Any, graph: Any, b: Builder) -> Network:
     return b.network(result)
 
 
-def _needed(graph: Any) -> list[Any]:
+def _needed(graph: torch.fx.Graph) -> list[torch.fx.Node]:
     """The nodes that the output depends on, and the input, in their order."""
-    wanted: set[Any] = {node for node in graph.nodes if node.op in ("placeholder", "output")}
+    wanted: set[torch.fx.Node] = {
+        node for node in graph.nodes if node.op in ("placeholder", "output")
+    }
     for node in reversed(graph.nodes):
         if node in wanted:
             wanted.update(node.all_input_nodes)
     return [node for node in graph.nodes if node in wanted]
 
 
-def _label(root: Any, node: Any) -> str:
+def _label(root: torch.nn.Module, node: torch.fx.Node) -> str:
     target = node.target
     if node.op == "call_module":
         kind = type(root.get_submodule(target)).__name__
@@ -162,23 +165,26 @@ def _label(root: Any, node: Any) -> str:
     return f"node {node.name!r} ({named})"
 
 
-def _result(root: Any, b: Builder, node: Any, values: dict[Any, Any]) -> Any:
+def _result(
+    root: torch.nn.Module, b: Builder, node: torch.fx.Node, values: dict[torch.fx.Node, Traced]
+) -> Traced:
     """What a node gives: a value of the network, a constant, a shape, or a size."""
     import torch
 
-    def known(argument: Any) -> Any:
+    def known(argument: torch.fx.node.Argument) -> torch.fx.node.Argument:
         return torch.fx.map_arg(argument, lambda other: values[other])
 
     args, kwargs = known(node.args), known(node.kwargs)
     if node.op == "placeholder":
         return b.input
     if node.op == "output":
-        return args[0]
+        result: Traced = args[0]
+        return result
     if node.op == "get_attr":
-        found: Any = root
+        found = root
         for part in node.target.split("."):
             found = getattr(found, part)
-        return numbers(found)
+        return None if found is None else numbers(found)
     if node.op == "call_module":
         module = root.get_submodule(node.target)
         rule = next((r for kind, r in MODULES().items() if isinstance(module, kind)), None)
@@ -198,7 +204,9 @@ def _result(root: Any, b: Builder, node: Any, values: dict[Any, Any]) -> Any:
     return _called(functions[node.target], b, args, kwargs)
 
 
-def _called(rule: Any, b: Builder, args: Any, kwargs: Any) -> Any:
+def _called(
+    rule: Called, b: Builder, args: tuple[Traced, ...], kwargs: dict[str, Traced]
+) -> Traced:
     if rule is not view and any(isinstance(x, str) and x == BATCH for x in args):
         raise UnsupportedLayer("it computes with the size of the batch")
     try:
@@ -207,6 +215,6 @@ def _called(rule: Any, b: Builder, args: Any, kwargs: Any) -> Any:
         raise UnsupportedLayer(f"this way to call it is not read: {error}") from None
 
 
-def _not_known(name: str, known: Any) -> str:
+def _not_known(name: str, known: Iterable[str | Key]) -> str:
     names = sorted({key if isinstance(key, str) else key.__name__ for key in known})
     return f"{name} is not known; known are {', '.join(names)}"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 
 from ...convert import UnsupportedLayer
 from ...convert.plan import network_dtype
+from ...convolution.csr import is_sparse
 from ...convolution.geometry import Geometry
 from ...convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
+from ...convolution.options import Pairs
+from ...convolution.patches import Array, DType
 from ...layers import (
     AdaptiveAvgPool,
     Add,
@@ -37,6 +39,7 @@ from ...layers.base import Shape
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 PADDING = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
 
@@ -91,11 +94,11 @@ def to_torch(net: Network) -> torch.nn.Module:
             raise UnsupportedLayer(f"{net.label(position)}: {error}") from None
     sources = [net.sources(position) for position in range(len(net.layers))]
     chain = all(each == (position - 1,) for position, each in enumerate(sources))
-    module: Any = nn.Sequential(*modules) if chain else _graph(modules, sources)
+    module: nn.Module = nn.Sequential(*modules) if chain else _graph(modules, sources)
     return module.eval()
 
 
-def _graph(modules: list[Any], sources: list[tuple[int, ...]]) -> Any:
+def _graph(modules: list[nn.Module], sources: list[tuple[int, ...]]) -> nn.Module:
     """A module that runs a list in which layers name what they read."""
     from torch import nn
 
@@ -104,7 +107,7 @@ def _graph(modules: list[Any], sources: list[tuple[int, ...]]) -> Any:
             super().__init__()
             self.layers, self.sources = nn.ModuleList(modules), sources
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             values = [x]
             for layer, read in zip(self.layers, self.sources, strict=True):
                 inputs = [values[source + 1] for source in read]
@@ -117,22 +120,23 @@ def _graph(modules: list[Any], sources: list[tuple[int, ...]]) -> Any:
     return Graph()
 
 
-def _module(layer: Layer, shape: Shape, dtype: Any) -> Any:
+def _module(layer: Layer, shape: Shape, dtype: DType) -> nn.Module:
     rule = next((rule for kind, rule in RULES.items() if isinstance(layer, kind)), None)
     if rule is None:
         raise UnsupportedLayer("it is equal to no module")
     return rule(layer, shape, dtype)
 
 
-def _of_axes(name: str, ndim: int) -> Any:
+def _of_axes(name: str, ndim: int) -> type[nn.Module]:
     from torch import nn
 
     if ndim > 3:
         raise UnsupportedLayer(f"PyTorch has no {name} of {ndim} spatial axes")
-    return getattr(nn, f"{name}{ndim}d")
+    kind: type[nn.Module] = getattr(nn, f"{name}{ndim}d")
+    return kind
 
 
-def _filled(module: Any, dtype: Any, **values: Any) -> Any:
+def _filled(module: nn.Module, dtype: DType, **values: Array) -> nn.Module:
     """The module with these parameters and buffers."""
     import torch
 
@@ -143,37 +147,37 @@ def _filled(module: Any, dtype: Any, **values: Any) -> Any:
     return module
 
 
-def _dense(layer: Dense, shape: Shape, dtype: Any) -> Any:
+def _dense(layer: Dense, shape: Shape, dtype: DType) -> nn.Module:
     from torch import nn
 
     if "weight" not in layer.params:
         raise UnsupportedLayer("its weight is an operator: there are no numbers for a module")
     units, features = layer.weight.shape
-    weight = layer.weight.toarray() if scipy.sparse.issparse(layer.weight) else layer.weight
+    weight = layer.weight.toarray() if is_sparse(layer.weight) else layer.weight
     bias = {} if layer.bias is None else {"bias": layer.bias}
     module = nn.utils.skip_init(nn.Linear, features, units, bias=bool(bias))
     return _filled(module, dtype, weight=weight, **bias)
 
 
-def _numbers(geometry: Geometry, layer: Any) -> dict[str, Any]:
+def _numbers(geometry: Geometry, layer: Conv | ConvTranspose) -> dict[str, Array]:
     weight = layer.weight
     if geometry.flip:
         weight = np.flip(weight, tuple(range(2, weight.ndim)))
     return {"weight": weight} if layer.bias is None else {"weight": weight, "bias": layer.bias}
 
 
-def _ends(padding: Any) -> list[int]:
+def _ends(padding: Sequence[tuple[int, int]]) -> list[int]:
     """PyTorch lists the ends of the last axis first."""
     return [end for pair in reversed(padding) for end in pair]
 
 
-def _padded(padding: Any, value: float, module: Any) -> Any:
+def _padded(padding: Pairs, value: float, module: nn.Module) -> nn.Module:
     from torch import nn
 
     return nn.Sequential(_of_axes("ConstantPad", len(padding))(_ends(padding), value), module)
 
 
-def _conv(layer: Conv, shape: Shape, dtype: Any) -> Any:
+def _conv(layer: Conv, shape: Shape, dtype: DType) -> nn.Module:
     from torch import nn
 
     geometry = layer.geometry(shape)
@@ -200,7 +204,7 @@ def _conv(layer: Conv, shape: Shape, dtype: Any) -> Any:
     return nn.Sequential(_of_axes(name, geometry.ndim)(tuple(_ends(padding))), module)
 
 
-def _conv_transpose(layer: ConvTranspose, shape: Shape, dtype: Any) -> Any:
+def _conv_transpose(layer: ConvTranspose, shape: Shape, dtype: DType) -> nn.Module:
     """Without padding, then cut to its size, unless PyTorch can say it in one."""
     geometry = layer.geometry(shape)
     if geometry.padding_mode != "zeros":
@@ -233,7 +237,7 @@ def _conv_transpose(layer: ConvTranspose, shape: Shape, dtype: Any) -> Any:
     return nn.Sequential(module, _of_axes("ConstantPad", geometry.ndim)(ends, 0))
 
 
-def _batch_norm(layer: BatchNorm, shape: Shape, dtype: Any) -> Any:
+def _batch_norm(layer: BatchNorm, shape: Shape, dtype: DType) -> nn.Module:
     module = _of_axes("BatchNorm", max(1, len(shape) - 1))(len(layer.mean), eps=float(layer.eps))
     numbers = {"weight": layer.params["gamma"], "bias": layer.params["beta"]}
     return _filled(module, dtype, running_mean=layer.mean, running_var=layer.var, **numbers)
@@ -245,7 +249,7 @@ def _symmetric(geometry: Geometry) -> bool:
     return all(low == high and 2 * low <= k for (low, high), k in pairs)
 
 
-def _max_pool(layer: MaxPool, shape: Shape, dtype: Any) -> Any:
+def _max_pool(layer: MaxPool, shape: Shape, dtype: DType) -> nn.Module:
     geometry = layer.geometry(shape)
     kind, plain = _of_axes("MaxPool", geometry.ndim), _symmetric(geometry)
     padding = tuple(low for low, _ in geometry.padding) if plain else 0
@@ -253,8 +257,8 @@ def _max_pool(layer: MaxPool, shape: Shape, dtype: Any) -> Any:
     return module if plain else _padded(geometry.padding, -math.inf, module)
 
 
-def _avg_pool(layer: AvgPool, shape: Shape, dtype: Any) -> Any:
-    floor = AvgPool(layer.kernel_size, **{**layer.options, "ceil_mode": False}).geometry(shape)
+def _avg_pool(layer: AvgPool, shape: Shape, dtype: DType) -> nn.Module:
+    floor = layer.floor(shape)
     kind, ceil = _of_axes("AvgPool", floor.ndim), bool(layer.options.get("ceil_mode", False))
     given = floor.kernel_size, floor.stride
     if _symmetric(floor):
@@ -265,11 +269,11 @@ def _avg_pool(layer: AvgPool, shape: Shape, dtype: Any) -> Any:
     return _padded(floor.padding, 0, kind(*given))
 
 
-def _adaptive(layer: AdaptiveAvgPool, shape: Shape, dtype: Any) -> Any:
+def _adaptive(layer: AdaptiveAvgPool, shape: Shape, dtype: DType) -> nn.Module:
     return _of_axes("AdaptiveAvgPool", len(shape) - 1)(layer.output_shape(shape)[1:])
 
 
-def _rearrange(layer: Rearrange, shape: Shape, dtype: Any) -> Any:
+def _rearrange(layer: Rearrange, shape: Shape, dtype: DType) -> nn.Module:
     import torch
 
     class Permuted(torch.nn.Module):  # type: ignore[misc]
@@ -277,7 +281,7 @@ def _rearrange(layer: Rearrange, shape: Shape, dtype: Any) -> Any:
             super().__init__()
             self.register_buffer("places", torch.from_numpy(layer.indices.ravel().astype(np.int64)))
 
-        def forward(self, x: Any) -> Any:
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.index_select(torch.flatten(x, 1), 1, self.places)
 
     steps = [torch.nn.Flatten() if layer.keeps_order else Permuted()]
@@ -287,7 +291,7 @@ def _rearrange(layer: Rearrange, shape: Shape, dtype: Any) -> Any:
 
 
 def _plain(make: Callable[[Any, Any], Any]) -> Callable[[Any, Shape, Any], Any]:
-    def rule(layer: Any, shape: Shape, dtype: Any) -> Any:
+    def rule(layer: Any, shape: Shape, dtype: DType) -> nn.Module:
         from torch import nn
 
         return make(nn, layer)

@@ -478,7 +478,7 @@ BAD = {
     "dilated average": (lambda: Network([AvgPool(2, dilation=2)], (1, 4)), "dilation is no option"),
     "mirrored maximum": (
         lambda: Network([MaxPool(2, padding_mode="reflect")], (1, 4)),
-        "padding_mode and flip are no options",
+        r"padding_mode \(='reflect'\) is not an option of MaxPool",
     ),
     "adaptive size 0": (lambda: Network([AdaptiveAvgPool(0)], (1, 4)), r"output_size \(=0\)"),
     "adaptive for other axes": (
