@@ -154,8 +154,8 @@ class Matrix(Operator):
     """
 
     def __init__(self, matrix: Any) -> None:
-        sparse = scipy.sparse.issparse(matrix)
-        super().__init__(matrix.shape, matrix.nnz if sparse else math.prod(matrix.shape))
+        nnz = matrix.nnz if scipy.sparse.issparse(matrix) else math.prod(matrix.shape)
+        super().__init__(matrix.shape, nnz)
         self.matrix = matrix
 
     def to_csr(self, dtype: DType) -> csr_array:
@@ -220,24 +220,26 @@ class TransposedConvolution(Operator):
         self.convolution, self.spatial = convolution, spatial
 
     def to_csr(self, dtype: DType) -> csr_array:
-        return self._kept(self.convolution.to_csr(dtype)).T.tocsr()
+        matrix = self.convolution.to_csr(dtype)
+        return (matrix[self._positions()] if self._leaves_out else matrix).T.tocsr()
 
     def to_objects(self) -> Array:
-        objects: Array = self._kept(self.convolution.to_objects()).T
-        return objects
+        matrix = self.convolution.to_objects()
+        return (matrix[self._positions()] if self._leaves_out else matrix).T
 
     def as_linear_operator(self, dtype: DType) -> LinearOperator:
         from scipy.sparse.linalg import aslinearoperator
 
         whole, inputs = self.convolution.as_linear_operator(dtype).T, self.shape[1]
-        if inputs == whole.shape[1]:
+        if not self._leaves_out:
             return whole
         ones, places = np.ones(inputs, dtype=dtype), (self._positions(), np.arange(inputs))
         placed = scipy.sparse.csr_array((ones, places), shape=(whole.shape[1], inputs))
         return whole @ aslinearoperator(placed)
 
-    def _kept(self, matrix: Any) -> Any:
-        return matrix if matrix.shape[0] == self.shape[1] else matrix[self._positions()]
+    @property
+    def _leaves_out(self) -> bool:
+        return self.shape[1] < self.convolution.shape[0]
 
     def _positions(self) -> Array:
         """Rows of the convolution that are not left out."""

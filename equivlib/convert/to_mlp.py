@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -115,13 +114,15 @@ def to_mlp(
     layers: list[Layer] = []
     for stage in make_plan(net, number, math.inf if matrix_free else max_bytes).stages:
         layer = stage.layer(number, matrix_free=matrix_free)
-        if merge and isinstance(layer, Dense) and layers and isinstance(layers[-1], Dense):
-            layer = _product(layer, layers.pop(), max_bytes)
-        layers.append(layer)
+        before = layers[-1] if layers else None
+        if merge and isinstance(layer, Dense) and isinstance(before, Dense):
+            layers[-1] = _product(layer, before, max_bytes)
+        else:
+            layers.append(layer)
     return Network(layers, (math.prod(net.input_shape),))
 
 
-def _product(second: Dense, first: Any, max_bytes: float) -> Dense:
+def _product(second: Dense, first: Dense, max_bytes: float) -> Dense:
     """Two affine maps as one, refused before it is made if even its bound does not fit."""
     a, b = second.weight, first.weight
     if scipy.sparse.issparse(a):
