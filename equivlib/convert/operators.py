@@ -1,15 +1,20 @@
-"""Matrices that are not built yet, and the blocks of them that make a fully connected layer.
+"""Linear operators that describe a matrix without building it, and the stages made of them.
 
-A converted network is planned before it is built, so each matrix is first only what it would be:
-its shape and how many numbers it would store. Then it is built, or applied without being built.
+A network is planned before anything is built, so a matrix is first an operator: it knows its shape
+and how many numbers its sparse form stores. Then it is built, or applied without being built. A
+stage is one layer of the converted network: an affine map, whose matrix consists of operators as
+blocks, or a ReLU.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from functools import reduce
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -18,366 +23,364 @@ from ..convolution.csr import is_sparse
 from ..convolution.geometry import Format, Geometry, index_dtype, matrix_nbytes
 from ..convolution.matrix import conv_matrix, conv_operator
 from ..convolution.patches import Array, DType
+from ..layers import AdaptiveAvgPool, AvgPool, Dense, Layer, ReLU
 from ..layers.affine import Weight
-from ..layers.base import Number
+from ..layers.base import Number, Shape
+from ..layers.pooling import divided, one_channel
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from scipy.sparse.linalg import LinearOperator
-
 #: A matrix that is built: an ndarray of exact objects, otherwise sparse.
 Built: TypeAlias = "csr_array | Array"
 
 
 def is_exact(dtype: DType) -> bool:
-    """Whether numbers are exact objects, whose matrices are ndarrays: scipy.sparse has none."""
+    """Whether numbers are exact objects. scipy.sparse holds none: their matrices are ndarrays."""
     return dtype.kind == "O"
 
 
-@dataclass(frozen=True)
-class Map:
-    """A matrix by its shape, its stored numbers, and how it is made.
+def as_objects(matrix: Weight) -> Array:
+    """The matrix as an ndarray of Python's numbers: numpy's overflow and make no fractions."""
+    dense = matrix.toarray() if is_sparse(matrix) else matrix
+    return np.array(dense.tolist(), dtype=object).reshape(dense.shape)
+
+
+class Operator(ABC):
+    """A matrix that is described and not built.
 
     Attributes
     ----------
     shape : tuple of int
+        Outputs and inputs.
     nnz : int
-        Numbers that its sparse form stores.
-    build : callable
-        From a dtype to a csr_array, or to an ndarray for exact objects.
-    operator : callable
-        From a dtype to something with ``@`` and ``.T`` that takes little memory.
-    is_identity : bool
+        Numbers that the sparse form stores, known without building it.
     """
 
-    shape: tuple[int, int]
-    nnz: int
-    build: Callable[[DType], Built]
-    operator: Callable[[DType], Weight]
-    is_identity: bool = False
+    def __init__(self, shape: tuple[int, int], nnz: int) -> None:
+        self.shape, self.nnz = shape, nnz
+
+    @abstractmethod
+    def to_csr(self, dtype: DType) -> csr_array:
+        """Build the sparse matrix; the caller owns its arrays and may change them."""
+
+    def to_objects(self) -> Array:
+        """Build the dense matrix of exact objects; here for operators with integer entries."""
+        return as_objects(self.to_csr(np.dtype(np.int64)))
+
+    def build(self, dtype: DType) -> Built:
+        """Build the matrix in the form that can hold the dtype."""
+        return self.to_objects() if is_exact(dtype) else self.to_csr(dtype)
+
+    def as_linear_operator(self, dtype: DType) -> LinearOperator:
+        """Something that applies the matrix and its adjoint, and takes little memory."""
+        return _applied(self.build(dtype), dtype)
 
 
-def identity(size: int) -> Map:
-    """The map that carries a block through a layer unchanged."""
-
-    def build(dtype: DType) -> Built:
-        return _diagonal_matrix(np.ones(size, dtype=np.int8), dtype)
-
-    return Map((size, size), size, build, build, is_identity=True)
+def _applied(matrix: Built, dtype: DType) -> LinearOperator:
+    """A matrix as a LinearOperator. The vectors are conjugated, so the matrix is not copied."""
+    return _linear_operator(
+        matrix.shape, lambda x: matrix @ x, lambda y: (matrix.T @ y.conj()).conj(), dtype
+    )
 
 
-def diagonal(values: Array, places: int) -> Map:
-    """Each channel, of so many places, times a number of its own."""
-    size = len(values) * places
+def _linear_operator(
+    shape: tuple[int, int],
+    apply: Callable[[Array], Array],
+    adjoint: Callable[[Array], Array],
+    dtype: DType,
+) -> LinearOperator:
+    """A LinearOperator from what it does to the columns of a matrix, and its adjoint."""
+    from scipy.sparse.linalg import LinearOperator
 
-    def build(dtype: DType) -> Built:
-        return _diagonal_matrix(np.repeat(values, places), dtype)
-
-    return Map((size, size), size, build, build)
-
-
-def permutation(order: Array) -> Map:
-    """Element ``order[i]`` at place i."""
-    size = len(order)
-
-    def build(dtype: DType) -> Built:
-        if is_exact(dtype):
-            return _as_objects(np.eye(size, dtype=int)[order])
-        index = index_dtype(size, size, size)
-        places = order.astype(index), np.arange(size + 1, dtype=index)
-        ones = np.ones(size, dtype=dtype)
-        return scipy.sparse.csr_array((ones, *places), shape=(size, size))
-
-    return Map((size, size), size, build, build)
+    return LinearOperator(
+        shape,
+        matvec=lambda x: apply(x.reshape(-1, 1))[:, 0],
+        rmatvec=lambda y: adjoint(y.reshape(-1, 1))[:, 0],
+        matmat=apply,
+        rmatmat=adjoint,
+        dtype=dtype,
+    )
 
 
-def _diagonal_matrix(values: Array, dtype: DType) -> Built:
-    if is_exact(dtype):
-        return _as_objects(np.diag(values.astype(object)))
+class Identity(Operator):
+    """The identity: it carries a block through a stage unchanged."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__((size, size), size)
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        return _one_in_each_row(np.ones(self.nnz, dtype=dtype), np.arange(self.nnz))
+
+
+class Diagonal(Operator):
+    """A diagonal matrix in which each number stands ``repeats`` times: a scale for each channel."""
+
+    def __init__(self, values: Array, repeats: int) -> None:
+        size = len(values) * repeats
+        super().__init__((size, size), size)
+        self.values, self.repeats = values, repeats
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        values = np.repeat(self.values, self.repeats).astype(dtype)
+        return _one_in_each_row(values, np.arange(self.nnz))
+
+    def to_objects(self) -> Array:
+        return as_objects(np.diag(np.repeat(self.values, self.repeats).astype(object)))
+
+
+class Permutation(Operator):
+    """A permutation matrix: output i is input ``order[i]``."""
+
+    def __init__(self, order: Array) -> None:
+        super().__init__((len(order), len(order)), len(order))
+        self.order = order
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        return _one_in_each_row(np.ones(self.nnz, dtype=dtype), self.order)
+
+
+def _one_in_each_row(values: Array, columns: Array) -> csr_array:
     size = len(values)
     index = index_dtype(size, size, size)
-    places = np.arange(size, dtype=index), np.arange(size + 1, dtype=index)
-    return scipy.sparse.csr_array((values.astype(dtype), *places), shape=(size, size))
+    places = columns.astype(index), np.arange(size + 1, dtype=index)
+    return scipy.sparse.csr_array((values, *places), shape=(size, size))
 
 
-def _as_objects(matrix: Built) -> Array:
-    dense = matrix.toarray() if is_sparse(matrix) else matrix
-    # Python's integers, not those of numpy, which overflow and do not become fractions.
-    return np.array(dense.tolist(), dtype=object).reshape(dense.shape)
+class Matrix(Operator):
+    """A matrix that is there already: ndarray, sparse array or LinearOperator.
 
-
-def convolution(weight: Array, geometry: Geometry) -> Map:
-    """The matrix of a convolution."""
-    return Map(
-        geometry.matrix_shape,
-        geometry.nnz,
-        lambda dtype: _built(weight, geometry, dtype),
-        lambda dtype: conv_operator(weight.astype(dtype), geometry.input_shape, **geometry.options),
-    )
-
-
-def transposed_convolution(weight: Array, geometry: Geometry, spatial: tuple[int, ...]) -> Map:
-    """The matrix of a transposed convolution of ``spatial`` positions.
-
-    With an output_padding of a stride or more, the convolution has more positions than that: those
-    that come after are left out.
+    An ndarray counts every entry as stored, as a fully connected layer does.
     """
-    along = zip(geometry.axes, spatial, strict=True)
-    reads = math.prod(int(axis.counts()[:count].sum()) for axis, count in along)
-    nnz = geometry.out_channels * geometry.weight_shape[1] * reads
-    inputs = geometry.out_channels * math.prod(spatial)
 
-    def kept() -> Array:
-        every = np.arange(geometry.matrix_shape[0]).reshape(geometry.output_shape)
-        return every[(slice(None), *(slice(count) for count in spatial))].ravel()
+    def __init__(self, matrix: Weight) -> None:
+        nnz = matrix.nnz if is_sparse(matrix) else math.prod(matrix.shape)
+        super().__init__(matrix.shape, nnz)
+        self.matrix = matrix
 
-    def build(dtype: DType) -> Built:
-        matrix = _built(weight, geometry, dtype)
-        matrix = matrix if inputs == matrix.shape[0] else matrix[kept()]
-        return matrix.T.tocsr() if is_sparse(matrix) else matrix.T
+    def to_csr(self, dtype: DType) -> csr_array:
+        if is_sparse(self.matrix):
+            return self.matrix.astype(dtype)
+        rows, columns = self.shape
+        index = index_dtype(rows, columns, self.nnz)
+        indices = np.tile(np.arange(columns, dtype=index), rows)
+        indptr = np.arange(rows + 1, dtype=index) * columns
+        data = self.matrix.astype(dtype).ravel()
+        return scipy.sparse.csr_array((data, indices, indptr), shape=self.shape)
 
-    def operator(dtype: DType) -> Weight:
+    def to_objects(self) -> Array:
+        return as_objects(self.matrix)
+
+    def as_linear_operator(self, dtype: DType) -> LinearOperator:
         from scipy.sparse.linalg import aslinearoperator
 
-        whole = conv_operator(weight.astype(dtype), geometry.input_shape, **geometry.options).T
-        if inputs == whole.shape[1]:
+        if hasattr(self.matrix, "rmatmat"):
+            return aslinearoperator(self.matrix)
+        return _applied(self.matrix.astype(dtype), dtype)
+
+
+class Convolution(Operator):
+    """The matrix of a convolution."""
+
+    def __init__(self, weight: Array, geometry: Geometry) -> None:
+        super().__init__(geometry.matrix_shape, geometry.nnz)
+        self.weight, self.geometry = weight, geometry
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        # Without a limit, here and below: the plan has been checked as a whole.
+        weight, shape = self.weight.astype(dtype), self.geometry.input_shape
+        return conv_matrix(weight, shape, max_bytes=math.inf, **self.geometry.options)
+
+    def to_objects(self) -> Array:
+        weight, shape = self.weight.astype(object), self.geometry.input_shape
+        options = self.geometry.options
+        return conv_matrix(weight, shape, format="dense", max_bytes=math.inf, **options)
+
+    def as_linear_operator(self, dtype: DType) -> LinearOperator:
+        shape, options = self.geometry.input_shape, self.geometry.options
+        return conv_operator(self.weight.astype(dtype), shape, **options)
+
+
+class TransposedConvolution(Operator):
+    """The matrix of a transposed convolution that reads ``spatial`` positions.
+
+    It is the transpose of a convolution's. With an output_padding of a stride or more, the
+    convolution has more positions than that: those that come after are left out.
+    """
+
+    def __init__(self, convolution: Convolution, spatial: tuple[int, ...]) -> None:
+        geometry = convolution.geometry
+        along = zip(geometry.axes, spatial, strict=True)
+        reads = math.prod(int(axis.counts()[:count].sum()) for axis, count in along)
+        inputs = geometry.out_channels * math.prod(spatial)
+        nnz = geometry.out_channels * geometry.weight_shape[1] * reads
+        super().__init__((geometry.matrix_shape[1], inputs), nnz)
+        self.convolution, self.spatial = convolution, spatial
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        matrix = self.convolution.to_csr(dtype)
+        return (matrix[self._positions()] if self._leaves_out else matrix).T.tocsr()
+
+    def to_objects(self) -> Array:
+        matrix = self.convolution.to_objects()
+        return (matrix[self._positions()] if self._leaves_out else matrix).T
+
+    def as_linear_operator(self, dtype: DType) -> LinearOperator:
+        from scipy.sparse.linalg import aslinearoperator
+
+        whole, inputs = self.convolution.as_linear_operator(dtype).T, self.shape[1]
+        if not self._leaves_out:
             return whole
-        places = kept(), np.arange(inputs)
-        placed = scipy.sparse.csr_array(
-            (np.ones(inputs, dtype=dtype), places), shape=(whole.shape[1], inputs)
-        )
+        ones, places = np.ones(inputs, dtype=dtype), (self._positions(), np.arange(inputs))
+        placed = scipy.sparse.csr_array((ones, places), shape=(whole.shape[1], inputs))
         return whole @ aslinearoperator(placed)
 
-    return Map((geometry.matrix_shape[1], inputs), nnz, build, operator)
+    @property
+    def _leaves_out(self) -> bool:
+        return self.shape[1] < self.convolution.shape[0]
+
+    def _positions(self) -> Array:
+        """Rows of the convolution that are not left out."""
+        geometry = self.convolution.geometry
+        every = np.arange(geometry.matrix_shape[0]).reshape(geometry.output_shape)
+        rows: Array = every[(slice(None), *(slice(count) for count in self.spatial))].ravel()
+        return rows
 
 
-def _built(weight: Array, geometry: Geometry, dtype: DType) -> Built:
-    return conv_matrix(
-        weight.astype(dtype),
-        geometry.input_shape,
-        format="dense" if is_exact(dtype) else "csr",
-        max_bytes=math.inf,  # the plan has been checked as a whole
-        **geometry.options,
-    )
+class Average(Operator):
+    """The averages over the windows of one channel."""
+
+    def __init__(self, layer: AvgPool, geometry: Geometry) -> None:
+        one = one_channel(geometry)
+        super().__init__(one.matrix_shape, one.nnz)
+        self.sums = Convolution(np.ones(one.weight_shape, dtype=int), one)
+        self.layer, self.geometry = layer, geometry
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        matrix = self.sums.to_csr(dtype)
+        counts = self.layer.counts(self.geometry).ravel()
+        matrix.data /= np.repeat(counts, np.diff(matrix.indptr)).astype(dtype)
+        return matrix
+
+    def to_objects(self) -> Array:
+        sums = self.sums.to_objects()
+        counts = self.layer.counts(self.geometry).reshape(-1, 1)
+        return divided(sums, np.broadcast_to(counts, sums.shape))
 
 
-def fully_connected(weight: Weight) -> Map:
-    """The weight of a layer that is fully connected already: every entry counts as stored."""
-    units, features = weight.shape
+class AdaptiveAverage(Operator):
+    """The averages over the windows of one channel: the Kronecker product of those of each axis."""
 
-    def build(dtype: DType) -> Built:
-        if is_exact(dtype):
-            return _as_objects(weight)
-        if is_sparse(weight):
-            return weight.astype(dtype)
-        index = index_dtype(units, features, units * features)
-        indices = np.tile(np.arange(features, dtype=index), units)
-        ends = np.arange(units + 1, dtype=index) * features
-        return scipy.sparse.csr_array(
-            (weight.astype(dtype).ravel(), indices, ends), shape=weight.shape
+    def __init__(self, layer: AdaptiveAvgPool, input_shape: Shape) -> None:
+        shape = math.prod(layer.output_shape(input_shape)[1:]), math.prod(input_shape[1:])
+        sizes = (ends - begins for begins, ends in layer.bounds(input_shape))
+        super().__init__(shape, math.prod(int(size.sum()) for size in sizes))
+        self.layer, self.input_shape = layer, input_shape
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        product = np.ones((1, 1), dtype=dtype)
+        for matrix in self.layer.averages(self.input_shape, dtype):
+            product = scipy.sparse.kron(product, scipy.sparse.csr_array(matrix), "csr")
+        return product
+
+    def to_objects(self) -> Array:
+        return reduce(np.kron, self.layer.averages(self.input_shape, object))
+
+
+class PerChannel(Operator):
+    """The same operator in each channel: ``I ⊗ M``, block diagonal."""
+
+    def __init__(self, channels: int, one: Operator) -> None:
+        rows, columns = one.shape
+        super().__init__((channels * rows, channels * columns), channels * one.nnz)
+        self.channels, self.one = channels, one
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        diagonal = scipy.sparse.eye_array(self.channels, dtype=dtype)
+        return scipy.sparse.kron(diagonal, self.one.to_csr(dtype), "csr")
+
+    def to_objects(self) -> Array:
+        diagonal = np.eye(self.channels, dtype=int).astype(object)
+        return as_objects(np.kron(diagonal, self.one.to_objects()))
+
+    def as_linear_operator(self, dtype: DType) -> LinearOperator:
+        matrix = self.one.build(dtype)
+        return _linear_operator(
+            self.shape,
+            lambda x: self._apply(matrix, x),
+            lambda y: self._apply(matrix.T, y.conj()).conj(),
+            dtype,
         )
 
-    def operator(dtype: DType) -> Weight:
-        return weight if hasattr(weight, "rmatmat") else weight.astype(dtype)
-
-    return Map(weight.shape, weight.nnz if is_sparse(weight) else units * features, build, operator)
-
-
-def per_channel(
-    channels: int, shape: tuple[int, int], nnz: int, make: Callable[[DType], Built]
-) -> Map:
-    """The same matrix in each channel: ``I ⊗ M``, where ``make`` gives M."""
-
-    def build(dtype: DType) -> Built:
-        matrix = make(dtype)
-        if is_exact(dtype):
-            return _as_objects(np.kron(np.eye(channels, dtype=int).astype(object), matrix))
-        return scipy.sparse.kron(scipy.sparse.eye_array(channels, dtype=dtype), matrix, "csr")
-
-    def operator(dtype: DType) -> Weight:
-        from scipy.sparse.linalg import LinearOperator
-
-        matrix = make(dtype)
-
-        def apply(one: Built, x: Array) -> Array:
-            each = x.reshape(channels, one.shape[1], -1).swapaxes(0, 1)
-            y = one @ np.ascontiguousarray(each).reshape(one.shape[1], -1)
-            parts: Array = y.reshape(one.shape[0], channels, -1).swapaxes(0, 1)
-            return parts.reshape(-1, x.shape[-1])
-
-        return LinearOperator(
-            (channels * shape[0], channels * shape[1]),
-            matvec=lambda x: apply(matrix, x.reshape(-1, 1))[:, 0],
-            rmatvec=lambda y: apply(matrix.T.conj(), y.reshape(-1, 1))[:, 0],
-            matmat=lambda x: apply(matrix, x),
-            rmatmat=lambda y: apply(matrix.T.conj(), y),
-            dtype=dtype,
-        )
-
-    return Map((channels * shape[0], channels * shape[1]), channels * nnz, build, operator)
+    def _apply(self, matrix: Built, x: Array) -> Array:
+        """One product for all channels: they become columns."""
+        each = x.reshape(self.channels, matrix.shape[1], -1).swapaxes(0, 1)
+        y = matrix @ np.ascontiguousarray(each).reshape(matrix.shape[1], -1)
+        channels: Array = y.reshape(matrix.shape[0], self.channels, -1).swapaxes(0, 1)
+        return channels.reshape(-1, x.shape[-1])
 
 
-@dataclass(frozen=True)
-class Part:
-    """Some rows of a layer: the sum of numbers times maps of input blocks, and a bias.
+# --- stages -------------------------------------------------------------------------------------
+
+
+class Term(NamedTuple):
+    """A number times an operator on one of the input blocks of a stage."""
+
+    factor: Number
+    operator: Operator
+    block: int
+
+    def __str__(self) -> str:
+        sign = {"1": "", "-1": "-"}.get(str(self.factor), f"{self.factor} ")
+        name = "" if isinstance(self.operator, Identity) else f"{type(self.operator).__name__} "
+        return f"{sign}{name}b{self.block}"
+
+
+@dataclass(frozen=True, eq=False)
+class BlockRow:
+    """Some rows of an affine stage: the sum of a few terms, and a bias.
 
     Attributes
     ----------
-    terms : tuple of (number, Map, int)
-        The int is the input block.
+    terms : tuple of Term
+        No two of them of the same block.
     bias : ndarray, optional
         A number for each channel, or for each of any equal parts of the rows.
     """
 
-    terms: tuple[tuple[Number, Map, int], ...]
+    terms: tuple[Term, ...]
     bias: Array | None = None
 
     @property
     def size(self) -> int:
         """Number of rows."""
-        return self.terms[0][1].shape[0]
+        return self.terms[0].operator.shape[0]
 
     @property
-    def carried(self) -> int | None:
-        """The block that it passes on unchanged, if it does."""
-        factor, of, block = self.terms[0]
-        unchanged = len(self.terms) == 1 and self.bias is None and of.is_identity and factor == 1
-        return block if unchanged else None
+    def copied_block(self) -> int | None:
+        """The block that the rows pass on unchanged, if they do."""
+        term, *others = self.terms
+        unchanged = isinstance(term.operator, Identity) and term.factor == 1
+        return term.block if unchanged and not others and self.bias is None else None
 
+    def to_csr(self, starts: list[int], dtype: DType) -> csr_array:
+        """The rows over all columns; input block i begins at column ``starts[i]``."""
+        shape = self.size, starts[-1]
+        shifted = []
+        for factor, operator, block in sorted(self.terms, key=lambda term: term.block):
+            matrix = operator.to_csr(dtype)
+            if factor != 1:
+                matrix.data *= dtype.type(factor)
+            index = index_dtype(*shape, operator.nnz)
+            indices, indptr = (a.astype(index, copy=False) for a in (matrix.indices, matrix.indptr))
+            if starts[block]:
+                indices += index.type(starts[block])
+            shifted.append(scipy.sparse.csr_array((matrix.data, indices, indptr), shape=shape))
+        return shifted[0] if len(shifted) == 1 else _interleaved(shifted)
 
-@dataclass
-class Stage:
-    """One layer of the converted network: a ReLU, or the rows of a Dense layer.
-
-    Attributes
-    ----------
-    owner : int
-        Position of the layer of the given network that it is there for.
-    widths : tuple of int
-        Sizes of the input blocks.
-    parts : list of Part, optional
-        None for a ReLU.
-    """
-
-    owner: int
-    widths: tuple[int, ...]
-    parts: list[Part] | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Outputs and inputs."""
-        rows = sum(self.widths) if self.parts is None else sum(part.size for part in self.parts)
-        return rows, sum(self.widths)
-
-    @property
-    def nnz(self) -> int:
-        """Numbers that the sparse matrix stores."""
-        return sum(of.nnz for part in self.parts or [] for _, of, _ in part.terms)
-
-    @property
-    def has_bias(self) -> bool:
-        """Whether anything is added to the product."""
-        return any(part.bias is not None for part in self.parts or [])
-
-    def stored(self, dtype: DType) -> int:
-        """Numbers that are stored: all of them for exact objects, which are kept as an ndarray."""
-        return math.prod(self.shape) if self.parts and is_exact(dtype) else self.nnz
-
-    def nbytes(self, dtype: DType, *, dense: bool = False) -> int:
-        """Bytes of matrix and bias."""
-        if self.parts is None:
-            return 0
-        bias = self.shape[0] * dtype.itemsize if self.has_bias else 0
-        form: Format = "dense" if dense or is_exact(dtype) else "csr"
-        return matrix_nbytes(*self.shape, self.nnz, dtype, form) + bias
-
-    def bias(self, dtype: DType) -> Array | None:
-        """What is added to the product, if anything is."""
-        if not self.has_bias or self.parts is None:
-            return None
-        rows = []
-        for part in self.parts:
-            each = np.zeros(1, dtype=dtype) if part.bias is None else part.bias
-            rows.append(np.repeat(each, part.size // len(each)))
-        return np.concatenate(rows).astype(dtype)
-
-    def matrix(self, dtype: DType) -> Built:
-        """The matrix as csr_array, or as ndarray for exact objects."""
-        assert self.parts is not None
-        starts = np.concatenate([[0], np.cumsum(self.widths)])
-        if is_exact(dtype):
-            dense = np.zeros(self.shape, dtype=object)
-            row = 0
-            for part in self.parts:
-                for factor, of, block in part.terms:
-                    columns = slice(starts[block], starts[block + 1])
-                    dense[row : row + part.size, columns] = factor * of.build(dtype)
-                row += part.size
-            return dense
-        if len(self.parts) == 1:
-            return _csr_rows(self.parts[0], starts, self.shape[1], dtype)
-        index = index_dtype(*self.shape, self.nnz)
-        data, indices = np.empty(self.nnz, dtype=dtype), np.empty(self.nnz, dtype=index)
-        indptr = np.zeros(self.shape[0] + 1, dtype=index)
-        row = at = 0
-        for part in self.parts:
-            rows = _csr_rows(part, starts, self.shape[1], dtype)
-            data[at : at + rows.nnz], indices[at : at + rows.nnz] = rows.data, rows.indices
-            indptr[row + 1 : row + part.size + 1] = rows.indptr[1:] + index.type(at)
-            row, at = row + part.size, at + rows.nnz
-        return scipy.sparse.csr_array((data, indices, indptr), shape=self.shape)
-
-    def operator(self, dtype: DType) -> LinearOperator:
-        """The matrix as a LinearOperator: applied block by block, never built."""
-        from scipy.sparse.linalg import LinearOperator
-
-        parts = self.parts or []
-        column = np.concatenate([[0], np.cumsum(self.widths)])
-        row = np.concatenate([[0], np.cumsum([part.size for part in parts])])
-        terms = [
-            (slice(row[i], row[i + 1]), slice(column[block], column[block + 1]), factor, A)
-            for i, part in enumerate(parts)
-            for factor, of, block in part.terms
-            for A in [of.operator(dtype)]
-        ]
-
-        def apply(x: Array) -> Array:
-            y = np.zeros((self.shape[0], x.shape[1]), dtype=np.result_type(dtype, x))
-            for rows, columns, factor, A in terms:
-                y[rows] += factor * (A @ x[columns])
-            return y
-
-        def adjoint(y: Array) -> Array:
-            x = np.zeros((self.shape[1], y.shape[1]), dtype=np.result_type(dtype, y))
-            for rows, columns, factor, A in terms:
-                x[columns] += (factor * (A.T @ y[rows].conj())).conj()
-            return x
-
-        return LinearOperator(
-            self.shape,
-            matvec=lambda x: apply(x.reshape(-1, 1))[:, 0],
-            rmatvec=lambda y: adjoint(y.reshape(-1, 1))[:, 0],
-            matmat=apply,
-            rmatmat=adjoint,
-            dtype=dtype,
-        )
-
-
-def _csr_rows(part: Part, starts: Sequence[int] | Array, columns: int, dtype: DType) -> csr_array:
-    """The rows of a part over all columns."""
-    shifted = []
-    for factor, of, block in sorted(part.terms, key=lambda term: term[2]):
-        matrix = of.build(dtype)  # made for this alone, so it may be changed
-        assert is_sparse(matrix)
-        if factor != 1:
-            matrix.data *= dtype.type(factor)
-        index = index_dtype(part.size, columns, of.nnz)
-        indices, indptr = (a.astype(index, copy=False) for a in (matrix.indices, matrix.indptr))
-        if starts[block]:
-            indices += index.type(starts[block])
-        shape = (part.size, columns)
-        shifted.append(scipy.sparse.csr_array((matrix.data, indices, indptr), shape=shape))
-    return shifted[0] if len(shifted) == 1 else _interleaved(shifted)
+    def __str__(self) -> str:
+        text = " + ".join([*map(str, self.terms), *["bias"] * (self.bias is not None)])
+        return text.replace("+ -", "- ")
 
 
 def _interleaved(matrices: list[csr_array]) -> csr_array:
@@ -387,3 +390,144 @@ def _interleaved(matrices: list[csr_array]) -> csr_array:
     columns = np.concatenate([matrix.coords[1] for matrix in coordinates])
     data = np.concatenate([matrix.data for matrix in coordinates])
     return scipy.sparse.csr_array((data, (rows, columns)), shape=matrices[0].shape)
+
+
+def _starts(sizes: Iterable[int]) -> list[int]:
+    """Where blocks of these sizes begin, and where the last one ends."""
+    return list(accumulate(sizes, initial=0))
+
+
+class AffineStage(Operator):
+    """A Dense layer of the converted network: a matrix of blocks, and a bias.
+
+    Attributes
+    ----------
+    owner : int
+        Position of the layer of the given network that the stage is there for.
+    widths : tuple of int
+        Sizes of the input blocks.
+    rows : tuple of BlockRow
+        One for each output block.
+    dense : int
+        Numbers of the matrix if every entry was stored.
+    has_bias : bool
+        Whether anything is added to the product.
+    """
+
+    def __init__(self, owner: int, widths: tuple[int, ...], rows: tuple[BlockRow, ...]) -> None:
+        shape = sum(row.size for row in rows), sum(widths)
+        super().__init__(shape, sum(term.operator.nnz for row in rows for term in row.terms))
+        self.owner, self.widths, self.rows = owner, widths, rows
+        self.dense = math.prod(shape)
+        self.has_bias = any(row.bias is not None for row in rows)
+
+    def stored(self, dtype: DType) -> int:
+        """Numbers that are stored: all of them for exact objects, which are kept as an ndarray."""
+        return self.dense if is_exact(dtype) else self.nnz
+
+    def nbytes(self, dtype: DType, *, dense: bool = False) -> int:
+        """Bytes of matrix and bias."""
+        bias = self.shape[0] * dtype.itemsize if self.has_bias else 0
+        form: Format = "dense" if dense or is_exact(dtype) else "csr"
+        return matrix_nbytes(*self.shape, self.nnz, dtype, form) + bias
+
+    def layer(self, dtype: DType, *, matrix_free: bool = False) -> Layer:
+        """The stage as a layer."""
+        weight = self.as_linear_operator(dtype) if matrix_free else self.build(dtype)
+        return Dense(weight, self.bias(dtype))
+
+    def bias(self, dtype: DType) -> Array | None:
+        """What is added to the product, if anything is."""
+        if not self.has_bias:
+            return None
+        biases = []
+        for row in self.rows:
+            each = np.zeros(1, dtype=dtype) if row.bias is None else row.bias
+            biases.append(np.repeat(each, row.size // len(each)))
+        return np.concatenate(biases).astype(dtype)
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        starts = _starts(self.widths)
+        if len(self.rows) == 1:
+            return self.rows[0].to_csr(starts, dtype)
+        # Allocated once at their final size: stacking the rows would hold every number twice.
+        index = index_dtype(*self.shape, self.nnz)
+        data, indices = np.empty(self.nnz, dtype=dtype), np.empty(self.nnz, dtype=index)
+        indptr = np.zeros(self.shape[0] + 1, dtype=index)
+        first = at = 0
+        for row in self.rows:
+            part = row.to_csr(starts, dtype)
+            data[at : at + part.nnz], indices[at : at + part.nnz] = part.data, part.indices
+            indptr[first + 1 : first + row.size + 1] = part.indptr[1:] + index.type(at)
+            first, at = first + row.size, at + part.nnz
+        return scipy.sparse.csr_array((data, indices, indptr), shape=self.shape)
+
+    def to_objects(self) -> Array:
+        matrix = np.zeros(self.shape, dtype=object)
+        for rows, columns, term in self._blocks():
+            matrix[rows, columns] = term.factor * term.operator.to_objects()
+        return matrix
+
+    def as_linear_operator(self, dtype: DType) -> LinearOperator:
+        blocks = [
+            (rows, columns, term.factor, term.operator.as_linear_operator(dtype))
+            for rows, columns, term in self._blocks()
+        ]
+
+        def apply(x: Array) -> Array:
+            y = np.zeros((self.shape[0], x.shape[1]), dtype=np.result_type(dtype, x))
+            for rows, columns, factor, operator in blocks:
+                y[rows] += factor * operator.matmat(x[columns])
+            return y
+
+        def adjoint(y: Array) -> Array:
+            x = np.zeros((self.shape[1], y.shape[1]), dtype=np.result_type(dtype, y))
+            for rows, columns, factor, operator in blocks:
+                x[columns] += factor * operator.rmatmat(y[rows])
+            return x
+
+        return _linear_operator(self.shape, apply, adjoint, dtype)
+
+    def _blocks(self) -> list[tuple[slice, slice, Term]]:
+        """Each term with the rows and the columns that it takes."""
+        row, column = _starts(row.size for row in self.rows), _starts(self.widths)
+        return [
+            (slice(row[i], row[i + 1]), slice(column[t.block], column[t.block + 1]), t)
+            for i, block_row in enumerate(self.rows)
+            for t in block_row.terms
+        ]
+
+    def __str__(self) -> str:
+        return " | ".join(map(str, self.rows))
+
+
+@dataclass(frozen=True)
+class ReLUStage:
+    """A ReLU layer of the converted network: it stores nothing.
+
+    Attributes
+    ----------
+    owner : int
+        Position of the layer of the given network that the stage is there for.
+    """
+
+    owner: int
+    dense = 0
+
+    def stored(self, dtype: DType) -> int:
+        """Numbers that are stored."""
+        return 0
+
+    def nbytes(self, dtype: DType, *, dense: bool = False) -> int:
+        """Bytes of what is stored."""
+        return 0
+
+    def layer(self, dtype: DType, *, matrix_free: bool = False) -> Layer:
+        """The stage as a layer."""
+        return ReLU()
+
+    def __str__(self) -> str:
+        return "relu"
+
+
+Stage: TypeAlias = AffineStage | ReLUStage

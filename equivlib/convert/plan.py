@@ -1,22 +1,61 @@
-"""The chain of Dense and ReLU that a network becomes, as a plan: sizes known, nothing built.
+r"""Plan the chain of Dense and ReLU layers equal to a network: sizes known, nothing built.
 
-The plan follows the values of the network through the chain. What a layer reads later is carried
-beside what is computed now, as a block of its own. Every kind of layer has one rule, below.
+A layer of a network may read any earlier one; a stage of a chain reads the one before it alone.
+So what a later layer reads has to be carried along. Each stage gives a few *blocks* of numbers, and
+each *live value*, the output of a layer that a later one reads, is a sum of numbers times blocks.
+
+**A residual block, worked through.** ``relu(x + conv(relu(conv(x))))`` is five layers:
+
+>>> import numpy as np
+>>> from equivlib.layers import Add, Conv, Network, ReLU
+>>> conv = Conv([[[1, -2, 1]]], padding=1)
+>>> net = Network([conv, ReLU(), conv, Add(2, -1), ReLU()], (1, 5))
+
+After each of them these values are live; -1 is the input x. Layer 3 is the last to read x:
+
+>>> [sorted(values) for values in liveness(net)]
+[[-1, 0], [-1, 1], [-1, 2], [3], [4]]
+
+The plan has five stages. The rows of a stage give its blocks, and ``b0``, ``b1``, … are the blocks
+of the stage before, or the input:
+
+>>> for stage in make_plan(net, np.dtype(float)).stages:
+...     print(f"layer {stage.owner}: {stage}")
+layer 0: Convolution b0 | b0 | -b0
+layer 1: relu
+layer 2: Convolution b0 | b1 | b2
+layer 3: b0 + b1 - b2
+layer 4: relu
+
+- Layer 0 reads x, the only block. As x stays live, a second row copies it: the blocks are now the
+  convolution h and x.
+- Layer 1 is a ReLU, which would lose what is negative in x. But ``x = relu(x) - relu(-x)``, so the
+  stage before the ReLU has to give -x too. That stage is affine and copies x, so it is replaced by
+  one with a third row. (Where there is no such stage, a new one is put before the ReLU.) The blocks
+  are now relu(h), relu(x), relu(-x), and the value x is ``b1 - b2``.
+- Layer 2 reads b0 and copies b1 and b2. None of these can be negative, so they would pass through
+  another ReLU as they are: a value is split once.
+- Layer 3 adds what layer 2 gave and ``b1 - b2``. No other value is live, so one block is left.
+- Layer 4 applies ReLU to it. The output is the only block, as it has to be in the end.
+
+:func:`liveness` says what to carry, :func:`plan_layer` has one rule for each kind of layer, and
+the rules add stages by :func:`emit_affine` and :func:`emit_relu`. All of them are functions of an
+immutable :class:`State`.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from functools import singledispatch
+from itertools import accumulate
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import scipy.sparse
 
-from ..convolution.csr import is_sparse
-from ..convolution.geometry import Geometry, index_dtype
+from ..convolution.geometry import index_dtype
 from ..convolution.matrix import MatrixTooLarge, readable
 from ..convolution.patches import Array, DType
 from ..convolution.pattern import pattern
@@ -41,26 +80,27 @@ from ..layers import (
     Tanh,
 )
 from ..layers.affine import Weight
-from ..layers.base import Number
-from ..layers.pooling import divided, one_channel
+from ..layers.base import Number, Shape
+from ..layers.pooling import one_channel
 from .operators import (
-    Built,
-    Map,
-    Part,
+    AdaptiveAverage,
+    AffineStage,
+    Average,
+    BlockRow,
+    Convolution,
+    Diagonal,
+    Identity,
+    Matrix,
+    Operator,
+    PerChannel,
+    Permutation,
+    ReLUStage,
     Stage,
-    convolution,
-    diagonal,
-    fully_connected,
-    identity,
+    Term,
+    TransposedConvolution,
     is_exact,
-    per_channel,
-    permutation,
-    transposed_convolution,
 )
 from .tournament import tournament
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 #: Why a layer has no equal made of affine maps and ReLU, which are piecewise linear.
 REASONS: dict[type[Layer], str] = {
@@ -98,16 +138,84 @@ def network_dtype(net: Network) -> DType:
     return np.result_type(number, np.float64) if fractional and number.kind in "iu" else number
 
 
-#: A number times a block of the state.
-Term: TypeAlias = tuple[Number, int]
+# --- what is known before the first stage -------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Value:
-    """The output of a layer, flattened, as a sum of numbers times blocks of the state."""
+def liveness(net: Network) -> tuple[frozenset[int], ...]:
+    """Find which values are still needed after each layer.
 
-    terms: tuple[Term, ...]
+    Parameters
+    ----------
+    net : Network
+
+    Returns
+    -------
+    tuple of frozenset of int
+        For each layer the positions, up to its own, whose outputs a later layer reads; -1 is the
+        input of the network. After the last layer the output is live.
+
+    Examples
+    --------
+    >>> net = Network([ReLU(), ReLU(), Add(1, 0)], (2,))
+    >>> [sorted(values) for values in liveness(net)]
+    [[0], [0, 1], [2]]
+    """
+    live = frozenset({len(net.layers) - 1})
+    after = []
+    for position in reversed(range(len(net.layers))):
+        after.append(live)
+        # A value is needed from the layer that computes it to the last one that reads it.
+        live = (live - {position}) | set(net.sources(position))
+    return tuple(reversed(after))
+
+
+def fold_norms(net: Network) -> list[Layer | None]:
+    """The layers, with batch normalisation folded into the affine layer that it alone reads.
+
+    In place of a batch normalisation that is folded there is None.
+    """
+    layers: list[Layer | None] = list(net.layers)
+    readers = Counter(s for position in range(len(layers)) for s in net.sources(position))
+    for position, norm in enumerate(net.layers):
+        source = net.sources(position)[0]
+        if not isinstance(norm, BatchNorm) or source < 0 or readers[source] > 1:
+            continue
+        before = net.layers[source]
+        if isinstance(before, (Conv, ConvTranspose, Dense)) and "weight" in before.params:
+            layers[source], layers[position] = norm.folded(before), None
+    return layers
+
+
+# --- the state ----------------------------------------------------------------------------------
+
+
+#: A sum of factors times blocks, or times what begins at a unit.
+Terms: TypeAlias = tuple[tuple[Number, int], ...]
+
+
+class Value(NamedTuple):
+    """The output of a layer, flattened, as a sum of numbers times blocks.
+
+    Attributes
+    ----------
+    terms : tuple of (factor, block)
+    nonnegative : bool
+        Whether no entry can be negative, so that ReLU does not change it.
+    """
+
+    terms: Terms
     nonnegative: bool = False
+
+    def row(self, operator: Operator, *, factor: Number = 1, bias: Array | None = None) -> BlockRow:
+        """The rows that give a number times an operator on the value, plus a bias."""
+        return BlockRow(tuple(Term(factor * c, operator, block) for c, block in self.terms), bias)
+
+
+class Block(NamedTuple):
+    """Some of the numbers that a stage gives: how many, and whether none can be negative."""
+
+    size: int
+    nonnegative: bool
 
 
 class Form(NamedTuple):
@@ -122,341 +230,382 @@ class Form(NamedTuple):
     """
 
     stage: int
-    terms: tuple[Term, ...]
+    terms: Terms
 
 
-class Plan:
-    """The chain of Dense and ReLU, not built yet.
+@dataclass(frozen=True, eq=False)
+class State:
+    """The plan so far.
 
-    The state is what the last stage gives: a few blocks. Each value of the network that is still
-    to be read is a combination of blocks.
+    Attributes
+    ----------
+    stages : tuple of Stage
+    blocks : tuple of Block
+        What the last stage gives; before the first one, the input.
+    values : mapping of int to Value
+        The values that are carried, by the position of their layer.
     """
 
-    def __init__(self, net: Network, dtype: DType, max_bytes: float = math.inf) -> None:
-        self.net, self.dtype, self.max_bytes = net, dtype, max_bytes
-        self.stages: list[Stage] = []
-        self.widths: tuple[int, ...] = (math.prod(net.input_shape),)
-        self.nonnegative = [False]
-        self.values = {-1: Value(((1, 0),))}
-        #: Of each layer, but for those whose output is folded into the layer after it.
-        self.forms = {-1: Form(-1, ((1, 0),))}
-        self.readers: dict[int, list[int]] = {
-            position: [] for position in range(-1, len(net.layers))
+    stages: tuple[Stage, ...]
+    blocks: tuple[Block, ...]
+    values: Mapping[int, Value]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Sizes of the blocks."""
+        return tuple(block.size for block in self.blocks)
+
+    @property
+    def carried(self) -> list[int]:
+        """The blocks that the carried values are made of."""
+        return sorted({block for value in self.values.values() for _, block in value.terms})
+
+    def keeping(self, live: Collection[int]) -> State:
+        """The state without the values that are not live."""
+        return replace(self, values={p: v for p, v in self.values.items() if p in live})
+
+    def holding(self, position: int, value: Value) -> State:
+        """The state with the value of one more layer."""
+        return replace(self, values={**self.values, position: value})
+
+    def form(self, value: Value) -> Form:
+        """Where a value is found."""
+        starts = list(accumulate(self.widths, initial=0))
+        terms = tuple((factor, starts[block]) for factor, block in value.terms)
+        return Form(len(self.stages) - 1, terms)
+
+    def copy(self, block: int) -> BlockRow:
+        """The rows that copy a block."""
+        return BlockRow((Term(1, Identity(self.blocks[block].size), block),))
+
+    def rewritten(self, new: Mapping[int, Terms]) -> dict[int, Value]:
+        """The values made of other blocks: each old block is a sum of factors times new ones."""
+        return {
+            position: value._replace(
+                terms=tuple(
+                    (factor * c, to) for factor, block in value.terms for c, to in new[block]
+                )
+            )
+            for position, value in self.values.items()
         }
-        for position in range(len(net.layers)):
-            for source in net.sources(position):
-                self.readers[source].append(position)
-        self.readers[len(net.layers) - 1].append(len(net.layers))
-        for position, layer in enumerate(net.layers):
-            self._add(position, layer)
-        self._finish(len(net.layers) - 1)
 
-    def _add(self, position: int, layer: Layer) -> None:
-        rule = next((rule for kind, rule in RULES.items() if isinstance(layer, kind)), None)
-        if rule is None:
-            raise unsupported(self.net, position)
-        value = self.values[position] = rule(self, position, layer)
-        if not isinstance(layer, (Conv, ConvTranspose, Dense)) or not _norm_to_fold(self, position):
-            starts = [0, *itertools.accumulate(self.widths)]
-            terms = tuple((factor, starts[block]) for factor, block in value.terms)
-            self.forms[position] = Form(len(self.stages) - 1, terms)
-        self._drop(position)
 
-    # --- what the rules use -------------------------------------------------------------------
+# --- emitters: a state with more stages ---------------------------------------------------------
 
-    def read(self, position: int) -> Value:
-        """What the layer reads."""
-        return self.values[self.net.sources(position)[0]]
 
-    def shape(self, position: int) -> tuple[int, ...]:
-        """Shape of what the layer reads."""
-        source = self.net.sources(position)[0]
-        return self.net.shapes[source] if source >= 0 else self.net.input_shape
+def emit_affine(
+    state: State, owner: int, row: BlockRow, *, nonnegative: bool = False
+) -> tuple[State, Value]:
+    """Append an affine stage: the row, and a copy of every block that is carried.
 
-    def affine(self, position: int, parts: Sequence[Part], signs: Sequence[bool]) -> list[int]:
-        """Add a Dense: the parts, and every block that is read later. Blocks of the parts."""
-        self._drop(position)
-        carried = sorted({block for value in self.values.values() for _, block in value.terms})
-        rows = [*parts, *(self._same(block) for block in carried)]
-        self._append(Stage(position, self.widths, rows))
-        place = {block: len(parts) + i for i, block in enumerate(carried)}
-        self._rename(lambda factor, block: ((factor, place[block]),))
-        self.nonnegative = [*signs, *(self.nonnegative[block] for block in carried)]
-        return list(range(len(parts)))
+    Returns the state and the value of the row, which is the first block.
+    """
+    state, _ = _append_affine(state, owner, [row])
+    blocks = Block(row.size, nonnegative), *state.blocks[1:]
+    return replace(state, blocks=blocks), Value(((1, 0),), nonnegative)
 
-    def relu(self, position: int, parts: Sequence[Part]) -> list[int]:
-        """Add what gives ReLU of each part, with values that are read later carried past it."""
-        self._drop(position)
-        carried = sorted({block for value in self.values.values() for _, block in value.terms})
-        signed = [block for block in carried if not self.nonnegative[block]]
-        direct = [part.carried for part in parts]
-        if None in direct or not self._negate_in_place(signed):
-            rows = list(parts)
-            place = {}
-            for block in carried:
-                place[block] = direct.index(block) if block in direct else len(rows)
-                if place[block] == len(rows):
-                    rows.append(self._same(block))
-            negative = {block: len(rows) + i for i, block in enumerate(signed)}
-            rows += [self._same(block, factor=-1) for block in signed]
-            self._append(Stage(position, self.widths, rows))
-            blocks = list(range(len(parts)))
-        else:
-            place = {block: block for block in carried}
-            first = len(self.widths) - len(signed)
-            negative = {block: first + i for i, block in enumerate(signed)}
-            blocks = [block for block in direct if block is not None]
-        self._append(Stage(position, self.widths))
-        self._rename(
-            lambda factor, block: (
-                ((factor, place[block]), (-factor, negative[block]))
-                if block in negative
-                else ((factor, place[block]),)
-            )
-        )
-        self.nonnegative = [True] * len(self.widths)
-        return blocks
 
-    def combination(self, value: Value, factor: Number = 1, bias: Array | None = None) -> Part:
-        """A number times a value, plus a bias."""
-        terms = ((factor * c, identity(self.widths[block]), block) for c, block in value.terms)
-        return Part(tuple(terms), bias)
+def emit_relu(state: State, owner: int, *rows: BlockRow) -> tuple[State, tuple[int, ...]]:
+    """Append a ReLU of each of the rows; what is carried gets past it unchanged.
 
-    def mapped(self, value: Value, of: Map, bias: Array | None = None) -> Part:
-        """A map of a value, plus a bias."""
-        return Part(tuple((factor, of, block) for factor, block in value.terms), bias)
+    A block v that may be negative is carried as ``relu(v) - relu(-v)``, so the stage before the
+    ReLU has to give -v too: the last one if it can, otherwise one that is put between.
 
-    # --- the state ----------------------------------------------------------------------------
+    Returns the state and its blocks with the results.
+    """
+    signed = [block for block in state.carried if not state.blocks[block].nonnegative]
+    results = tuple(block for row in rows if (block := row.copied_block) is not None)
+    ready = _append_negatives(state, signed) if len(results) == len(rows) else None
+    if ready is None:
+        state, places = _append_affine(state, owner, rows)
+        signed, results = [places[block] for block in signed], tuple(range(len(rows)))
+        ready = _append_negatives(state, signed)
+        assert ready is not None  # the stage just appended copies all that is carried
+    parts: dict[int, Terms] = {block: ((1, block),) for block in state.carried}
+    for place, block in enumerate(signed, start=len(state.blocks)):
+        parts[block] += ((-1, place),)
+    blocks = tuple(Block(size, nonnegative=True) for size in ready.widths)
+    stages = *ready.stages, ReLUStage(owner)
+    return State(stages, blocks, state.rewritten(parts)), results
 
-    def _drop(self, position: int) -> None:
-        """Forget the values that no layer after this one reads."""
-        for source in [s for s in self.values if max(self.readers[s]) <= position]:
-            del self.values[source]
 
-    def _same(self, block: int, factor: int = 1) -> Part:
-        return Part(((factor, identity(self.widths[block]), block),))
+def _append_affine(
+    state: State, owner: int, rows: Sequence[BlockRow]
+) -> tuple[State, dict[int, int]]:
+    """Append an affine stage: the rows, and copies of the carried blocks if none of them is one.
 
-    def _rename(self, renamed: Callable[[Number, int], tuple[Term, ...]]) -> None:
-        for source, value in self.values.items():
-            terms = tuple(new for term in value.terms for new in renamed(*term))
-            self.values[source] = replace(value, terms=terms)
+    Returns the state, and where the carried blocks are now.
+    """
+    every, places = list(rows), {}
+    for place, row in enumerate(rows):
+        if row.copied_block is not None:
+            places[row.copied_block] = place
+    for block in state.carried:
+        if block not in places:
+            places[block] = len(every)
+            every.append(state.copy(block))
+    copies = {place: state.blocks[block] for block, place in places.items()}
+    blocks = tuple(copies.get(i, Block(row.size, False)) for i, row in enumerate(every))
+    stage = AffineStage(owner, state.widths, tuple(every))
+    values = state.rewritten({block: ((1, place),) for block, place in places.items()})
+    return State((*state.stages, stage), blocks, values), places
 
-    def _negate_in_place(self, blocks: list[int]) -> bool:
-        """Let the last Dense give these blocks negated too, if it only carries them."""
-        if not blocks:
-            return True
-        parts = self.stages[-1].parts if self.stages else None
-        if parts is None or any(parts[block].carried is None for block in blocks):
-            return False
-        for block in blocks:
-            ((_, of, source),) = parts[block].terms
-            parts.append(Part(((-1, of, source),)))
-        self.widths += tuple(self.widths[block] for block in blocks)
-        self._check_size()
-        return True
 
-    def _append(self, stage: Stage) -> None:
-        self.stages.append(stage)
-        if stage.parts is not None:
-            self.widths = tuple(part.size for part in stage.parts)
-        self._check_size()
+def _append_negatives(state: State, signed: Sequence[int]) -> State | None:
+    """Let the last stage give the negatives of these blocks too.
 
-    def _check_size(self, more: int = 0) -> None:
-        size = sum(stage.nbytes(self.dtype) for stage in self.stages) + more
-        if size > self.max_bytes:
-            position = self.stages[-1].owner if self.stages else 0
-            dense = sum(stage.nbytes(self.dtype, dense=True) for stage in self.stages)
-            raise MatrixTooLarge(
-                f"up to {self.net.label(position)} the layers take {readable(size)} sparse "
-                f"and {readable(dense)} dense, over max_bytes (={self.max_bytes}); "
-                "matrix_free=True applies them unbuilt, conversion_table lists them all"
-            )
-
-    def _finish(self, position: int) -> None:
-        """Leave the output as the only block."""
-        value = self.values.pop(position)
-        if value.terms != ((1, 0),) or len(self.widths) > 1 or not self.stages:
-            self.affine(position, [self.combination(value)], [value.nonnegative])
-
-    def check_reads(self, geometry: Geometry) -> None:
-        """Refuse windows that are too many before their table is made."""
-        entry = self.dtype.itemsize + index_dtype(*geometry.matrix_shape, geometry.nnz).itemsize
-        self._check_size(geometry.nnz * entry)
+    None unless it is an affine stage that copies them: of other rows it would compute the same
+    numbers twice.
+    """
+    if not signed:
+        return state
+    last = state.stages[-1] if state.stages else None
+    if not isinstance(last, AffineStage):
+        return None
+    copies = [last.rows[block] for block in signed]
+    if any(row.copied_block is None for row in copies):
+        return None
+    negatives = (BlockRow((row.terms[0]._replace(factor=-1),)) for row in copies)
+    stage = AffineStage(last.owner, last.widths, (*last.rows, *negatives))
+    blocks = *state.blocks, *(state.blocks[block] for block in signed)
+    return State((*state.stages[:-1], stage), blocks, state.values)
 
 
 # --- one rule for each kind of layer ------------------------------------------------------------
 
 
-def _affine(plan: Plan, position: int, layer: Conv | ConvTranspose | Dense) -> Value:
-    shape = plan.shape(position)
-    norm = _norm_to_fold(plan, position)
-    layer = layer if norm is None else norm.folded(layer)
-    if isinstance(layer, Conv):
-        of = convolution(layer.weight, layer.geometry(shape))
-    elif isinstance(layer, ConvTranspose):
-        of = transposed_convolution(layer.weight, layer.geometry(shape), shape[1:])
-    else:
-        of = fully_connected(layer.weight)
-    (block,) = plan.affine(position, [plan.mapped(plan.read(position), of, layer.bias)], [False])
-    return Value(((1, block),))
+@dataclass(frozen=True, eq=False)
+class Site:
+    """Where a layer stands, which is all that its rule needs besides the layer and the state.
+
+    Attributes
+    ----------
+    net : Network
+    position : int
+    inputs : tuple of Value
+        What the layer reads.
+    dtype : data type
+        Of the weights to come.
+    max_bytes : number
+        What all stages together may take.
+    """
+
+    net: Network
+    position: int
+    inputs: tuple[Value, ...]
+    dtype: DType
+    max_bytes: float
+
+    @property
+    def value(self) -> Value:
+        """What a layer with one input reads."""
+        return self.inputs[0]
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of what a layer with one input reads."""
+        return self.net.input_shapes(self.position)[0]
+
+    @property
+    def identity(self) -> Identity:
+        """The identity on it."""
+        return Identity(math.prod(self.shape))
+
+    def check_size(self, stages: Sequence[Stage], more: int = 0) -> None:
+        """Refuse stages that take more than ``max_bytes``, together with ``more`` bytes."""
+        sizes = list(accumulate((stage.nbytes(self.dtype) for stage in stages), initial=0))
+        sizes[-1] += more
+        count = next((count for count, size in enumerate(sizes) if size > self.max_bytes), None)
+        if count is None:
+            return
+        position = stages[count - 1].owner if count else 0
+        dense = sum(stage.nbytes(self.dtype, dense=True) for stage in stages[:count])
+        raise MatrixTooLarge(
+            f"up to {self.net.label(position)} the layers take {readable(sizes[count])} sparse "
+            f"and {readable(dense)} dense, over max_bytes (={self.max_bytes}); "
+            "matrix_free=True applies them unbuilt, conversion_table lists them all"
+        )
+
+    def apply(
+        self,
+        operator: Operator,
+        state: State,
+        bias: Array | None = None,
+        *,
+        nonnegative: bool = False,
+    ) -> tuple[State, Value]:
+        """Append an operator on what the layer reads, plus a bias."""
+        row = self.value.row(operator, bias=bias)
+        return emit_affine(state, self.position, row, nonnegative=nonnegative)
 
 
-def _norm_to_fold(plan: Plan, position: int) -> BatchNorm | None:
-    """The batch normalisation that alone reads a layer, if that is affine with a stored weight."""
-    readers = plan.readers[position]
-    foldable = "weight" in plan.net.layers[position].params
-    if len(readers) != 1 or readers[0] == len(plan.net.layers) or not foldable:
-        return None
-    reader = plan.net.layers[readers[0]]
-    return reader if isinstance(reader, BatchNorm) else None
+@singledispatch
+def plan_layer(layer: Layer, site: Site, state: State) -> tuple[State, Value]:
+    """Append the stages of a layer; its class chooses the rule.
+
+    The given state carries what later layers read. Returns the new one and the layer's output.
+    """
+    raise unsupported(site.net, site.position)
 
 
-def _batch_norm(plan: Plan, position: int, layer: BatchNorm) -> Value:
-    source = plan.net.sources(position)[0]
-    if source >= 0 and _norm_to_fold(plan, source) is layer:
-        return plan.read(position)
-    of = diagonal(layer.scale, math.prod(plan.shape(position)[1:]))
-    part = plan.mapped(plan.read(position), of, layer.shift)
-    (block,) = plan.affine(position, [part], [False])
-    return Value(((1, block),))
+@plan_layer.register(Conv)
+def _conv(layer: Conv, site: Site, state: State) -> tuple[State, Value]:
+    return site.apply(Convolution(layer.weight, layer.geometry(site.shape)), state, layer.bias)
 
 
-def _average(plan: Plan, position: int, layer: AvgPool) -> Value:
-    geometry = layer.geometry(plan.shape(position))
-    one = one_channel(geometry)
-
-    def make(dtype: DType) -> Built:
-        counts = layer.counts(geometry).reshape(-1, 1)
-        ones = convolution(np.ones(one.weight_shape, dtype=int), one).build(dtype)
-        if not is_sparse(ones):
-            return divided(ones, np.broadcast_to(counts, ones.shape))
-        ones.data /= np.repeat(counts.ravel(), np.diff(ones.indptr)).astype(dtype)
-        return ones
-
-    of = per_channel(geometry.in_channels, one.matrix_shape, one.nnz, make)
-    return _averaged(plan, position, of)
+@plan_layer.register(ConvTranspose)
+def _conv_transpose(layer: ConvTranspose, site: Site, state: State) -> tuple[State, Value]:
+    convolution = Convolution(layer.weight, layer.geometry(site.shape))
+    return site.apply(TransposedConvolution(convolution, site.shape[1:]), state, layer.bias)
 
 
-def _adaptive_average(plan: Plan, position: int, layer: AdaptiveAvgPool) -> Value:
-    shape = plan.shape(position)
-    sizes = math.prod(layer.output_shape(shape)[1:]), math.prod(shape[1:])
-    nnz = math.prod(int((ends - begins).sum()) for begins, ends in layer.bounds(shape))
-
-    def make(dtype: DType) -> Built:
-        product: Built = np.ones((1, 1), dtype=dtype)
-        for matrix in layer.averages(shape, dtype):
-            if is_exact(dtype):
-                product = np.kron(product, matrix)
-            else:
-                product = scipy.sparse.kron(product, scipy.sparse.csr_array(matrix), "csr")
-        return product
-
-    return _averaged(plan, position, per_channel(shape[0], sizes, nnz, make))
+@plan_layer.register(Dense)
+def _dense(layer: Dense, site: Site, state: State) -> tuple[State, Value]:
+    return site.apply(Matrix(layer.weight), state, layer.bias)
 
 
-def _averaged(plan: Plan, position: int, of: Map) -> Value:
-    value = plan.read(position)
-    (block,) = plan.affine(position, [plan.mapped(value, of)], [value.nonnegative])
-    return Value(((1, block),), value.nonnegative)
+@plan_layer.register(BatchNorm)
+def _batch_norm(layer: BatchNorm, site: Site, state: State) -> tuple[State, Value]:
+    return site.apply(Diagonal(layer.scale, math.prod(site.shape[1:])), state, layer.shift)
 
 
-def _maximum(plan: Plan, position: int, layer: MaxPool) -> Value:
-    geometry, value = layer.geometry(plan.shape(position)), plan.read(position)
-    plan.check_reads(geometry)
-    size, channels = math.prod(geometry.spatial_shape), geometry.in_channels
-    reads = pattern(one_channel(geometry))
-    rounds, result = tournament(reads, size, nonnegative=value.nonnegative)
-    current = value
+@plan_layer.register(AvgPool)
+def _average(layer: AvgPool, site: Site, state: State) -> tuple[State, Value]:
+    operator = PerChannel(site.shape[0], Average(layer, layer.geometry(site.shape)))
+    return site.apply(operator, state, nonnegative=site.value.nonnegative)
+
+
+@plan_layer.register(AdaptiveAvgPool)
+def _adaptive_average(layer: AdaptiveAvgPool, site: Site, state: State) -> tuple[State, Value]:
+    operator = PerChannel(site.shape[0], AdaptiveAverage(layer, site.shape))
+    return site.apply(operator, state, nonnegative=site.value.nonnegative)
+
+
+@plan_layer.register(MaxPool)
+def _maximum(layer: MaxPool, site: Site, state: State) -> tuple[State, Value]:
+    geometry, value = layer.geometry(site.shape), site.value
+    # The table of the windows is as large as the matrix, so refuse it before it is made.
+    index = index_dtype(*geometry.matrix_shape, geometry.nnz)
+    site.check_size(state.stages, geometry.nnz * (site.dtype.itemsize + index.itemsize))
+    windows, size = pattern(one_channel(geometry)), math.prod(geometry.spatial_shape)
+    rounds, result = tournament(windows, size, nonnegative=value.nonnegative)
+    channels, current = geometry.in_channels, value
     for matrix in rounds:
-        part = plan.mapped(current, _in_each_channel(channels, matrix))
-        (block,) = plan.relu(position, [part])
+        row = current.row(PerChannel(channels, Matrix(matrix)))
+        state, (block,) = emit_relu(state, site.position, row)
         current = Value(((1, block),), nonnegative=True)
-    part = plan.mapped(current, _in_each_channel(channels, result))
-    (block,) = plan.affine(position, [part], [value.nonnegative])
-    return Value(((1, block),), value.nonnegative)
+    row = current.row(PerChannel(channels, Matrix(result)))
+    return emit_affine(state, site.position, row, nonnegative=value.nonnegative)
 
 
-def _in_each_channel(channels: int, matrix: csr_array) -> Map:
-    def make(dtype: DType) -> Built:
-        if is_exact(dtype):
-            return np.array(matrix.toarray().tolist(), dtype=object).reshape(matrix.shape)
-        return matrix.astype(dtype)
+@plan_layer.register(ReLU)
+def _relu(layer: ReLU, site: Site, state: State) -> tuple[State, Value]:
+    if site.value.nonnegative:
+        return state, site.value
+    state, (block,) = emit_relu(state, site.position, site.value.row(site.identity))
+    return state, Value(((1, block),), nonnegative=True)
 
-    return per_channel(channels, matrix.shape, matrix.nnz, make)
 
-
-def _relu(plan: Plan, position: int, layer: ReLU) -> Value:
-    value = plan.read(position)
+@plan_layer.register(LeakyReLU)
+def _leaky_relu(layer: LeakyReLU, site: Site, state: State) -> tuple[State, Value]:
+    """``relu(x) - slope * relu(-x)``."""
+    value, slope, same = site.value, _scalar(layer.slope, site.dtype), site.identity
     if value.nonnegative:
-        return value
-    (block,) = plan.relu(position, [plan.combination(value)])
-    return Value(((1, block),), nonnegative=True)
-
-
-def _leaky_relu(plan: Plan, position: int, layer: LeakyReLU) -> Value:
-    value = plan.read(position)
-    if value.nonnegative:
-        return value
-    slope = _scalar(layer.slope, plan.dtype)
-    parts = [plan.combination(value), plan.combination(value, factor=-1)]
-    above, below = plan.relu(position, parts)
-    part = plan.combination(Value(((1, above), (-slope, below))))
-    (block,) = plan.affine(position, [part], [bool(slope <= 0)])
-    return Value(((1, block),), bool(slope <= 0))
+        return state, value
+    rows = value.row(same), value.row(same, factor=-1)
+    state, (above, below) = emit_relu(state, site.position, *rows)
+    row = Value(((1, above), (-slope, below))).row(same)
+    return emit_affine(state, site.position, row, nonnegative=bool(slope <= 0))
 
 
 def _scalar(value: Number, dtype: DType) -> Number:
     return value if is_exact(dtype) or isinstance(value, int) else float(value)
 
 
-def _relu6(plan: Plan, position: int, layer: ReLU6) -> Value:
-    value = plan.read(position)
-    minus_six = np.array([-6], dtype=object if is_exact(plan.dtype) else int)
-    parts = [plan.combination(value), plan.combination(value, bias=minus_six)]
-    above, beyond = plan.relu(position, parts)
-    part = plan.combination(Value(((1, above), (-1, beyond))))
-    (block,) = plan.affine(position, [part], [True])
-    return Value(((1, block),), nonnegative=True)
+@plan_layer.register(ReLU6)
+def _relu6(layer: ReLU6, site: Site, state: State) -> tuple[State, Value]:
+    """``relu(x) - relu(x - 6)``."""
+    minus_six = np.array([-6], dtype=object if is_exact(site.dtype) else int)
+    rows = site.value.row(site.identity), site.value.row(site.identity, bias=minus_six)
+    state, (above, beyond) = emit_relu(state, site.position, *rows)
+    row = Value(((1, above), (-1, beyond))).row(site.identity)
+    return emit_affine(state, site.position, row, nonnegative=True)
 
 
-def _flatten(plan: Plan, position: int, layer: Flatten) -> Value:
-    return plan.read(position)
+@plan_layer.register(Flatten)
+def _flatten(layer: Flatten, site: Site, state: State) -> tuple[State, Value]:
+    return state, site.value
 
 
-def _rearrange(plan: Plan, position: int, layer: Rearrange) -> Value:
-    value = plan.read(position)
+@plan_layer.register(Rearrange)
+def _rearrange(layer: Rearrange, site: Site, state: State) -> tuple[State, Value]:
     if layer.keeps_order:
-        return value
-    (block,) = plan.affine(
-        position, [plan.mapped(value, permutation(layer.indices.ravel()))], [value.nonnegative]
-    )
-    return Value(((1, block),), value.nonnegative)
+        return state, site.value
+    operator = Permutation(layer.indices.ravel())
+    return site.apply(operator, state, nonnegative=site.value.nonnegative)
 
 
-def _add(plan: Plan, position: int, layer: Add) -> Value:
-    values = [plan.values[source] for source in plan.net.sources(position)]
+@plan_layer.register(Add)
+def _add(layer: Add, site: Site, state: State) -> tuple[State, Value]:
     factors: dict[int, Number] = {}
-    for value in values:
-        for factor, block in value.terms:
-            factors[block] = factors.get(block, 0) + factor
-    nonnegative = all(value.nonnegative for value in values)
+    for factor, block in (term for value in site.inputs for term in value.terms):
+        factors[block] = factors.get(block, 0) + factor
     total = Value(tuple((factor, block) for block, factor in factors.items()))
-    (block,) = plan.affine(position, [plan.combination(total)], [nonnegative])
-    return Value(((1, block),), nonnegative)
+    nonnegative = all(value.nonnegative for value in site.inputs)
+    return emit_affine(state, site.position, total.row(site.identity), nonnegative=nonnegative)
 
 
-RULES: dict[type[Layer], Callable[[Plan, int, Any], Value]] = {
-    Conv: _affine,
-    ConvTranspose: _affine,
-    Dense: _affine,
-    BatchNorm: _batch_norm,
-    AvgPool: _average,
-    AdaptiveAvgPool: _adaptive_average,
-    MaxPool: _maximum,
-    ReLU: _relu,
-    LeakyReLU: _leaky_relu,
-    ReLU6: _relu6,
-    Flatten: _flatten,
-    Rearrange: _rearrange,
-    Add: _add,
-}
+# --- the plan -----------------------------------------------------------------------------------
+
+
+class Plan(NamedTuple):
+    """The chain of Dense and ReLU layers, not built yet.
+
+    Attributes
+    ----------
+    stages : tuple of Stage
+    forms : dict of int to Form
+        Where the output of each layer is found, and the input (-1). Layers that a batch
+        normalisation is folded into have none.
+    """
+
+    stages: tuple[Stage, ...]
+    forms: dict[int, Form]
+
+
+def make_plan(net: Network, dtype: DType, max_bytes: float = math.inf) -> Plan:
+    """Plan the chain of Dense and ReLU layers equal to a network, for weights of this dtype.
+
+    Raises
+    ------
+    UnsupportedLayer
+        If a layer cannot be written with Dense and ReLU layers.
+    MatrixTooLarge
+        If the stages take more than ``max_bytes``.
+    """
+    the_input = Value(((1, 0),))
+    state = State((), (Block(math.prod(net.input_shape), False),), {-1: the_input})
+    forms = {-1: state.form(the_input)}
+    for position, (layer, live) in enumerate(zip(fold_norms(net), liveness(net), strict=True)):
+        inputs = tuple(state.values[source] for source in net.sources(position))
+        site, state = Site(net, position, inputs, dtype, max_bytes), state.keeping(live)
+        if layer is None:  # a batch normalisation that the layer before does as well
+            value = site.value
+        else:
+            state, value = plan_layer(layer, site, state)
+        site.check_size(state.stages)
+        state = state.holding(position, value)
+        if layer is None or layer is net.layers[position]:
+            forms[position] = state.form(value)
+    stages = _output_alone(state, position)
+    site.check_size(stages)
+    return Plan(stages, forms)
+
+
+def _output_alone(state: State, position: int) -> tuple[Stage, ...]:
+    """The stages, with one more if the output is not the only block already."""
+    value = state.values[position]
+    if value.terms == ((1, 0),) and len(state.blocks) == 1 and state.stages:
+        return state.stages
+    row = value.row(Identity(state.blocks[value.terms[0][1]].size))
+    return emit_affine(state.keeping(()), position, row)[0].stages

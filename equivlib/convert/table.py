@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from ..layers import Network
 from ..tables import Table
-from .plan import Plan, network_dtype
+from .plan import make_plan, network_dtype
 
 
 @dataclass(frozen=True)
@@ -101,11 +100,11 @@ def conversion_table(net: Network, dtype: DTypeLike | None = None) -> Conversion
     True
     """
     number = network_dtype(net) if dtype is None else np.dtype(dtype)
-    plan = Plan(net, number)
+    plan = make_plan(net, number)
     costs = []
     for position, layer in enumerate(net.layers):
         own = [stage for stage in plan.stages if stage.owner == position]
-        dense = sum(math.prod(stage.shape) for stage in own if stage.parts)
+        dense = sum(stage.dense for stage in own)
         stored = sum(stage.stored(number) for stage in own)
         nbytes = sum(stage.nbytes(number) for stage in own)
         costs.append(Cost(position, layer.name, len(own), stored, dense, nbytes))

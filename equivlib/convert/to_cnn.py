@@ -91,8 +91,7 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
         elif isinstance(layer, Rearrange) and layer.indices.ndim == 1:
             layer = Rearrange(layer.indices[:, None, None])
         elif isinstance(layer, (Add, BatchNorm, Softmax)):
-            for source in sources:
-                features = net.shapes[source] if source >= 0 else net.input_shape
+            for source, features in zip(sources, net.input_shapes(position), strict=True):
                 pixel = (features[0], *(1,) * (len(shapes[source]) - 1))
                 if len(features) == 1 and shapes[source] != pixel:  # each feature is a channel
                     indices = np.arange(features[0]).reshape(pixel)

@@ -10,8 +10,8 @@ from numpy.typing import DTypeLike
 from ..convolution.csr import is_sparse
 from ..convolution.geometry import matrix_nbytes
 from ..convolution.matrix import MAX_BYTES, MatrixTooLarge, checked_limit, readable
-from ..layers import Dense, Layer, Network, ReLU
-from .plan import Plan, network_dtype
+from ..layers import Dense, Layer, Network
+from .plan import make_plan, network_dtype
 
 
 def to_mlp(
@@ -111,19 +111,14 @@ def to_mlp(
                 "but matrix_free=True applies it"
             )
     number = network_dtype(net) if dtype is None else np.dtype(dtype)
-    plan = Plan(net, number, math.inf if matrix_free else max_bytes)
     layers: list[Layer] = []
-    for stage in plan.stages:
-        if stage.parts is None:
-            layers.append(ReLU())
-            continue
-        weight = stage.operator(number) if matrix_free else stage.matrix(number)
-        dense = Dense(weight, stage.bias(number))
+    for stage in make_plan(net, number, math.inf if matrix_free else max_bytes).stages:
+        layer = stage.layer(number, matrix_free=matrix_free)
         before = layers[-1] if layers else None
-        if merge and isinstance(before, Dense):
-            dense = _product(dense, before, max_bytes)
-            layers.pop()
-        layers.append(dense)
+        if merge and isinstance(layer, Dense) and isinstance(before, Dense):
+            layers[-1] = _product(layer, before, max_bytes)
+        else:
+            layers.append(layer)
     return Network(layers, (math.prod(net.input_shape),))
 
 

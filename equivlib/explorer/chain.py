@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..convert import to_mlp
-from ..convert.plan import Plan, network_dtype
+from ..convert.plan import make_plan, network_dtype
 from ..convolution.csr import is_sparse
 from ..convolution.patches import Array
 from ..convolution.pattern import pattern
@@ -44,7 +44,7 @@ def chain_facts(net: Network, x: Array) -> Facts:
     what it is made of: (layer, unit, factor, weight), the weight counted in the layer's kernel or
     -1 if it has none.
     """
-    mlp, plan = to_mlp(net), Plan(net, network_dtype(net))
+    mlp, plan = to_mlp(net), make_plan(net, network_dtype(net))
     values = _values(net, x)
     shapes = [net.input_shape, *net.shapes]
     names = ["x", *(chr(ord("a") + position % 23) for position in range(len(net.layers)))]
@@ -128,7 +128,7 @@ def _made_of(net: Network, position: int) -> Facts:
     if isinstance(layer, Add):
         return {"sign": "", "reads": [[[s, u, "1", -1] for s in sources] for u in range(size)]}
     (source,) = sources
-    shape = net.shapes[source] if source >= 0 else net.input_shape
+    (shape,) = net.input_shapes(position)
     if isinstance(layer, MaxPool):
         reads = pattern(one_channel(layer.geometry(shape)))
         along = math.prod(shape[1:])

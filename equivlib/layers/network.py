@@ -129,11 +129,10 @@ class Network:
         self.layers = tuple(layers)
         if not self.layers:
             raise ValueError("layers must hold at least one layer")
-        shapes: list[Shape] = []
+        self.shapes: tuple[Shape, ...] = ()
         for position in range(len(self.layers)):
-            shapes.append(self._shape_of(position, shapes))
-        self.shapes = tuple(shapes)
-        last = len(shapes) - 1
+            self.shapes += (self._shape_of(position),)
+        last = len(self.layers) - 1
         unread = set(range(last)) - {s for p in range(last + 1) for s in self.sources(p)}
         if unread:
             raise ValueError(
@@ -143,7 +142,7 @@ class Network:
         self._values: list[Array] = []
         self._batch: Shape = ()
 
-    def _shape_of(self, position: int, shapes: list[Shape]) -> Shape:
+    def _shape_of(self, position: int) -> Shape:
         """The output shape of a layer, given those before it, or the error that names it."""
         layer = self.layers[position]
         if not isinstance(layer, Layer):
@@ -153,9 +152,8 @@ class Network:
                 raise ValueError(
                     f"{self.label(position)} reads layer {source}, but can only read earlier ones"
                 )
-        read = [shapes[s] if s >= 0 else self.input_shape for s in self.sources(position)]
         try:
-            return layer.output_shape(*read)
+            return layer.output_shape(*self.input_shapes(position))
         except ValueError as error:
             raise ValueError(f"{self.label(position)}: {error}") from None
 
@@ -166,6 +164,11 @@ class Network:
     def sources(self, position: int) -> tuple[int, ...]:
         """Positions of the layers that a layer reads; -1 is the network's input."""
         return self.layers[position].sources or (position - 1,)
+
+    def input_shapes(self, position: int) -> tuple[Shape, ...]:
+        """Shapes of what a layer reads, one for each of its sources, without batch."""
+        sources = self.sources(position)
+        return tuple(self.shapes[s] if s >= 0 else self.input_shape for s in sources)
 
     @property
     def output_shape(self) -> Shape:

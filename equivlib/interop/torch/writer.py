@@ -88,10 +88,8 @@ def to_torch(net: Network) -> torch.nn.Module:
         raise MatrixTooLarge(f"the dense weights would take {readable(size)}, over 4 GiB")
     modules = []
     for position, layer in enumerate(net.layers):
-        source = net.sources(position)[0]
-        shape = net.shapes[source] if source >= 0 else net.input_shape
         try:
-            modules.append(_module(layer, shape, dtype))
+            modules.append(_module(layer, net.input_shapes(position)[0], dtype))
         except UnsupportedLayer as error:
             raise UnsupportedLayer(f"{net.label(position)}: {error}") from None
     sources = [net.sources(position) for position in range(len(net.layers))]

@@ -511,6 +511,19 @@ def test_a_gradient_of_another_shape_is_refused():
         net.backward(np.ones(3))
 
 
+def test_a_network_says_what_shapes_a_layer_reads():
+    net = Network(
+        [Conv(normal(3, 2, 3, 3)), ReLU(), Conv(normal(3, 2, 3, 3), source=-1), Add(1, 2)],
+        (2, 4, 5),
+    )
+    assert [net.input_shapes(position) for position in range(4)] == [
+        ((2, 4, 5),),
+        ((3, 2, 3),),
+        ((2, 4, 5),),
+        ((3, 2, 3), (3, 2, 3)),
+    ]
+
+
 def test_a_rearrangement_is_reshape_and_transposition():
     x = normal(2, 3, 4, 5)
     places = np.arange(60).reshape(3, 4, 5)
