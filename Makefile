@@ -20,9 +20,9 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 FAST := -m "not slow"
 NBVAL := --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters --ignore=chapters/experiments
 # What a change of the library or of a sentence breaks first. Named by path: to collect all tests takes longer.
-QUICK := $(addprefix tests/library/test_,geometry.py matrix.py functional.py patches.py converse.py errors.py)
+QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py functional.py patches.py projection.py errors.py)
 # Random cases: make test draws the same few each time, make thorough many new ones.
-RANDOM := tests/library/test_random_geometries.py tests/library/test_recognition.py
+RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
 
 .PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage weigh lighthouse notebooks experiments count review lint bench lab lock newest dist clean
 .DEFAULT_GOAL := help
@@ -93,10 +93,11 @@ count: book ## of each page: words, minutes, open code, the way between pictures
 review: ## the changes of the notebooks as text, SINCE=HEAD; make review SINCE=main for a branch
 	git -c diff.notebook.textconv='$(PYTHON) tools/review.py' diff $(or $(SINCE),HEAD) -- '*.ipynb'
 
-lint: $(STAMP) ## style, types
+lint: $(STAMP) ## style, types, who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: $(STAMP) ## speed and memory as ratios against peers and the memory floor
 	$(BIN)/python -m benchmarks

@@ -5,36 +5,53 @@ places. ``equivlib`` builds that matrix, applies it without building it, takes i
 proves the formula of its entries with symbols.
 """
 
+from typing import TYPE_CHECKING
+
 from . import layers
-from .axis import PADDING_MODES
-from .converse import NotAConvolution, kernel_from_matrix, project
 from .convert import ConversionTable, UnsupportedLayer, conversion_table, to_cnn, to_mlp
-from .explore import Explorer, NetworkExplorer, explore, explore_network
-from .functional import conv, conv_transpose
-from .geometry import Geometry
-from .layers import Network
-from .matrix import (
+from .convolution import (
+    PADDING_MODES,
+    Geometry,
+    GeometryOptions,
     MatrixTooLarge,
+    NotAConvolution,
+    Projection,
+    Recognition,
+    col2im,
+    conv,
     conv_matrix,
     conv_operator,
+    conv_transpose,
     dense_to_conv,
     dense_to_pointwise,
     dot_test,
+    im2col,
+    kernel_from_matrix,
+    operator_norm,
+    project,
+    recognize,
+    singular_values,
     tap_matrix,
 )
-from .patches import col2im, im2col
-from .recognition import recognize
-from .spectrum import operator_norm, singular_values
+from .convolution.pattern import pattern
+from .explorer import Explorer, NetworkExplorer, explore, explore_network
+from .layers import Network
+
+if not TYPE_CHECKING:  # a type checker then still says which names there are
+    from ._moved import __getattr__  # noqa: F401
 
 __all__ = [
     "PADDING_MODES",
     "ConversionTable",
     "Explorer",
     "Geometry",
+    "GeometryOptions",
     "MatrixTooLarge",
     "Network",
     "NetworkExplorer",
     "NotAConvolution",
+    "Projection",
+    "Recognition",
     "UnsupportedLayer",
     "col2im",
     "conv",
@@ -51,6 +68,7 @@ __all__ = [
     "kernel_from_matrix",
     "layers",
     "operator_norm",
+    "pattern",
     "project",
     "recognize",
     "singular_values",

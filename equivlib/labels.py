@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ def labels(name: str, shape: Sequence[int]) -> list[str]:
     return named
 
 
-def written(value: Any) -> str:
+def written(value: object) -> str:
     """A number as figures show it: three digits of a float, anything exact in full."""
     if isinstance(value, (complex, np.complexfloating)):
         return f"{value:.3g}"

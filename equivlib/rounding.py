@@ -26,13 +26,15 @@ SIAM, 2002.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import singledispatch
+from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
+from .convert.plan import unsupported
+from .convolution.csr import is_sparse
+from .convolution.patches import Array
 from .layers import (
     AdaptiveAvgPool,
     Add,
@@ -50,8 +52,7 @@ from .layers import (
     ReLU,
     ReLU6,
 )
-from .patches import Array
-from .plan import unsupported
+from .layers.base import Parameter
 
 
 class Size(NamedTuple):
@@ -99,10 +100,10 @@ def error_bound(net: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Ar
     samples, batch = net.samples(x)
     sizes = {-1: Size(_absolute(samples), 0)}
     for position, layer in enumerate(net.layers):
-        rule = next((rule for kind, rule in RULES.items() if isinstance(layer, kind)), None)
-        if rule is None:
+        size = propagate(layer, [sizes[source] for source in net.sources(position)])
+        if size is None:
             raise unsupported(net, position)
-        sizes[position] = rule(layer, [sizes[source] for source in net.sources(position)])
+        sizes[position] = size
     bound, roundings = sizes[len(net.layers) - 1]
     unit = float(np.finfo(dtype).eps) / 2
     if roundings * unit >= 0.5:
@@ -120,26 +121,36 @@ def _gamma(roundings: int, unit: float) -> float:
     return roundings * unit / (1 - roundings * unit)
 
 
-def _absolute(value: Any) -> Any:
-    return None if value is None else abs(value).astype(np.float64)
+def _absolute(value: Parameter) -> Parameter:
+    return abs(value).astype(np.float64)
 
 
+@singledispatch
+def propagate(layer: Layer, sizes: list[Size]) -> Size | None:
+    """The size of a layer's output from those of its inputs; None if there is no rule for it."""
+    return None
+
+
+@propagate.register(Conv)
+@propagate.register(ConvTranspose)
+@propagate.register(Dense)
 def _affine(layer: Conv | ConvTranspose | Dense, sizes: list[Size]) -> Size:
     ((bound, roundings),) = sizes
-    weight, bias = _absolute(layer.weight), _absolute(layer.bias)
+    weight = _absolute(layer.weight)
+    bias = None if layer.bias is None else _absolute(layer.bias)
     if isinstance(layer, Dense):
         terms = weight.shape[1]
-        if scipy.sparse.issparse(weight):
+        if is_sparse(weight):
             terms = int(np.diff(weight.indptr).max())
-        return Size(Dense(weight, bias).forward(bound), roundings + terms + 1)
-    kind: Any = type(layer)
+        return Size(layer.replaced(weight, bias).forward(bound), roundings + terms + 1)
     channels = weight.shape[1]
     if isinstance(layer, ConvTranspose):  # each output sums over the input channels of its group
         channels = weight.shape[0] // layer.geometry(bound.shape[1:]).groups
     terms = channels * math.prod(weight.shape[2:])
-    return Size(kind(weight, bias, **layer.options).forward(bound), roundings + terms + 1)
+    return Size(layer.replaced(weight, bias).forward(bound), roundings + terms + 1)
 
 
+@propagate.register(BatchNorm)
 def _batch_norm(layer: BatchNorm, sizes: list[Size]) -> Size:
     ((bound, roundings),) = sizes
     taken = (1,) * (bound.ndim - 2)
@@ -150,12 +161,14 @@ def _batch_norm(layer: BatchNorm, sizes: list[Size]) -> Size:
     return Size(scale * bound + shift.reshape(-1, *taken), roundings + 7)
 
 
+@propagate.register(AvgPool)
 def _average(layer: AvgPool, sizes: list[Size]) -> Size:
     ((bound, roundings),) = sizes
     window = math.prod(layer.geometry(bound.shape[1:]).kernel_size)
     return Size(layer.forward(bound), roundings + window + 1)
 
 
+@propagate.register(AdaptiveAvgPool)
 def _adaptive_average(layer: AdaptiveAvgPool, sizes: list[Size]) -> Size:
     ((bound, roundings),) = sizes
     windows = [int((end - begin).max()) for begin, end in layer.bounds(bound.shape[1:])]
@@ -163,6 +176,7 @@ def _adaptive_average(layer: AdaptiveAvgPool, sizes: list[Size]) -> Size:
     return Size(layer.forward(bound), roundings + math.prod(windows) + 2 * len(windows) + 1)
 
 
+@propagate.register(MaxPool)
 def _maximum(layer: MaxPool, sizes: list[Size]) -> Size:
     ((bound, roundings),) = sizes
     geometry = layer.geometry(bound.shape[1:])
@@ -171,42 +185,31 @@ def _maximum(layer: MaxPool, sizes: list[Size]) -> Size:
     return Size(3.0**rounds * layer.forward(bound), roundings + 6 * rounds + 3)
 
 
+@propagate.register(LeakyReLU)
 def _leaky_relu(layer: LeakyReLU, sizes: list[Size]) -> Size:
     ((bound, roundings),) = sizes
     return Size(max(1.0, abs(float(layer.slope))) * bound, roundings + 2)
 
 
+@propagate.register(ReLU6)
 def _relu6(layer: ReLU6, sizes: list[Size]) -> Size:
     ((bound, roundings),) = sizes
     return Size(2 * bound + 6, roundings + 2)  # relu(x) - relu(x - 6), where x may be large
 
 
+@propagate.register(Add)
 def _add(layer: Add, sizes: list[Size]) -> Size:
     total: Array = sum((size.bound for size in sizes[1:]), start=sizes[0].bound)
     # Each value may be carried as a positive and a negative part, of which one is 0.
     return Size(total, max(size.roundings for size in sizes) + len(sizes))
 
 
+@propagate.register(Flatten)
+@propagate.register(Rearrange)
 def _moved(layer: Flatten | Rearrange, sizes: list[Size]) -> Size:
     return Size(layer.forward(sizes[0].bound), sizes[0].roundings)
 
 
+@propagate.register(ReLU)
 def _unchanged(layer: ReLU, sizes: list[Size]) -> Size:
     return sizes[0]
-
-
-RULES: dict[type[Layer], Callable[[Any, list[Size]], Size]] = {
-    Conv: _affine,
-    ConvTranspose: _affine,
-    Dense: _affine,
-    BatchNorm: _batch_norm,
-    AvgPool: _average,
-    AdaptiveAvgPool: _adaptive_average,
-    MaxPool: _maximum,
-    LeakyReLU: _leaky_relu,
-    ReLU6: _relu6,
-    Add: _add,
-    Flatten: _moved,
-    Rearrange: _moved,
-    ReLU: _unchanged,
-}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .convert import to_cnn
-from .geometry import checked_shape
+from .convolution.geometry import checked_shape
 from .layers import (
     AdaptiveAvgPool,
     AvgPool,
@@ -112,10 +112,9 @@ def slide(net: Network, input_shape: Sequence[int], *, exact: bool = True) -> Sl
     strides: dict[int, Strides] = {-1: (1,) * ndim}
     layers: list[Layer] = []
     for position, layer in enumerate(cnn.layers):
-        sources = cnn.sources(position)
-        read = [cnn.shapes[s] if s >= 0 else cnn.input_shape for s in sources]
-        before = {strides[source] for source in sources}
-        layer, step = _sliding(layer, read[0], cnn.label(position), exact)
+        before = {strides[source] for source in cnn.sources(position)}
+        shape = cnn.input_shapes(position)[0]
+        layer, step = _sliding(layer, shape, cnn.label(position), exact)
         if len(before) > 1:
             raise ValueError(
                 f"{cnn.label(position)} adds values whose strides differ: "

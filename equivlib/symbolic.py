@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import sympy
-from sympy import IndexedBase, KroneckerDelta, Piecewise, Sum, Symbol, summation
+from numpy.typing import NDArray
+from sympy import Expr, IndexedBase, KroneckerDelta, Piecewise, Sum, Symbol, summation
 
 from .labels import labels
 
@@ -17,7 +17,7 @@ KERNEL = IndexedBase("k")
 INPUT = IndexedBase("x")
 
 
-def symbol_array(name: str, shape: Sequence[int]) -> Any:
+def symbol_array(name: str, shape: Sequence[int]) -> NDArray[np.object_]:
     """An array of symbols to put into :func:`~equivlib.conv` or :func:`~equivlib.conv_matrix`.
 
     Parameters
@@ -90,7 +90,7 @@ class AxisSymbols:
     tap: Symbol
 
     @property
-    def place(self) -> Any:
+    def place(self) -> Expr:
         """Where output i and tap a read the input, ``s*i + d*a - p``."""
         return self.stride * self.output + self.dilation * self.tap - self.low
 
@@ -114,7 +114,7 @@ def axis_symbols(number: int | None = None) -> AxisSymbols:
     return AxisSymbols(size, taps, stride, dilation, low, output, input, tap)
 
 
-def entry(*axes: AxisSymbols) -> Any:
+def entry(*axes: AxisSymbols) -> Sum:
     r"""The entry formula of the matrix of one channel with zero padding, for every size.
 
     .. math:: W[i, j] = \sum_a k[a] \prod_{\text{axes}} \delta(j, \, s\,i + d\,a - p)
@@ -136,7 +136,7 @@ def entry(*axes: AxisSymbols) -> Any:
     return Sum(_term(axes), *_tap_limits(axes))
 
 
-def matrix_times_input(*axes: AxisSymbols) -> Any:
+def matrix_times_input(*axes: AxisSymbols) -> Sum:
     r"""One entry of ``W @ x``, the sum over the columns carried out for every size.
 
     The Kronecker delta picks one column if it is there, so that zero padding comes out by itself
@@ -153,7 +153,7 @@ def matrix_times_input(*axes: AxisSymbols) -> Any:
     return Sum(term, *_tap_limits(axes))
 
 
-def convolution(*axes: AxisSymbols) -> Any:
+def convolution(*axes: AxisSymbols) -> Sum:
     r"""One output of the convolution by its definition, zeros around the input.
 
     .. math:: y[i] = \sum_a k[a] \; \bar x[s\,i + d\,a - p]
@@ -169,7 +169,7 @@ def convolution(*axes: AxisSymbols) -> Any:
     return Sum(KERNEL[tuple(axis.tap for axis in axes)] * shown, *_tap_limits(axes))
 
 
-def difference(*axes: AxisSymbols) -> Any:
+def difference(*axes: AxisSymbols) -> Expr:
     """What a tap adds to ``W @ x`` less what it adds to the convolution: 0 for every size.
 
     Examples
@@ -185,18 +185,18 @@ def difference(*axes: AxisSymbols) -> Any:
     return sympy.simplify(sympy.piecewise_fold(ours.function - defined.function))
 
 
-def _term(axes: Sequence[AxisSymbols]) -> Any:
+def _term(axes: Sequence[AxisSymbols]) -> Expr:
     if not axes:
         raise ValueError("axes (=()) must name at least one axis")
     deltas = math.prod(KroneckerDelta(axis.input, axis.place) for axis in axes)
     return KERNEL[tuple(axis.tap for axis in axes)] * deltas
 
 
-def _tap_limits(axes: Sequence[AxisSymbols]) -> list[tuple[Any, int, Any]]:
+def _tap_limits(axes: Sequence[AxisSymbols]) -> list[tuple[Expr, int, Expr]]:
     return [(axis.tap, 0, axis.taps - 1) for axis in axes]
 
 
-def index_below(name: str) -> tuple[Any, Any]:
+def index_below(name: str) -> tuple[Expr, Expr]:
     """An index and a size larger than it, both of any value.
 
     The size is the index plus something, so that sympy knows which of the two is larger.
@@ -213,7 +213,7 @@ def index_below(name: str) -> tuple[Any, Any]:
     return index, index + more + 1
 
 
-def divided(place: Any, size: Any, remainder: Any) -> tuple[Any, Any]:
+def divided(place: Expr, size: Expr, remainder: Expr) -> tuple[Expr, Expr]:
     """Quotient and remainder of an integer division, proved for every size.
 
     Parameters
@@ -251,11 +251,11 @@ def divided(place: Any, size: Any, remainder: Any) -> tuple[Any, Any]:
 
 
 def kronecker_entry(
-    left: Callable[[Any, Any], Any],
-    right: Callable[[Any, Any], Any],
-    row: tuple[Any, Any, Any],
-    column: tuple[Any, Any, Any],
-) -> Any:
+    left: Callable[[Expr, Expr], Expr],
+    right: Callable[[Expr, Expr], Expr],
+    row: tuple[Expr, Expr, Expr],
+    column: tuple[Expr, Expr, Expr],
+) -> Expr:
     """One entry of a Kronecker product of matrices of any size.
 
     Parameters
@@ -278,7 +278,7 @@ def kronecker_entry(
     return left(left_row, left_column) * right(right_row, right_column)
 
 
-def picked(total: Any) -> tuple[Any, set[Any]]:
+def picked(total: Expr) -> tuple[Expr, set[Expr]]:
     """What sums over Kronecker deltas pick: the term, and what has to be at least 0 for it.
 
     Raises
@@ -295,7 +295,7 @@ def picked(total: Any) -> tuple[Any, set[Any]]:
     >>> conditions == {i, n - 1 - i}
     True
     """
-    conditions: set[Any] = set()
+    conditions: set[Expr] = set()
     while isinstance(total, Piecewise):
         (term, condition), *others = total.args
         if [tuple(other) for other in others] != [(0, True)]:

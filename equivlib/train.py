@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, DTypeLike
 
+from .convolution.patches import Array, as_array
 from .layers import Network
-from .patches import Array, as_array
 
 #: From outputs and targets to the loss, a number, and its gradient with respect to the outputs.
 Loss: TypeAlias = Callable[[Array, Array], tuple[float, Array]]
@@ -421,6 +421,6 @@ def he_normal(
     >>> bool(np.isclose(weight.std(), np.sqrt(2 / (8 * 5 * 5)), rtol=0.01))
     True
     """
-    normal: Any = np.random.default_rng(seed).standard_normal(tuple(shape))
+    normal = np.random.default_rng(seed).standard_normal(tuple(shape))
     scaled: Array = (normal * math.sqrt(2 / math.prod(shape[1:]))).astype(dtype)
     return scaled

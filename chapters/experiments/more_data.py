@@ -43,7 +43,9 @@ STEP = {
     "mlp 100": 0.45,
     "mlp 400": 2.1,
 }
-STEPS = dict(zip((*SIZES, nets.POOLS[-1]), (4, 5, 9, 13, 15, 25), strict=True))
+STEPS = dict(
+    zip((*SIZES, nets.POOLS[-1]), (4, 5, 9, 13, 15, 25), strict=True)
+)
 
 
 def task(model: str, size: int, **more: Any) -> Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,23 +12,13 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..axis import PADDING
-from ..geometry import Geometry
-from ..patches import Array
-from .cells import grid
+from ..convolution.axis import PADDING
+from ..convolution.geometry import Geometry
+from ..convolution.options import GeometryOptions, check_names, lists_options
+from ..convolution.patches import Array
+from .cells import grid, lines
 from .entries import Entries, entries_of, matrix_cells, rows_in_words, weight_labels
-from .style import (
-    EMPTY,
-    GRID,
-    INK,
-    RAMP,
-    TEXT,
-    WIDTH,
-    Drawing,
-    axes_at,
-    house_style,
-    text_width,
-)
+from .style import EMPTY, GRID, INK, RAMP, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
 
 #: Summands that are drawn at most: more than a screen has pixels.
 MOST_SUMMANDS = 5_000_000
@@ -55,13 +45,14 @@ class Level(NamedTuple):
     column_name: str
 
 
+@lists_options
 def structure(
     weight_shape: Sequence[int],
     input_shape: Sequence[int],
     *,
     names: str = "k",
     blocks: bool = True,
-    **options: Any,
+    **options: Unpack[GeometryOptions],
 ) -> Drawing:
     """The matrix of any convolution as a pattern of its weights, with the blocks it consists of.
 
@@ -79,8 +70,7 @@ def structure(
         Letter of the weights.
     blocks : bool, default True
         Draw the lines between blocks.
-    **options
-        As in :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -103,6 +93,7 @@ def structure(
     places. 2 × 1 blocks, one for each output and input channel. Row by row, a dot for an empty
     entry: k00 k01 . | . k00 k01 | k10 k11 . | . k10 k11.
     """
+    check_names(options, "structure", ("names", "blocks"))
     geometry = Geometry(tuple(weight_shape), tuple(input_shape), **options)
     pairs = math.prod(geometry.weight_shape[:2])
     summands = pairs * math.prod(geometry.output_shape[1:]) * math.prod(geometry.kernel_size)
@@ -248,14 +239,8 @@ def _draw_blocks(axes: Axes, geometry: Geometry, inches: tuple[float, float], bl
         down, across = rows // level.height, columns // level.width
         single = level.height == level.width == 1  # its lines would hide the entries
         if blocks and not single and inches[0] / down > 0.06 and inches[1] / across > 0.06:
-            ends: dict[str, Any] = {
-                "colors": colour,
-                "linewidth": width,
-                "zorder": 3,
-                "clip_on": False,
-            }
-            axes.hlines(np.arange(down + 1) * level.height, 0, columns, **ends)
-            axes.vlines(np.arange(across + 1) * level.width, 0, rows, **ends)
+            lines(axes.hlines, np.arange(down + 1) * level.height, columns, colour, width)
+            lines(axes.vlines, np.arange(across + 1) * level.width, rows, colour, width)
 
 
 def _name_blocks(axes: Axes, geometry: Geometry, level: Level, inches: tuple[float, float]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from ..convolution.patches import Array
 from .style import GRID, INK
 
 
@@ -44,7 +45,14 @@ def mark_row(axes: Axes, row: int, columns: int) -> None:
     axes.add_patch(rectangle(0, row, columns, "none", INK, 2))
 
 
-def rectangle(x: float, y: float, width: float, face: str, edge: str, line: float) -> Any:
+def lines(
+    draw: Callable[..., object], at: Sequence[float] | Array, end: float, colour: str, width: float
+) -> None:
+    """Lines across a grid, from 0 to ``end``: ``draw`` is ``axes.hlines`` or ``axes.vlines``."""
+    draw(at, 0, end, colors=colour, linewidth=width, zorder=3, clip_on=False)
+
+
+def rectangle(x: float, y: float, width: float, face: str, edge: str, line: float) -> Rectangle:
     """A rectangle of height 1; one that is a frame alone lies over the filled ones."""
     return Rectangle(
         (x, y), width, 1, facecolor=face, edgecolor=edge, linewidth=line, clip_on=False,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import reduce
 from itertools import groupby, product
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,10 +15,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from ..axis import PADDING
-from ..geometry import Geometry, kernel_shape
+from ..convolution.axis import PADDING
+from ..convolution.geometry import Geometry, kernel_shape
+from ..convolution.options import GeometryOptions, PerAxis, check_names, lists_options
+from ..convolution.patches import Array, as_array, im2col, inside, positions
 from ..labels import written
-from ..patches import Array, as_array, im2col, inside, positions
 from .cells import grid
 from .style import (
     EMPTY,
@@ -48,8 +49,12 @@ class Patch(NamedTuple):
     values: Array
 
 
+@lists_options
 def patches(
-    image: ArrayLike, kernel_size: int | Sequence[int], outputs: Sequence[int], **options: Any
+    image: ArrayLike,
+    kernel_size: PerAxis,
+    outputs: Sequence[int],
+    **options: Unpack[GeometryOptions],
 ) -> Drawing:
     """Patches marked on an image, and each as the column that ``im2col`` makes of it.
 
@@ -60,9 +65,7 @@ def patches(
     kernel_size : int or tuple of int
     outputs : sequence of int
         One to six different output positions, counted row-major, whose patches are marked.
-    **options
-        ``stride``, ``padding``, ``dilation``, ``padding_mode``, ``flip`` as in
-        :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -82,6 +85,7 @@ def patches(
     of 4 values. Position 0 reads rows 0, 1 and columns 0, 1: 1 2 4 5. Position 1 reads rows 0, 1
     and columns 1, 2: 2 3 5 6.
     """
+    check_names(options, "patches")
     array = as_array("image", image)
     if array.ndim not in (1, 2) or array.dtype.kind not in "iuf":
         raise ValueError(
@@ -99,8 +103,7 @@ def patches(
 
 
 def _checked_outputs(outputs: object, count: int) -> list[int]:
-    several = isinstance(outputs, (Sequence, np.ndarray))
-    given = list(cast(Any, outputs)) if several else []
+    given = list(outputs) if isinstance(outputs, (Sequence, np.ndarray)) else []
     whole = all(isinstance(o, (int, np.integer)) and 0 <= o < count for o in given)
     if not whole or not 1 <= len(given) <= len(LINES) or len(set(given)) < len(given):
         raise ValueError(
@@ -207,7 +210,7 @@ def _hatch(axes: Axes, at: tuple[int, int], size: tuple[int, int], written: bool
         axes.add_patch(area)
 
 
-def _value(axes: Axes, at: tuple[int, int], value: Any, padding: bool) -> None:
+def _value(axes: Axes, at: tuple[int, int], value: object, padding: bool) -> None:
     row, column = at
     face = EMPTY if padding else PAPER
     axes.add_patch(

@@ -23,7 +23,7 @@ from matplotlib.ticker import (
 )
 from scipy.special import stdtrit
 
-from ..patches import Array
+from ..convolution.patches import Array
 from .style import INK, LINES, PAPER, TEXT, WIDTH, Line, axes_at, text_width
 
 TALL = 2.06  # inches of the axes

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..axis import PADDING, Index
-from ..geometry import Geometry
+from ..convolution.axis import PADDING, Index
+from ..convolution.geometry import Geometry
+from ..convolution.patches import positions
+from ..convolution.pattern import pattern
 from ..labels import TAP_COLOURS, labels
-from ..patches import positions
-from ..pattern import pattern
 from .cells import cell, half
 from .style import EMPTY, PAPER
 

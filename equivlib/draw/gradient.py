@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from ..geometry import Geometry
+from ..convolution.geometry import Geometry
+from ..convolution.options import GeometryOptions, check_names, lists_options
+from ..convolution.patches import Array, as_array
 from ..labels import written
-from ..patches import Array, as_array
 from .cells import cell, grid
 from .entries import entries_of, matrix_cells, rows_in_words, summed, tap_colour, weight_labels
 from .matrix import require_one_channel
@@ -23,8 +24,14 @@ LARGEST = 0.42  # inches, the side of a cell
 ROOM = 0.34  # inches, for the title of a panel
 
 
+@lists_options
 def shared_gradient(
-    weight_shape: Sequence[int], x: ArrayLike, g: ArrayLike, *, names: str = "k", **options: Any
+    weight_shape: Sequence[int],
+    x: ArrayLike,
+    g: ArrayLike,
+    *,
+    names: str = "k",
+    **options: Unpack[GeometryOptions],
 ) -> Drawing:
     r"""The gradient of a free matrix, :math:`g\, x^{\mathsf T}`, and its sum for each weight.
 
@@ -38,8 +45,7 @@ def shared_gradient(
         The gradient with respect to the output.
     names : str
         Letter of the weights.
-    **options
-        As in :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -57,6 +63,7 @@ def shared_gradient(
     The products g[i] x[j], row by row, those at the places of a weight with its name:
     3 (k0) 1 (k1) 4 | 6 2 (k0) 8 (k1). The sum over the places of k0: 3 + 2 = 5; of k1: 1 + 8 = 9.
     """
+    check_names(options, "shared_gradient", ("names",))
     x, g = as_array("x", x), as_array("g", g)
     geometry = Geometry(tuple(weight_shape), x.shape, **options)
     require_one_channel(geometry)
@@ -81,13 +88,14 @@ def shared_gradient(
     return Drawing(figure, alt)
 
 
+@lists_options
 def transpose(
     weight_shape: Sequence[int],
     input_shape: Sequence[int],
     *,
     column: int,
     names: str = "k",
-    **options: Any,
+    **options: Unpack[GeometryOptions],
 ) -> Drawing:
     """The matrix W beside its transpose, with one column of W marked that is a row of the other.
 
@@ -99,8 +107,7 @@ def transpose(
         The input position, counted row-major, whose column is marked.
     names : str
         Letter of the weights.
-    **options
-        As in :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -117,6 +124,7 @@ def transpose(
     The matrix W, row by row, a dot for an empty entry: k0 k1 . | . k0 k1. Its transpose:
     k0 . | k1 k0 | . k1. Column 1 of W is marked, and row 1 of the transpose: k1 k0.
     """
+    check_names(options, "transpose", ("names",))
     geometry = Geometry(tuple(weight_shape), tuple(input_shape), **options)
     require_one_channel(geometry)
     columns = geometry.matrix_shape[1]
@@ -136,7 +144,7 @@ def transpose(
 
 
 def column_counts(
-    cases: Mapping[str, tuple[Sequence[int], Sequence[int], Mapping[str, Any]]], *, names: str = "k"
+    cases: Mapping[str, tuple[Sequence[int], Sequence[int], GeometryOptions]], *, names: str = "k"
 ) -> Drawing:
     """Matrices one below the other, and under each column how many weights it holds.
 
@@ -191,7 +199,7 @@ def _counts(geometry: Geometry) -> list[int]:
     return [int(count) for count in found]
 
 
-def _named(value: Any, weights: list[int], labels: list[str]) -> str:
+def _named(value: object, weights: list[int], labels: list[str]) -> str:
     named = "+".join(labels[t] for t in weights)
     return f"{written(value)} ({named})" if named else written(value)
 

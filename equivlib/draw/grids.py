@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-from .cells import cell, grid
+from ..convolution.patches import Array
+from .cells import cell, grid, lines
 from .entries import tap_colour
 from .style import (
     EMPTY,
@@ -31,8 +33,12 @@ Names = tuple[str, str]
 NOTHING = ("", "0", "0.0")
 
 
+#: What both of a pair are.
+Kind = TypeVar("Kind")
+
+
 def grids(
-    tables: Mapping[str, Any],
+    tables: Mapping[str, ArrayLike],
     *,
     across: int = 2,
     blocks: Sequence[int] = (0, 0),
@@ -84,7 +90,7 @@ def grids(
     return Drawing(figure, f"Tables of labels, row by row, a dot for an empty cell: {told}.")
 
 
-def _texts(name: str, table: Any) -> Any:
+def _texts(name: str, table: ArrayLike) -> Array:
     """The labels of a table as texts, empty where nothing is."""
     array = np.array(table, dtype=object)
     array = array.reshape(1, -1) if array.ndim == 1 else array
@@ -94,19 +100,19 @@ def _texts(name: str, table: Any) -> Any:
     return np.array(texts, dtype=object)
 
 
-def _pair(name: str, values: Any, kind: type) -> Any:
+def _pair(name: str, values: Iterable[Kind], kind: type[Kind]) -> tuple[Kind, Kind]:
     found = tuple(values)
     if len(found) != 2 or not all(isinstance(value, kind) for value in found):
         raise ValueError(f"{name} (={values!r}) must be a pair of {kind.__name__}")
-    return found
+    return found[0], found[1]
 
 
-def _in_words(table: Any) -> str:
+def _in_words(table: Array) -> str:
     return " | ".join(" ".join(text or "." for text in row) for row in table)
 
 
 def _figure(
-    arrays: Mapping[str, Any], across: int, blocks: tuple[int, int], names: Names
+    arrays: Mapping[str, Array], across: int, blocks: tuple[int, int], names: Names
 ) -> Figure:
     """Lay the tables out in rows, all cells of one size."""
     each = list(arrays.values())
@@ -115,15 +121,15 @@ def _figure(
     columns = max(table.shape[1] for table in each)
     unit = min((WIDTH - 2 * EDGE - (across - 1) * GAP) / across - left, LARGEST * columns) / columns
     _check_labels(each, unit)
-    lines = [list(arrays.items())[i : i + across] for i in range(0, len(each), across)]
+    rows = [list(arrays.items())[i : i + across] for i in range(0, len(each), across)]
     head = TOP + (0.16 if names[1] else 0)
     side = min(unit, max(0.2, unit * 0.75))
-    heights = [head + side * max(table.shape[0] for _, table in line) for line in lines]
-    figure = Figure(figsize=(WIDTH, sum(heights) + GAP * (len(lines) - 1) + EDGE), layout=None)
+    heights = [head + side * max(table.shape[0] for _, table in line) for line in rows]
+    figure = Figure(figsize=(WIDTH, sum(heights) + GAP * (len(rows) - 1) + EDGE), layout=None)
     colours = _colours(each)
     slot = (WIDTH - 2 * EDGE + GAP) / across
     top = 0.0
-    for line, height in zip(lines, heights, strict=True):
+    for line, height in zip(rows, heights, strict=True):
         for place, (name, table) in enumerate(line):
             width = left + table.shape[1] * unit
             at = EDGE + place * slot + (slot - GAP - width) / 2 + left
@@ -144,7 +150,7 @@ def _beside(rows: int, names: Names) -> float:
     return text_width(f"{names[0]} {rows - 1}") + 0.06 if names[0] else 0.0
 
 
-def _check_labels(each: list[Any], unit: float) -> None:
+def _check_labels(each: list[Array], unit: float) -> None:
     labels = sorted({text for table in each for text in table.flat}, key=text_width)
     if text_width(labels[-1]) + 0.02 > unit:
         raise ValueError(
@@ -152,15 +158,16 @@ def _check_labels(each: list[Any], unit: float) -> None:
         )
 
 
-def _colours(each: list[Any]) -> dict[str, str]:
+def _colours(each: list[Array]) -> dict[str, str]:
     """A colour for each label, in the order in which they are met; none for an empty cell."""
     met = dict.fromkeys(text for table in each for text in table.flat if text)
     return {"": EMPTY} | {text: tap_colour(place) for place, text in enumerate(met)}
 
 
-def _table(axes: Axes, table: Any, colours: dict[str, str]) -> None:
+def _table(axes: Axes, table: Array, colours: dict[str, str]) -> None:
     for at in np.ndindex(table.shape):
-        cell(axes, at, table[at], colours[table[at]], TEXT)
+        text = str(table[at])
+        cell(axes, at, text, colours[text], TEXT)
 
 
 def _name(axes: Axes, shape: tuple[int, ...], names: Names) -> None:
@@ -185,8 +192,7 @@ def _name(axes: Axes, shape: tuple[int, ...], names: Names) -> None:
 def _lines(axes: Axes, shape: tuple[int, ...], blocks: tuple[int, int]) -> None:
     """Thick lines around the blocks."""
     rows, columns = shape
-    ends: dict[str, Any] = {"colors": INK, "linewidth": 1.4, "zorder": 3, "clip_on": False}
     if blocks[0]:
-        axes.hlines([*range(0, rows, blocks[0]), rows], 0, columns, **ends)
+        lines(axes.hlines, [*range(0, rows, blocks[0]), rows], columns, INK, 1.4)
     if blocks[1]:
-        axes.vlines([*range(0, columns, blocks[1]), columns], 0, rows, **ends)
+        lines(axes.vlines, [*range(0, columns, blocks[1]), columns], rows, INK, 1.4)

@@ -13,8 +13,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from ..convolution.patches import Array, as_array
 from ..labels import written
-from ..patches import Array, as_array
 from .style import (
     DIVERGING,
     INK,

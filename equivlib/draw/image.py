@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from ..patches import Array, as_array
+from ..convolution.patches import Array, as_array
 from .style import WIDTH, Drawing, check_across, house_style, size_in_words, title
 
 

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from ..geometry import Geometry
+from ..convolution.geometry import Geometry
+from ..convolution.options import GeometryOptions, check_names, lists_options
 from .cells import cell, grid
 from .entries import entries_of, summed, tap_colour, weight_labels
-from .style import (
-    EMPTY,
-    INK,
-    TEXT,
-    WIDTH,
-    Drawing,
-    axes_at,
-    house_style,
-    text_width,
-)
+from .style import EMPTY, INK, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
 
 FREE = "#dfe6ee"  # of an entry with a weight of its own
 PAPERS = ("#f4f4f0", "#e9e9e2", "#fdfdfb")  # of the three sets, from the outermost on
@@ -45,8 +38,13 @@ class Kind(NamedTuple):
     colours: Mapping[str, str]
 
 
+@lists_options
 def inclusions(
-    weight_shape: Sequence[int], input_shape: Sequence[int], *, names: str = "k", **options: Any
+    weight_shape: Sequence[int],
+    input_shape: Sequence[int],
+    *,
+    names: str = "k",
+    **options: Unpack[GeometryOptions],
 ) -> Drawing:
     """Three sets of layers, one inside the other, each with a matrix and its free numbers.
 
@@ -60,8 +58,7 @@ def inclusions(
         As in :class:`~equivlib.Geometry`, so small that the entries can be labelled.
     names : str
         Letter of the weights of the convolution; those of the two other layers are called w.
-    **options
-        As in :class:`~equivlib.Geometry`; the padding, if there is any, of zeros.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -80,6 +77,7 @@ def inclusions(
     them the locally connected layers (locality), 4 free numbers: w0 w1 . | . w2 w3. Inside these
     the convolutions (locality and weight sharing), 2 free numbers: k0 k1 . | . k0 k1.
     """
+    check_names(options, "inclusions", ("names",))
     geometry = Geometry(tuple(weight_shape), tuple(input_shape), **options)
     if geometry.padding_mode != "zeros":
         raise ValueError(
@@ -160,7 +158,7 @@ def _figure(kinds: Sequence[Kind], shape: tuple[int, int], unit: float) -> Figur
     return figure
 
 
-def _words(page: Any, kind: Kind, left: float, top: float) -> None:
+def _words(page: Axes, kind: Kind, left: float, top: float) -> None:
     page.text(left, top, kind.name, fontsize=9, weight="bold", color=INK, va="top")
     below = top + LINE * (kind.name.count("\n") + 1) + 0.04
     told = f"{_count(kind)}\n{kind.rule}"

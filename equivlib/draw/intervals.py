@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from ..patches import Array, as_array
+from ..convolution.patches import Array, as_array
 from .curveplot import (
     LINE,
     Curve,
@@ -32,9 +32,12 @@ STEP, BETWEEN = 0.17, 0.14  # inches of a row that one series takes, and between
 EDGE, BELOW = 0.12, 0.5  # inches around the axes
 NAME = 20  # letters of a row's name in one line
 
+#: Where a sample stands: at a number, or in the row of a name.
+Place: TypeAlias = float | str
+
 
 def estimates(
-    series: Mapping[str, tuple[Sequence[Any], Samples]],
+    series: Mapping[str, tuple[Sequence[Place], Samples]],
     *,
     labels: tuple[str, str],
     log_x: bool = False,
@@ -101,8 +104,8 @@ def estimates(
                 )
     with house_style():
         if True in named:
-            rows = list(dict.fromkeys(name for x, _ in checked.values() for name in x))
-            places = {name: x for name, (x, _) in checked.items()}
+            rows = list(dict.fromkeys(str(name) for x, _ in checked.values() for name in x))
+            places = {name: [str(place) for place in x] for name, (x, _) in checked.items()}
             figure = _rows(drawn, places, rows, on_scale(labels[1], log_y), note)
             if log_y:
                 figure.axes[0].set_xscale("log")
@@ -114,7 +117,7 @@ def estimates(
     return Drawing(figure, f"{head}{note and f' {note}.'} {told}")
 
 
-def _checked(name: str, given: Any) -> tuple[list[Any], list[Array]]:
+def _checked(name: str, given: tuple[Sequence[Place], Samples]) -> tuple[list[Place], list[Array]]:
     """The x of a series and its samples, or the error that names it."""
     what = f"series[{name!r}]"
     if not isinstance(given, Sequence) or len(given) != 2:
@@ -140,12 +143,12 @@ def _checked(name: str, given: Any) -> tuple[list[Any], list[Array]]:
     return x, samples
 
 
-def _ascending(x: list[Any]) -> bool:
+def _ascending(x: list[Place]) -> bool:
     numbers = np.asarray(x, float)
     return bool(np.isfinite(numbers).all() and (np.diff(numbers) > 0).all())
 
 
-def _curve(x: list[Any], samples: list[Array], interval: float) -> Curve:
+def _curve(x: list[Place], samples: list[Array], interval: float) -> Curve:
     """Means and half intervals; the places of names are filled in when all rows are known."""
     places = np.zeros(len(x)) if isinstance(x[0], str) else np.asarray(x, float)
     spread = [half_width(s, interval) if len(s) > 1 else 0.0 for s in samples]
@@ -202,7 +205,7 @@ def _dress(axes: Axes, told: list[str], label: str) -> None:
     axes.set_xlabel(label, fontsize=9, color=INK)
 
 
-def _in_words(name: str, x: list[Any], samples: list[Array], curve: Curve) -> str:
+def _in_words(name: str, x: list[Place], samples: list[Array], curve: Curve) -> str:
     """Every point of a series, and of how many runs."""
     counts = {len(sample) for sample in samples} - {1}
     runs = f", {min(counts)} to {max(counts)} runs" if len(counts) > 1 else ""

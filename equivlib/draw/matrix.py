@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from ..axis import PADDING
-from ..functional import conv
-from ..geometry import Geometry
+from ..convolution.axis import PADDING
+from ..convolution.functional import conv
+from ..convolution.geometry import Geometry
+from ..convolution.options import GeometryOptions, check_names, lists_options
+from ..convolution.patches import Array, as_array
+from ..convolution.pattern import pattern
 from ..labels import written
-from ..patches import Array, as_array
-from ..pattern import pattern
 from .cells import cell, grid, mark_row
 from .entries import matrix_cells, rows_in_words, tap_colour, weight_labels
 from .style import (
@@ -35,8 +36,14 @@ from .style import (
 TWO_LINES = 1.35  # how much larger a cell is that holds a label and a number
 
 
+@lists_options
 def layer(
-    weight: ArrayLike, x: ArrayLike, *, output: int = 0, names: str = "k", **options: Any
+    weight: ArrayLike,
+    x: ArrayLike,
+    *,
+    output: int = 0,
+    names: str = "k",
+    **options: Unpack[GeometryOptions],
 ) -> Drawing:
     """One layer twice: the kernel on its patch, and the row of the matrix that does the same.
 
@@ -49,8 +56,7 @@ def layer(
         The output position, counted row-major, whose patch and row are marked.
     names : str
         Letter of the weights.
-    **options
-        As in :class:`~equivlib.Geometry`.
+    **options : GeometryOptions
 
     Returns
     -------
@@ -68,6 +74,7 @@ def layer(
     4 entries that are not empty. Output 1 is marked: it reads k0 on x[1], k1 on x[2], and row 1 of
     W holds the same weights in the same columns; its value is -7.
     """
+    check_names(options, "layer", ("output", "names"))
     x, weight = as_array("x", x), as_array("weight", weight)
     geometry = Geometry(weight.shape, x.shape, **options)
     require_one_channel(geometry)
@@ -92,7 +99,7 @@ def layer(
 
 
 def matrices(
-    cases: Mapping[str, Mapping[str, Any]],
+    cases: Mapping[str, GeometryOptions],
     weight_shape: Sequence[int],
     input_shape: Sequence[int],
     *,

@@ -9,14 +9,13 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from ..patches import Array, as_array
+from ..convolution.patches import Array, as_array
 from .curveplot import Curve, guides, half_width, plot
 from .style import INK, LINES, PAPER, TEXT, Drawing, house_style
 
@@ -213,7 +212,7 @@ def costs(
     return Drawing(figure, " ".join([head, *told]))
 
 
-def _check_count(name: str, series: Mapping[str, Any]) -> None:
+def _check_count(name: str, series: Mapping[str, object]) -> None:
     if not isinstance(series, Mapping) or not 1 <= len(series) <= len(LINES):
         given = list(series) if isinstance(series, Mapping) else series
         raise ValueError(
@@ -238,7 +237,7 @@ def _guides_in_words(slopes: Sequence[float]) -> str:
     return f", guide lines of slope {told}" if slopes else ""
 
 
-def _check_pairs(series: Mapping[str, Any]) -> None:
+def _check_pairs(series: Mapping[str, object]) -> None:
     _check_count("series", series)
     for name, given in series.items():
         if not isinstance(given, Sequence) or len(given) != 2:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from ..patches import Array, as_array
+from ..convolution.patches import Array, as_array
 from .curveplot import Curve, plot
 from .style import INK, LINES, PAPER, TEXT, Drawing, house_style
 
@@ -90,7 +89,7 @@ def roofline(
     return Drawing(figure, " ".join([head, *told]))
 
 
-def _points(name: str, given: Any) -> Curve:
+def _points(name: str, given: object) -> Curve:
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         raise ValueError(f"series[{name!r}] (={given!r}) must be a pair of intensities and rates")
     x, y = (as_array(f"series[{name!r}]", part) for part in given)
@@ -105,7 +104,7 @@ def _points(name: str, given: Any) -> Curve:
     return Curve(x.astype(float), y.astype(float), np.zeros(len(x)))
 
 
-def _texts(name: str, given: Any, drawn: Mapping[str, Curve]) -> list[str]:
+def _texts(name: str, given: Sequence[str], drawn: Mapping[str, Curve]) -> list[str]:
     if name not in drawn:
         raise ValueError(f"labels has {name!r}, which must be one of the names {list(drawn)}")
     if isinstance(given, str) or len(given) != len(drawn[name].x):

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from ..convolution.patches import Array, as_array
 from ..labels import TAP_COLOURS, written
-from ..patches import Array, as_array
 from .cells import cell, grid
 from .style import EMPTY, INK, PAPER, TEXT, WIDTH, Drawing, axes_at, house_style, numbers_width
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from ..functional import conv
-from ..geometry import Geometry
+from ..convolution.functional import conv
+from ..convolution.geometry import Geometry
+from ..convolution.options import GeometryOptions
+from ..convolution.patches import Array, as_array
 from ..labels import TAP_COLOURS, labels, written
-from ..patches import Array, as_array
 from .cells import cell, grid, half
 from .style import (
     EMPTY,
@@ -34,7 +35,9 @@ LARGEST = 0.3  # inches, the side of a cell
 EDGE, ROOM = 0.08, 0.3  # inches, around the figure and for the title of a panel
 SHARED, DIFFERENT = TAP_COLOURS[4], TAP_COLOURS[3]
 
-Layers = Mapping[str, tuple[Any, Mapping[str, Any]]]
+Layers: TypeAlias = Mapping[str, tuple[ArrayLike, GeometryOptions]]
+#: The same by the number of weights.
+Sizes: TypeAlias = Mapping[str, tuple[int, GeometryOptions]]
 
 
 def full_extent(
@@ -150,7 +153,7 @@ def crop(layers: Layers, x: ArrayLike, begin: int, size: int) -> Drawing:
     return Drawing(figure, alt)
 
 
-def receptive_field(layers: Layers, size: int, outputs: Sequence[int]) -> Drawing:
+def receptive_field(layers: Sizes, size: int, outputs: Sequence[int]) -> Drawing:
     """What one or two outputs of a chain of layers depend on, from layer to layer.
 
     Parameters
@@ -179,7 +182,9 @@ def receptive_field(layers: Layers, size: int, outputs: Sequence[int]) -> Drawin
     Numbers in each layer: input 8, conv 6, pool 3. Output 0 sees places 0 to 3 of the input,
     output 1 sees places 2 to 5: 4 places each, 2 apart.
     """
-    kernels = {name: (np.ones(m, dtype=int), options) for name, (m, options) in layers.items()}
+    kernels: Layers = {
+        name: (np.ones(m, dtype=int), options) for name, (m, options) in layers.items()
+    }
     levels = _levels(kernels, np.zeros(size, dtype=int))
     there = len(levels[-1].values)
     if len(outputs) not in (1, 2) or not all(0 <= i < there for i in outputs):
@@ -405,7 +410,12 @@ def _dependencies(levels: Sequence[Level], outputs: Sequence[int]) -> list[list[
 
 
 def _lines(
-    axes: Axes, levels: Sequence[Level], place: int, sets: Any, y: float, gap: float
+    axes: Axes,
+    levels: Sequence[Level],
+    place: int,
+    sets: list[list[set[int]]],
+    y: float,
+    gap: float,
 ) -> None:
     """From the ends of what an output depends on in one row to those in the row above."""
     here, above = levels[place], levels[place + 1]

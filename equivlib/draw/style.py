@@ -9,16 +9,17 @@ from __future__ import annotations
 import io
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+from matplotlib.typing import LineStyleType
 
+from ..convolution.patches import Array
 from ..labels import written
-from ..patches import Array
 
 # The "iridescent" scheme without its ends: lightness falls from each colour to the next.
 RAMP = (
@@ -43,7 +44,7 @@ class Line(NamedTuple):
 
     colour: str
     marker: str
-    dash: Any
+    dash: LineStyleType
 
 
 # Colours of the "muted" scheme that stand out from the paper by 3 to 1 or more.
@@ -89,7 +90,7 @@ class Drawing:
             )
         return buffer.getvalue()
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, bytes | str], dict[str, object]]:
         width = round(self.figure.get_figwidth() * 130)
         return (
             {"image/png": self.png(), "text/plain": self.alt},

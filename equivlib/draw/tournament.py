@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
+from ..convolution.patches import Array, as_array
 from ..labels import TAP_COLOURS, written
-from ..patches import Array, as_array
 from .cells import cell, grid
 from .style import (
     EMPTY,

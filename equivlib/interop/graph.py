@@ -12,16 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from ..convolution.matrix import readable
+from ..convolution.options import PaddingMode
+from ..convolution.patches import Array
 from ..layers import (
     Add,
     AvgPool,
     BatchNorm,
     Conv,
-    ConvTranspose,
     Dense,
     Flatten,
     Layer,
@@ -32,9 +34,8 @@ from ..layers import (
     ReLU6,
     Softmax,
 )
-from ..linear import Shape
-from ..matrix import readable
-from ..patches import Array
+from ..layers.affine import Affine
+from ..layers.base import Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,9 @@ class Value:
 class Builder:
     """The layers so far. Its methods append what an operation needs and return its value."""
 
-    def __init__(self, input_shape: Shape, dtype: Any, max_bytes: float, batch: int = 0) -> None:
+    def __init__(
+        self, input_shape: Shape, dtype: DTypeLike, max_bytes: float, batch: int = 0
+    ) -> None:
         self.layers: list[Layer] = []
         self.shapes: dict[int, Shape] = {-1: input_shape}
         self.dtype, self.max_bytes = np.dtype(dtype), max_bytes
@@ -244,12 +247,12 @@ class Builder:
         sums = self.layer(Conv(ones, **geometry.options), value)
         return self.affine(sums, 1 / pool.counts(geometry), None)
 
-    def pad(self, value: Value, pairs: Sequence[tuple[int, int]], mode: str) -> Value:
+    def pad(self, value: Value, pairs: Sequence[tuple[int, int]], mode: PaddingMode) -> Value:
         """Padding by itself: a depthwise convolution with one tap."""
         channels, ndim = value.shape[0], len(value.shape) - 1
         ones = np.ones((channels, 1, *(1,) * ndim), dtype=self.dtype)
-        options: dict[str, Any] = {"padding": tuple(pairs), "padding_mode": mode}
-        return self.layer(Conv(ones, groups=channels, **options), value)
+        conv = Conv(ones, groups=channels, padding=tuple(pairs), padding_mode=mode)
+        return self.layer(conv, value)
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -265,10 +268,9 @@ class Builder:
             readers[source] = readers.get(source, 0) + 1
         for position, layer in enumerate(self.layers):
             (source, *_) = sources[position]
-            before: Any = layers[place[source]] if source >= 0 else None
+            before = layers[place[source]] if source >= 0 else None
             alone = position in self._shifts and readers[source] == 1
-            affine = isinstance(before, (Conv, ConvTranspose, Dense))
-            if alone and affine and isinstance(layer, BatchNorm):
+            if alone and isinstance(before, Affine) and isinstance(layer, BatchNorm):
                 layers[place[source]] = layer.folded(before)
                 place[position] = place[source]
                 continue

@@ -10,12 +10,17 @@ from conftest import NOTEBOOKS, ROOT
 
 ERRORS = {
     "a sign in the matrix": (
-        "csr.py",
+        "convolution/csr.py",
         "_view(data, region)[...] = values",
         "= values",
         "= -values",
     ),
-    "a dropped tap": ("axis.py", "taps = taps[read[taps] != PADDING]", "PADDING]", "PADDING][1:]"),
+    "a dropped tap": (
+        "convolution/axis.py",
+        "taps = taps[read[taps] != PADDING]",
+        "PADDING]",
+        "PADDING][1:]",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ import pytest
 from measures import MARKS, SIZES, answers_in_sight, faults, luminance
 
 from equivlib import conv_matrix, conv_transpose, explore, explore_network, tap_matrix
-from equivlib.explore.page import NAMES
+from equivlib.explorer.page import NAMES
 from equivlib.layers import Conv, Dense, Flatten, MaxPool, Network, ReLU
 
 KERNEL = np.array([[[[1, 2, 0], [-1, 3, 5], [4, -2, 7]]]])

@@ -6,10 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from test_convert import NETWORKS, flat, inputs
-from test_rounding import with_random_weights
+from networks import NETWORKS, flat, inputs, with_random_weights
 
-from equivlib import __main__ as command
+from equivlib import cli as command
 from equivlib import conversion_table
 from equivlib.interop.onnx import load, save
 from equivlib.layers import Dense, Network, ReLU, Sigmoid

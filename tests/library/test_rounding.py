@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+from networks import NETWORKS, each_network, flat, normal, with_random_weights
 from scipy.sparse import csr_array
-from test_convert import NETWORKS, each_network, flat
-from test_layers import normal
 
 from equivlib.convert import UnsupportedLayer, to_cnn, to_mlp
 from equivlib.layers import (
@@ -26,30 +25,6 @@ from equivlib.layers import (
 from equivlib.rounding import error_bound
 
 UNIT = np.finfo(float).eps / 2
-
-
-def with_random_weights(net, dtype, seed):
-    """The same layers with weights of many digits, so that everything is rounded."""
-    rng = np.random.default_rng(seed)
-
-    def drawn(array, least=None):
-        values = rng.standard_normal(np.shape(array)).astype(dtype)
-        return values if least is None else abs(values) + dtype(least)
-
-    layers = []
-    for layer in net.layers:
-        source = layer.sources[0] if layer.sources else None
-        if isinstance(layer, BatchNorm):
-            four = [drawn(layer.mean), drawn(layer.mean), drawn(layer.mean), drawn(layer.mean, 0.1)]
-            layers.append(BatchNorm(*four, 1e-5, source=source))
-        elif isinstance(layer, (Conv, ConvTranspose, Dense)):
-            weight = drawn(layer.weight)
-            bias = None if layer.bias is None else drawn(layer.bias)
-            options = {} if isinstance(layer, Dense) else layer.options
-            layers.append(type(layer)(weight, bias, source=source, **options))
-        else:
-            layers.append(layer)
-    return Network(layers, net.input_shape)
 
 
 @each_network

@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from test_convert import inputs, norm, whole
+from networks import inputs, norm, whole
 
 from equivlib.layers import (
     AdaptiveAvgPool,

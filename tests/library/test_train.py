@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse
-from test_layers import normal, quotient
+from networks import normal, quotient
 
 from equivlib.layers import BatchNorm, Conv, Dense, Flatten, MaxPool, Network, ReLU
 from equivlib.train import SGD, Adam, cross_entropy, fit, he_normal, predict, squared_error

@@ -18,8 +18,8 @@ import pytest
 from equivlib import to_cnn, to_mlp
 from equivlib.convert import UnsupportedLayer
 from equivlib.interop.onnx import load
-from equivlib.interop.onnx_constants import FOLDED
-from equivlib.interop.onnx_operators import OPERATORS
+from equivlib.interop.onnx.constants import FOLDED
+from equivlib.interop.onnx.operators import OPERATORS
 from equivlib.rounding import error_bound
 
 REASON = "ONNX ships these cases: install 'onnx' to run them"

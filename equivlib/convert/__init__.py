@@ -1,0 +1,8 @@
+"""A network as another one, equal on every input: Dense and ReLU only, or convolutions only."""
+
+from .plan import UnsupportedLayer
+from .table import ConversionTable, Cost, conversion_table
+from .to_cnn import to_cnn
+from .to_mlp import to_mlp
+
+__all__ = ["ConversionTable", "Cost", "UnsupportedLayer", "conversion_table", "to_cnn", "to_mlp"]

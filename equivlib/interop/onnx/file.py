@@ -1,0 +1,275 @@
+"""An ONNX file taken apart with care: its bytes come from anywhere, and nothing is trusted."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...convert import UnsupportedLayer
+from ...convolution.matrix import checked_limit, readable
+from ...convolution.patches import Array, DType
+from ...layers.base import Shape
+from ..graph import Value
+
+if TYPE_CHECKING:
+    import onnx
+
+#: What a file may take: the limit of its format.
+MAX_BYTES = 2**31
+
+#: The oldest version of the operators that is read.
+OLDEST = 11
+
+#: What an integer attribute of a window may be.
+LARGEST = 2**20
+
+
+def read_model(path: str | os.PathLike[str], max_bytes: float) -> onnx.ModelProto:
+    """The message in a file, or a ValueError that says what is wrong with the file."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    checked_limit(max_bytes)
+    file = Path(path)
+    if not file.exists():
+        raise FileNotFoundError(f"{file} does not exist")
+    if not file.is_file():
+        raise ValueError(f"{file} is not a file")
+    size = file.stat().st_size
+    if size > max_bytes:
+        raise ValueError(f"{file} has {readable(size)}, over max_bytes (={max_bytes})")
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(file.read_bytes())
+    except DecodeError:
+        raise ValueError(f"{file} is no ONNX file, or only a part of one") from None
+    if not model.HasField("graph") or not model.graph.node:
+        raise ValueError(f"{file} is no ONNX file, or a graph without a node")
+    return model
+
+
+def opset(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators, if it is one that can be read."""
+    import onnx
+
+    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    newest = onnx.defs.onnx_opset_version()
+    if len(versions) != 1 or not OLDEST <= versions[0] <= newest:
+        raise ValueError(
+            f"the file's opset (={', '.join(map(str, versions)) or 'none'}) must be one from "
+            f"{OLDEST} to {newest}"
+        )
+    if model.functions:
+        raise UnsupportedLayer("the file defines functions of its own: only operators are read")
+    return int(versions[0])
+
+
+def to_array(tensor: onnx.TensorProto, name: str) -> Array:
+    """The numbers of a tensor message."""
+    import onnx
+
+    if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise ValueError(
+            f"tensor {name!r} is stored in another file, which is not opened: save the model as "
+            "one file"
+        )
+    kinds = onnx.TensorProto
+    known = {kinds.FLOAT, kinds.DOUBLE, kinds.INT32, kinds.INT64, kinds.BOOL}
+    if tensor.data_type not in known:
+        raise ValueError(
+            f"tensor {name!r} has the data type {tensor.data_type}: only float32, float64, int32, "
+            "int64 and bool are read"
+        )
+    if any(size < 0 for size in tensor.dims):
+        raise ValueError(f"tensor {name!r} has the impossible shape {tuple(tensor.dims)}")
+    try:
+        array: Array = onnx.numpy_helper.to_array(tensor)
+    except Exception as error:  # whatever a malformed message makes it raise
+        raise ValueError(f"tensor {name!r} cannot be read: {error}") from None
+    return array
+
+
+def graph_input(
+    model: onnx.ModelProto, given: Sequence[int] | None
+) -> tuple[str, int, Shape, DType]:
+    """Name, batch (0 if it is open), shape and dtype of the one input."""
+    import onnx
+
+    stored = {tensor.name for tensor in model.graph.initializer}
+    free = [entry for entry in model.graph.input if entry.name not in stored]
+    if len(free) != 1:
+        names = ", ".join(repr(entry.name) for entry in free) or "none"
+        raise ValueError(f"the graph must have one input, and has {len(free)}: {names}")
+    (entry,) = free
+    tensor = entry.type.tensor_type
+    dtypes = {onnx.TensorProto.FLOAT: np.float32, onnx.TensorProto.DOUBLE: np.float64}
+    if not entry.type.HasField("tensor_type") or tensor.elem_type not in dtypes:
+        raise ValueError(f"input {entry.name!r} must be a tensor of float32 or float64")
+    sizes = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in tensor.shape.dim]
+    if len(sizes) < 2 or any(size < 0 for size in sizes):
+        raise ValueError(
+            f"input {entry.name!r} (of shape {tuple(sizes)}) must have a batch axis and at least "
+            "one more"
+        )
+    batch, *inner = sizes
+    if given is not None:
+        fits = len(given) == len(inner)
+        if not fits or any(m and n != m for n, m in zip(given, inner, strict=True)):
+            raise ValueError(
+                f"input_shape (={tuple(given)}) must fit the input {entry.name!r}, whose shape "
+                f"without batch is {_shown(inner)}"
+            )
+        inner = list(given)
+    if not all(inner):
+        raise ValueError(
+            f"input {entry.name!r} has the shape {_shown(inner)} without batch: input_shape must "
+            "say what is open in it"
+        )
+    return entry.name, batch, tuple(int(n) for n in inner), np.dtype(dtypes[tensor.elem_type])
+
+
+def _shown(sizes: Sequence[int]) -> str:
+    return f"({', '.join(str(n) if n else '?' for n in sizes)})"
+
+
+class Node:
+    """An operator with its inputs and attributes, each taken out once and checked."""
+
+    def __init__(
+        self, message: onnx.NodeProto, inputs: list[Value | Array | None], version: int
+    ) -> None:
+        self.op, self.inputs, self.opset = message.op_type, inputs, version
+        self.label = label(message)
+        self._attributes = {entry.name: entry for entry in message.attribute}
+
+    def value(self, index: int = 0) -> Value:
+        """An input that depends on the network's input."""
+        found = self.inputs[index] if index < len(self.inputs) else None
+        if isinstance(found, Value):
+            return found
+        what = "missing" if found is None else "a constant"
+        raise UnsupportedLayer(f"its input {index} is {what}, and must depend on the graph's input")
+
+    def constant(self, index: int) -> Array:
+        """An input that is stored in the file."""
+        found = self.optional(index)
+        if found is None:
+            raise ValueError(f"its input {index} is missing")
+        return found
+
+    def optional(self, index: int) -> Array | None:
+        """The same, if it is there."""
+        found = self.inputs[index] if index < len(self.inputs) else None
+        if isinstance(found, Value):
+            raise UnsupportedLayer(
+                f"its input {index} depends on the graph's input, and must be a constant"
+            )
+        return found
+
+    def _take(self, name: str, kind: str) -> Any:
+        entry = self._attributes.pop(name, None)
+        if entry is None:
+            return None
+        types = {"f": entry.FLOAT, "i": entry.INT, "s": entry.STRING, "t": entry.TENSOR}
+        types |= {"floats": entry.FLOATS, "ints": entry.INTS}
+        if entry.type != types[kind]:
+            raise ValueError(f"its attribute {name!r} is of the wrong kind")
+        return getattr(entry, kind)
+
+    def number(self, name: str, default: float) -> float:
+        """A float attribute."""
+        found = self._take(name, "f")
+        return default if found is None else float(found)
+
+    def integer(self, name: str, default: int) -> int:
+        """An int attribute."""
+        found = self._take(name, "i")
+        return default if found is None else int(found)
+
+    def integers(self, name: str, default: Sequence[int] | None = None) -> tuple[int, ...] | None:
+        """An attribute that lists ints."""
+        found = self._take(name, "ints")
+        if found is None:
+            return None if default is None else tuple(default)
+        if any(abs(n) > LARGEST for n in found):
+            raise ValueError(f"its attribute {name!r} (={tuple(found)}) is over {LARGEST}")
+        return tuple(int(n) for n in found)
+
+    def per_axis(self, name: str, count: int, default: int) -> tuple[int, ...]:
+        """An attribute with an int for each of so many axes."""
+        found = self.integers(name, (default,) * count) or ()
+        if len(found) != count:
+            raise ValueError(f"its attribute {name!r} (={found}) must hold {count} integers")
+        return found
+
+    def text(self, name: str, default: str) -> str:
+        """A string attribute."""
+        found = self._take(name, "s")
+        return default if found is None else found.decode("utf-8", "replace")
+
+    def ignore(self, *names: str) -> None:
+        """Attributes that change nothing here."""
+        for name in names:
+            self._attributes.pop(name, None)
+
+    def stored(self) -> Array:
+        """What a Constant holds."""
+        if len(self._attributes) != 1:
+            raise ValueError("it must have one attribute")
+        (name,) = self._attributes
+        if name == "value":
+            return to_array(self._take(name, "t"), "value")
+        kinds = {
+            "value_float": ("f", np.float32),
+            "value_floats": ("floats", np.float32),
+            "value_int": ("i", np.int64),
+            "value_ints": ("ints", np.int64),
+        }
+        if name not in kinds:
+            raise UnsupportedLayer(f"no meaning is known of its attribute {name!r}")
+        kind, dtype = kinds[name]
+        found = self._take(name, kind)
+        return np.array(list(found) if kind.endswith("s") else found, dtype=dtype)
+
+    def finish(self) -> None:
+        """Refuse what nothing has asked for."""
+        if self._attributes:
+            names = ", ".join(sorted(repr(name) for name in self._attributes))
+            raise UnsupportedLayer(f"no meaning is known of its attributes {names}")
+
+
+def label(message: onnx.NodeProto) -> str:
+    """What messages call a node."""
+    name = message.name or ", ".join(message.output)
+    return f"node {name!r} ({message.op_type})"
+
+
+def integers(array: Array, what: str) -> list[int]:
+    """A short list of integers that is an input of a node, such as a shape."""
+    if array.dtype.kind not in "iu" or array.ndim > 1 or array.size > 64:
+        raise ValueError(f"{what} (of shape {array.shape}) must be a list of integers")
+    return [int(n) for n in array.ravel()]
+
+
+def resolved(target: Sequence[int], shape: Shape, batch: int, *, zero_copies: bool = True) -> Shape:
+    """The shape, without batch, that a Reshape gives a value: the batch axis must stay."""
+    size = math.prod(shape)
+    if not target or target[0] not in (0, -1, batch) or (target[0] == 0 and not zero_copies):
+        raise UnsupportedLayer(
+            f"the shape {tuple(target)} does not keep the batch axis of {(batch or '?', *shape)}"
+        )
+    inner = list(target[1:])
+    for i, n in enumerate(inner):
+        if n == 0 and zero_copies and i < len(shape):
+            inner[i] = shape[i]
+    if inner.count(-1) == 1 and target[0] != -1:
+        others = -math.prod(inner)
+        inner[inner.index(-1)] = size // others if others else 0
+    if math.prod(inner) != size or any(n < 1 for n in inner) or not inner:
+        raise ValueError(f"the shape {tuple(target)} does not fit {(batch or '?', *shape)}")
+    return tuple(inner)

@@ -1,0 +1,379 @@
+"""Networks written as ONNX files: the operators of each layer, and the file in one step."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ...convert import UnsupportedLayer
+from ...convert.plan import network_dtype
+from ...convolution.csr import is_sparse
+from ...convolution.geometry import Geometry
+from ...convolution.matrix import MatrixTooLarge, readable
+from ...convolution.patches import Array, DType
+from ...layers import (
+    AdaptiveAvgPool,
+    Add,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    MaxPool,
+    Network,
+    Rearrange,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from ...layers.base import Parameter, Shape
+
+if TYPE_CHECKING:
+    import onnx
+
+#: What an attribute of a node can be.
+Attribute: TypeAlias = int | float | str | list[int]
+
+#: What a message of this format may hold at most.
+LIMIT = 2**31 - 1
+
+#: The version of the operators that is written: old enough to be read anywhere.
+OPSET = 17
+
+PADDING_MODE = {"replicate": "edge", "reflect": "reflect"}
+
+
+def save(net: Network, path: str | os.PathLike[str]) -> None:
+    r"""Write a network as an ONNX file, which appears whole or not at all.
+
+    .. math:: graph(x) = net(x)
+
+    Every layer becomes the operators that compute it. A network of :class:`Dense` and
+    :class:`ReLU`, as :func:`~equivlib.to_mlp` makes it, becomes Gemm and Relu and nothing else. A
+    sparse weight is written with all its zeros, because ONNX has no sparse Gemm.
+
+    Parameters
+    ----------
+    net : Network
+        Of floating-point or integer numbers; integers are written as float64.
+    path : path
+        Replaced if it exists. The folder must be there.
+
+    Raises
+    ------
+    MatrixTooLarge
+        If the file would be over 2 GiB, the limit of the format, with the size it would have.
+    UnsupportedLayer
+        Names the layer that no operator is equal to.
+    ValueError
+        Names what has no form in ONNX: exact objects, complex numbers, weights that are not built.
+
+    Notes
+    -----
+    Numbers keep their precision. The input is named ``input``, of shape
+    ``(batch, *net.input_shape)`` with an open batch, and the output ``output``. onnxruntime runs
+    Gemm and Relu in float64 too, but not every convolution and pool.
+
+    Examples
+    --------
+    ::
+
+        save(equivlib.to_mlp(net), "lenet_mlp.onnx")
+    """
+    data = serialized(net)
+    with beside(path) as file:
+        file.write_bytes(data)
+
+
+def file_size(net: Network) -> int:
+    """Bytes of the numbers in the file of a network: the weights, dense, and what is with them."""
+    item = _dtype(net).itemsize
+    size: int = sum(math.prod(value.shape) for _, _, value in net.parameters()) * item
+    moved = sum(layer.indices.size for layer in net.layers if isinstance(layer, Rearrange))
+    return size + moved * 8
+
+
+def serialized(net: Network) -> bytes:
+    """The file of a network as bytes, checked by onnx itself."""
+    import onnx
+
+    for position, layer in enumerate(net.layers):
+        if isinstance(layer, Dense) and "weight" not in layer.params:
+            raise ValueError(
+                f"{net.label(position)} has an operator as weight: there are no numbers to write"
+            )
+    size = file_size(net)
+    if size > LIMIT:
+        raise MatrixTooLarge(
+            f"the file would take {readable(size)}, over the {readable(LIMIT)} that its format "
+            "allows: zeros of sparse weights are written"
+        )
+    writer = _Writer(net)
+    model = writer.model()
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+@contextmanager
+def beside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A place to write in the same folder; what is there is moved to ``path`` if all goes well.
+
+    So half a file is never seen, and after an error there is none.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise ValueError(f"{target} is a folder, and must be a file")
+    if not target.parent.is_dir():
+        raise ValueError(f"{target} cannot be written: the folder {target.parent} does not exist")
+    written = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        yield written
+        with written.open("rb+") as file:
+            os.fsync(file.fileno())
+        written.replace(target)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
+
+
+def _dtype(net: Network) -> DType:
+    dtype = network_dtype(net)
+    if dtype.kind in "iu":
+        return np.dtype(np.float64)
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"net (of dtype {dtype}) must hold float32 or float64 numbers")
+    return dtype
+
+
+class _Writer:
+    """Nodes and constants so far."""
+
+    def __init__(self, net: Network) -> None:
+        self.net, self.dtype = net, _dtype(net)
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def model(self) -> onnx.ModelProto:
+        import onnx
+
+        helper = onnx.helper
+        last = len(self.net.layers) - 1
+        for position, layer in enumerate(self.net.layers):
+            rule = next((rule for kind, rule in RULES.items() if isinstance(layer, kind)), None)
+            if rule is None:
+                raise UnsupportedLayer(f"{self.net.label(position)} is equal to no operator")
+            read = [self.name(source) for source in self.net.sources(position)]
+            try:
+                rule(self, layer, read, self.name(position))
+            except UnsupportedLayer as error:
+                raise UnsupportedLayer(f"{self.net.label(position)}: {error}") from None
+        kind = helper.np_dtype_to_tensor_dtype(self.dtype)
+        ends = (("input", self.net.input_shape), (self.name(last), self.net.output_shape))
+        first, final = (
+            helper.make_tensor_value_info(name, kind, ["batch", *shape]) for name, shape in ends
+        )
+        graph = helper.make_graph(self.nodes, "network", [first], [final], self.constants)
+        versions = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(
+            graph, producer_name="equivlib", opset_imports=versions, ir_version=8
+        )
+
+    def name(self, position: int) -> str:
+        if position == len(self.net.layers) - 1:
+            return "output"
+        return "input" if position < 0 else f"layer{position}"
+
+    def shape(self, read: str) -> Shape:
+        return self.net.input_shape if read == "input" else self.net.shapes[int(read[5:])]
+
+    def node(self, op: str, inputs: list[str], output: str, **attributes: Attribute) -> None:
+        import onnx
+
+        self.nodes.append(onnx.helper.make_node(op, inputs, [output], name=output, **attributes))
+
+    def constant(self, array: Parameter, name: str) -> str:
+        import onnx
+
+        self.constants.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def number(self, array: Parameter, name: str) -> str:
+        dense = array.toarray() if is_sparse(array) else np.asarray(array)
+        return self.constant(dense.astype(self.dtype), name)
+
+    def parameters(self, layer: Layer, output: str) -> list[str]:
+        return [self.number(value, f"{output}.{name}") for name, value in layer.params.items()]
+
+
+def _dense(w: _Writer, layer: Dense, read: list[str], out: str) -> None:
+    w.node("Gemm", [*read, *w.parameters(layer, out)], out, transB=1)
+
+
+def _ends(padding: Sequence[tuple[int, int]]) -> list[int]:
+    return [low for low, _ in padding] + [high for _, high in padding]
+
+
+def _options(geometry: Geometry, weight: Array) -> tuple[dict[str, Attribute], Array]:
+    spatial = tuple(range(2, weight.ndim))
+    options: dict[str, Attribute] = {
+        "kernel_shape": list(weight.shape[2:]),
+        "strides": list(geometry.stride),
+        "dilations": list(geometry.dilation),
+        "group": geometry.groups,
+    }
+    return options, np.flip(weight, spatial) if geometry.flip else weight
+
+
+def _conv(w: _Writer, layer: Conv, read: list[str], out: str) -> None:
+    geometry = layer.geometry(w.shape(read[0]))
+    options, weight = _options(geometry, layer.weight)
+    ends, mode = _ends(geometry.padding), geometry.padding_mode
+    if mode != "zeros" and any(ends):
+        if mode not in PADDING_MODE:
+            raise UnsupportedLayer(f"padding_mode (={mode!r}) has no form in opset {OPSET}")
+        half = len(ends) // 2
+        pads = [0, 0, *ends[:half], 0, 0, *ends[half:]]
+        padded = w.constant(np.array(pads, dtype=np.int64), f"{out}.pads")
+        w.node("Pad", [*read, padded], f"{out}.padded", mode=PADDING_MODE[mode])
+        read, ends = [f"{out}.padded"], [0] * len(ends)
+    names = [w.number(weight, f"{out}.weight")]
+    names += [] if layer.bias is None else [w.number(layer.bias, f"{out}.bias")]
+    w.node("Conv", [*read, *names], out, pads=ends, **options)
+
+
+def _conv_transpose(w: _Writer, layer: ConvTranspose, read: list[str], out: str) -> None:
+    shape = w.shape(read[0])
+    geometry = layer.geometry(shape)
+    if geometry.padding_mode != "zeros":
+        raise UnsupportedLayer(f"padding_mode (={geometry.padding_mode!r}) has no form in ONNX")
+    options, weight = _options(geometry, layer.weight)
+    extra: list[int] = []
+    padding: list[tuple[int, int]] = []
+    for axis, n in zip(geometry.axes, shape[1:], strict=True):
+        more = axis.size + axis.low + axis.high - axis.stride * (n - 1) - axis.extent
+        uncut = min(more, axis.high)  # the same, and onnxruntime wants output_padding to be small
+        extra.append(more - uncut)
+        padding.append((axis.low, axis.high - uncut))
+    names = [w.number(weight, f"{out}.weight")]
+    names += [] if layer.bias is None else [w.number(layer.bias, f"{out}.bias")]
+    pads = _ends(padding)
+    w.node("ConvTranspose", [*read, *names], out, pads=pads, output_padding=extra, **options)
+
+
+def _batch_norm(w: _Writer, layer: BatchNorm, read: list[str], out: str) -> None:
+    # The attribute epsilon is a float32, so it goes into the variance.
+    var = layer.var + w.dtype.type(layer.eps)
+    four = {**layer.params, "mean": layer.mean, "var": var}
+    names = [w.number(value, f"{out}.{name}") for name, value in four.items()]
+    w.node("BatchNormalization", [*read, *names], out, epsilon=0.0)
+
+
+def _max_pool(w: _Writer, layer: MaxPool, read: list[str], out: str) -> None:
+    geometry = layer.geometry(w.shape(read[0]))
+    options, _ = _options(geometry, np.empty(geometry.weight_shape))
+    del options["group"]
+    w.node("MaxPool", read, out, pads=_ends(geometry.padding), **options)
+
+
+def _avg_pool(w: _Writer, layer: AvgPool, read: list[str], out: str) -> None:
+    shape = w.shape(read[0])
+    geometry, ceil = layer.geometry(shape), {}
+    floor = layer.floor(shape)
+    if floor.padding != geometry.padding:
+        ceil = {"ceil_mode": 1}  # and not as padding, which would count
+    attributes = {"kernel_shape": list(geometry.kernel_size), "strides": list(geometry.stride)}
+    attributes["pads"] = _ends(floor.padding)
+    counted = int(layer.count_include_pad)
+    w.node("AveragePool", read, out, count_include_pad=counted, **attributes, **ceil)
+
+
+def _adaptive(w: _Writer, layer: AdaptiveAvgPool, read: list[str], out: str) -> None:
+    shape = w.shape(read[0])
+    sizes = layer.output_shape(shape)[1:]
+    if all(size == 1 for size in sizes):
+        w.node("GlobalAveragePool", read, out)
+        return
+    if any(n % m for n, m in zip(shape[1:], sizes, strict=True)):
+        raise UnsupportedLayer(f"windows of unequal sizes, of {shape[1:]} elements for {sizes}")
+    kernel = [n // m for n, m in zip(shape[1:], sizes, strict=True)]
+    w.node("AveragePool", read, out, kernel_shape=kernel, strides=kernel)
+
+
+def _leaky(w: _Writer, layer: LeakyReLU, read: list[str], out: str) -> None:
+    # The attribute alpha is a float32: what that cannot hold is a constant of its own.
+    slope = float(layer.slope)
+    if w.dtype == np.float32 or float(np.float32(slope)) == slope:
+        w.node("LeakyRelu", read, out, alpha=slope)
+    else:
+        w.node("PRelu", [*read, w.number([slope], f"{out}.slope")], out)
+
+
+def _relu6(w: _Writer, layer: ReLU6, read: list[str], out: str) -> None:
+    bounds = [w.number(np.array(n), f"{out}.{name}") for name, n in (("min", 0), ("max", 6))]
+    w.node("Clip", [*read, *bounds], out)
+
+
+def _flatten(w: _Writer, layer: Flatten, read: list[str], out: str) -> None:
+    w.node("Flatten", read, out, axis=1)
+
+
+def _rearrange(w: _Writer, layer: Rearrange, read: list[str], out: str) -> None:
+    if not layer.keeps_order:
+        w.node("Flatten", read, f"{out}.flat", axis=1)
+        places = w.constant(layer.indices.ravel().astype(np.int64), f"{out}.places")
+        w.node("Gather", [f"{out}.flat", places], f"{out}.moved", axis=1)
+        read = [f"{out}.moved"]
+    shape = w.constant(np.array([0, *layer.indices.shape], dtype=np.int64), f"{out}.shape")
+    w.node("Reshape", [*read, shape], out)
+
+
+def _add(w: _Writer, layer: Add, read: list[str], out: str) -> None:
+    so_far = read[0]
+    for i, name in enumerate(read[1:], start=2):
+        total = out if i == len(read) else f"{out}.sum{i}"
+        w.node("Add", [so_far, name], total)
+        so_far = total
+
+
+def _softmax(w: _Writer, layer: Softmax, read: list[str], out: str) -> None:
+    w.node("Softmax", read, out, axis=1)
+
+
+def _named(op: str) -> Callable[[_Writer, Layer, list[str], str], None]:
+    def rule(w: _Writer, layer: Layer, read: list[str], out: str) -> None:
+        w.node(op, read, out)
+
+    return rule
+
+
+RULES: dict[type[Layer], Callable[[_Writer, Any, list[str], str], None]] = {
+    Conv: _conv,
+    ConvTranspose: _conv_transpose,
+    Dense: _dense,
+    BatchNorm: _batch_norm,
+    MaxPool: _max_pool,
+    AvgPool: _avg_pool,
+    AdaptiveAvgPool: _adaptive,
+    ReLU: _named("Relu"),
+    LeakyReLU: _leaky,
+    ReLU6: _relu6,
+    Sigmoid: _named("Sigmoid"),
+    Tanh: _named("Tanh"),
+    Softmax: _softmax,
+    Flatten: _flatten,
+    Rearrange: _rearrange,
+    Add: _add,
+}

@@ -1,0 +1,502 @@
+"""What each PyTorch module, function and method becomes: a rule for each, in tables at the end."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from ...convert import UnsupportedLayer
+from ...convolution.options import GeometryOptions, PaddingMode, PaddingWord, PerAxis
+from ...convolution.patches import Array
+from ...layers import (
+    AdaptiveAvgPool,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Layer,
+    LeakyReLU,
+    MaxPool,
+    ReLU,
+    Sigmoid,
+    Tanh,
+)
+from ..graph import Builder, Value
+from .shapes import (
+    Traced,
+    attribute,
+    constant_of,
+    flatten,
+    index_select,
+    item,
+    numbers,
+    optional_numbers,
+    permute,
+    size,
+    squeeze,
+    transpose,
+    unflatten,
+    unsqueeze,
+    value_of,
+    view,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+#: How a module is read, with the value that it reads.
+Rule: TypeAlias = "Callable[[Builder, Value, nn.Module], Value]"
+
+#: How a function or method is read, with the arguments of its call.
+Called: TypeAlias = Callable[..., Traced]
+
+#: A function, or the type of a module.
+Key: TypeAlias = Callable[..., object]
+
+# --- layers -------------------------------------------------------------------------------------
+
+
+def _conv(b: Builder, x: Value, m: nn.Module) -> Value:
+    options = {"stride": m.stride, "dilation": m.dilation, "groups": m.groups}
+    options |= {"padding": m.padding, "padding_mode": m.padding_mode}
+    return b.layer(Conv(numbers(m.weight), optional_numbers(m.bias), **options), x)
+
+
+def _conv_transpose(b: Builder, x: Value, m: nn.Module) -> Value:
+    options = {"stride": m.stride, "dilation": m.dilation, "groups": m.groups}
+    options |= {"padding": m.padding, "output_padding": m.output_padding}
+    return b.layer(ConvTranspose(numbers(m.weight), optional_numbers(m.bias), **options), x)
+
+
+def _linear(b: Builder, x: Value, m: nn.Module) -> Value:
+    return linear(b, x, numbers(m.weight), optional_numbers(m.bias))
+
+
+def linear(b: Builder, x: Traced, weight: Traced, bias: Array | None = None) -> Value:
+    x = value_of(x)
+    return b.dense(x, constant_of(weight), bias)
+
+
+def conv(
+    b: Builder,
+    x: Traced,
+    weight: Traced,
+    bias: Array | None = None,
+    stride: PerAxis = 1,
+    padding: PerAxis | PaddingWord = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+) -> Value:
+    x = value_of(x)
+    options: GeometryOptions = {
+        "stride": _plain(stride),
+        "padding": padding if isinstance(padding, str) else _plain(padding),
+        "dilation": _plain(dilation),
+        "groups": groups,
+    }
+    return b.layer(Conv(constant_of(weight), bias, **options), x)
+
+
+def _plain(given: PerAxis) -> PerAxis:
+    """PyTorch takes a tuple of one for all axes."""
+    return given[0] if isinstance(given, tuple) and len(given) == 1 else given
+
+
+def _batch_norm(b: Builder, x: Value, m: nn.Module) -> Value:
+    if m.running_mean is None:
+        raise UnsupportedLayer("track_running_stats=False uses statistics of the batch")
+    mean, var = numbers(m.running_mean), numbers(m.running_var)
+    gamma = np.ones_like(mean) if m.weight is None else numbers(m.weight)
+    beta = np.zeros_like(mean) if m.bias is None else numbers(m.bias)
+    return b.layer(BatchNorm(gamma, beta, mean, var, m.eps), x)
+
+
+def max_pool(
+    b: Builder,
+    x: Traced,
+    kernel_size: PerAxis,
+    stride: PerAxis | None = None,
+    padding: PerAxis = 0,
+    dilation: PerAxis = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Value:
+    x = value_of(x)
+    if return_indices:
+        raise UnsupportedLayer("return_indices=True has a second output")
+    pool = MaxPool(
+        _plain(kernel_size),
+        stride=_plain(stride) if stride else None,
+        padding=_plain(padding),
+        dilation=_plain(dilation),
+        ceil_mode=ceil_mode,
+    )
+    return b.layer(pool, x)
+
+
+def avg_pool(
+    b: Builder,
+    x: Traced,
+    kernel_size: PerAxis,
+    stride: PerAxis | None = None,
+    padding: PerAxis = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Value:
+    x = value_of(x)
+    if divisor_override is not None:
+        raise UnsupportedLayer(f"divisor_override (={divisor_override}) is not read")
+    pool = AvgPool(
+        _plain(kernel_size),
+        count_include_pad=count_include_pad,
+        stride=_plain(stride) if stride else None,
+        padding=_plain(padding),
+        ceil_mode=ceil_mode,
+    )
+    return b.layer(pool, x)
+
+
+def _max_pool(b: Builder, x: Value, m: nn.Module) -> Value:
+    geometry = m.kernel_size, m.stride, m.padding, m.dilation
+    return max_pool(b, x, *geometry, m.ceil_mode, m.return_indices)
+
+
+def _avg_pool(b: Builder, x: Value, m: nn.Module) -> Value:
+    override = getattr(m, "divisor_override", None)
+    geometry = m.kernel_size, m.stride, m.padding
+    return avg_pool(b, x, *geometry, m.ceil_mode, m.count_include_pad, override)
+
+
+def _sizes(x: Value, output_size: PerAxis) -> tuple[int, ...]:
+    """An output size for each axis; None keeps that of the input."""
+    ndim = len(x.shape) - 1
+    each = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * ndim
+    if len(each) != ndim:
+        raise ValueError(f"output_size (={output_size}) does not fit a value of shape {x.shape}")
+    return tuple(n if m is None else m for n, m in zip(x.shape[1:], each, strict=True))
+
+
+def adaptive_avg_pool(b: Builder, x: Traced, output_size: PerAxis) -> Value:
+    x = value_of(x)
+    return b.layer(AdaptiveAvgPool(_sizes(x, output_size)), x)
+
+
+def adaptive_max_pool(
+    b: Builder, x: Traced, output_size: PerAxis, return_indices: bool = False
+) -> Value:
+    x = value_of(x)
+    sizes = _sizes(x, output_size)
+    if return_indices or any(n % m for n, m in zip(x.shape[1:], sizes, strict=True)):
+        raise UnsupportedLayer(f"windows of unequal sizes, of {x.shape[1:]} elements for {sizes}")
+    return b.layer(MaxPool(tuple(n // m for n, m in zip(x.shape[1:], sizes, strict=True))), x)
+
+
+def _of_output_size(rule: Callable[..., Value]) -> Rule:
+    def read(b: Builder, x: Value, m: nn.Module) -> Value:
+        return rule(b, x, m.output_size, **_indices(m))
+
+    return read
+
+
+def _indices(m: nn.Module) -> dict[str, bool]:
+    return {"return_indices": True} if getattr(m, "return_indices", False) else {}
+
+
+def mean(b: Builder, x: Traced, dim: PerAxis | None = None, keepdim: bool = False) -> Value:
+    x = value_of(x)
+    rank = len(x.shape) + 1
+    axes = [dim] if isinstance(dim, int) else list(dim or ())
+    if sorted(axis % rank for axis in axes) != list(range(2, rank)) or rank < 3:
+        raise UnsupportedLayer(f"the mean is read over all spatial axes only, not over {dim}")
+    y = b.layer(AdaptiveAvgPool(1), x)
+    return y if keepdim else b.reshape(y, x.shape[:1])
+
+
+# --- activations --------------------------------------------------------------------------------
+
+
+def _activation(make: Callable[[], Layer]) -> Callable[..., Value]:
+    def read(b: Builder, x: Traced, inplace: bool = False) -> Value:
+        return b.pointwise(make(), value_of(x))
+
+    return read
+
+
+def leaky_relu(b: Builder, x: Traced, negative_slope: float = 0.01, inplace: bool = False) -> Value:
+    x = value_of(x)
+    return b.pointwise(LeakyReLU(negative_slope), x)
+
+
+def _p_relu(b: Builder, x: Value, m: nn.Module) -> Value:
+    return p_relu(b, x, numbers(m.weight))
+
+
+def p_relu(b: Builder, x: Traced, weight: Traced) -> Value:
+    x = value_of(x)
+    slopes = constant_of(weight)
+    return b.leaky(x, slopes.reshape(-1, *(1,) * (len(x.shape) - 1)))
+
+
+def clip(
+    b: Builder, x: Traced, min: float | None = None, max: float | None = None, inplace: bool = False
+) -> Value:
+    x = value_of(x)
+    low, high = (-math.inf if min is None else min), (math.inf if max is None else max)
+    return b.clip(x, low, high)
+
+
+def hardtanh(
+    b: Builder, x: Traced, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Value:
+    x = value_of(x)
+    return b.clip(x, min_val, max_val)
+
+
+def softmax(
+    b: Builder,
+    x: Traced,
+    dim: int | None = None,
+    _stacklevel: int = 3,
+    dtype: torch.dtype | None = None,
+) -> Value:
+    x = value_of(x)
+    rank = len(x.shape) + 1
+    if dim is None or dtype is not None or dim % rank == 0:
+        raise UnsupportedLayer(f"dim (={dim}) must be given, and not be that of the batch")
+    return b.softmax(x, dim % rank - 1)
+
+
+def dropout(
+    b: Builder, x: Traced, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Traced:
+    if training:
+        raise UnsupportedLayer("training=True drops numbers at random: pass training=self.training")
+    return x
+
+
+def _passed_on(b: Builder, x: Value, m: nn.Module) -> Value:
+    return x
+
+
+def same(b: Builder, x: Traced, *_: object, **__: object) -> Traced:
+    return x
+
+
+# --- arithmetic ---------------------------------------------------------------------------------
+
+
+def _spread(c: Traced, like: Value) -> Array:
+    """A number, or a constant without batch axis."""
+    array = np.asarray(c)
+    if array.dtype.kind not in "iuf" or array.ndim > len(like.shape) + 1:
+        raise UnsupportedLayer(f"{c!r} is no number that spreads over a value of {like.shape}")
+    if array.ndim == len(like.shape) + 1:
+        if len(array) != 1:
+            raise UnsupportedLayer("constants must not differ along the batch axis")
+        array = array[0]
+    return array
+
+
+def add(b: Builder, x: Traced, y: Traced, alpha: float = 1) -> Traced:
+    if alpha != 1:
+        y = multiply(b, y, alpha) if isinstance(y, Value) else np.asarray(y) * alpha
+    if isinstance(x, Value) and isinstance(y, Value):
+        return b.sum(x, y)
+    value, c = (x, y) if isinstance(x, Value) else (value_of(y), x)
+    return b.affine(value, None, _spread(c, value))
+
+
+def subtract(b: Builder, x: Traced, y: Traced, alpha: float = 1) -> Traced:
+    if isinstance(y, Value):
+        return add(b, b.affine(y, np.array(-alpha), None), x)
+    return add(b, x, -np.asarray(y) * alpha)
+
+
+def multiply(b: Builder, x: Traced, y: Traced) -> Traced:
+    if isinstance(x, Value) and isinstance(y, Value):
+        raise UnsupportedLayer("a product of two activations is not piecewise linear")
+    value, c = (x, y) if isinstance(x, Value) else (value_of(y), x)
+    return b.affine(value, _spread(c, value), None)
+
+
+def divide(b: Builder, x: Traced, y: Traced) -> Traced:
+    if isinstance(y, Value):
+        raise UnsupportedLayer("division by an activation is not piecewise linear")
+    if not np.all(y):
+        raise ValueError(f"division by {y}")
+    x = value_of(x)
+    return b.affine(x, 1 / _spread(y, x), None)
+
+
+def negative(b: Builder, x: Traced) -> Traced:
+    x = value_of(x)
+    return b.affine(x, np.array(-1), None)
+
+
+def pad(
+    b: Builder, x: Traced, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Value:
+    """The ends of the last axis come first."""
+    x = value_of(x)
+    if mode == "constant" and value:
+        raise UnsupportedLayer(f"padding with {value} is not read, only with 0")
+    ndim = len(x.shape) - 1
+    ends = [int(end) for end in pad]
+    pairs = list(zip(ends[::2], ends[1::2], strict=True))[::-1]
+    pairs = [(0, 0)] * (ndim - len(pairs)) + pairs
+    if len(pairs) != ndim or ndim < 1 or any(end < 0 for pair in pairs for end in pair):
+        raise UnsupportedLayer(f"pad (={tuple(ends)}) must pad the spatial axes only")
+    return b.pad(x, pairs, PADDING[mode])
+
+
+def _padding(mode: str) -> Rule:
+    def read(b: Builder, x: Value, m: nn.Module) -> Value:
+        return pad(b, x, m.padding, mode, getattr(m, "value", None))
+
+    return read
+
+
+PADDING: Final[dict[str, PaddingMode]] = {
+    "constant": "zeros",
+    "reflect": "reflect",
+    "replicate": "replicate",
+    "circular": "circular",
+}
+
+
+# --- tables -------------------------------------------------------------------------------------
+
+
+METHODS: dict[str, Called] = {
+    "add": add,
+    "add_": add,
+    "clamp": clip,
+    "contiguous": same,
+    "flatten": flatten,
+    "mean": mean,
+    "mul": multiply,
+    "permute": permute,
+    "relu": _activation(ReLU),
+    "relu_": _activation(ReLU),
+    "reshape": view,
+    "sigmoid": _activation(Sigmoid),
+    "size": size,
+    "softmax": softmax,
+    "squeeze": squeeze,
+    "sub": subtract,
+    "tanh": _activation(Tanh),
+    "transpose": transpose,
+    "unflatten": unflatten,
+    "unsqueeze": unsqueeze,
+    "view": view,
+}
+
+
+@cache
+def MODULES() -> dict[type[nn.Module], Rule]:
+    """A rule for each kind of module."""
+    from torch import nn
+
+    rules: dict[type[nn.Module], Rule] = {
+        nn.Linear: _linear,
+        nn.ReLU: lambda b, x, m: b.pointwise(ReLU(), x),
+        nn.LeakyReLU: lambda b, x, m: b.pointwise(LeakyReLU(m.negative_slope), x),
+        nn.PReLU: _p_relu,
+        nn.Hardtanh: lambda b, x, m: b.clip(x, m.min_val, m.max_val),  # ReLU6 is one
+        nn.Sigmoid: lambda b, x, m: b.pointwise(Sigmoid(), x),
+        nn.Tanh: lambda b, x, m: b.pointwise(Tanh(), x),
+        nn.Softmax: lambda b, x, m: softmax(b, x, m.dim),
+        nn.Softmax2d: lambda b, x, m: b.softmax(x, 0),
+        nn.Flatten: lambda b, x, m: flatten(b, x, m.start_dim, m.end_dim),
+        nn.Unflatten: lambda b, x, m: unflatten(b, x, m.dim, m.unflattened_size),
+        nn.Identity: _passed_on,
+    }
+    kinds: tuple[tuple[str, Rule], ...] = (
+        ("Conv{}d", _conv),
+        ("ConvTranspose{}d", _conv_transpose),
+        ("BatchNorm{}d", _batch_norm),
+        ("MaxPool{}d", _max_pool),
+        ("AvgPool{}d", _avg_pool),
+        ("AdaptiveAvgPool{}d", _of_output_size(adaptive_avg_pool)),
+        ("AdaptiveMaxPool{}d", _of_output_size(adaptive_max_pool)),
+        ("Dropout{}d", _passed_on),
+        ("ZeroPad{}d", _padding("constant")),
+        ("ConstantPad{}d", _padding("constant")),
+        ("ReflectionPad{}d", _padding("reflect")),
+        ("ReplicationPad{}d", _padding("replicate")),
+        ("CircularPad{}d", _padding("circular")),
+    )
+    for name, rule in kinds:
+        rules |= {getattr(nn, name.format(d)): rule for d in (1, 2, 3)}
+    rules |= dict.fromkeys((nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout), _passed_on)
+    return rules
+
+
+@cache
+def FUNCTIONS() -> dict[Key, Called]:
+    """A rule for each function."""
+    import torch
+    from torch.nn import functional
+
+    rules: dict[Key, Called] = {
+        functional.linear: linear,
+        functional.leaky_relu: leaky_relu,
+        functional.hardtanh: hardtanh,
+        functional.relu6: partial(hardtanh, min_val=0, max_val=6),
+        functional.softmax: softmax,
+        functional.prelu: p_relu,
+        functional.pad: pad,
+        torch.softmax: softmax,
+        torch.clamp: clip,
+        torch.flatten: flatten,
+        torch.reshape: view,
+        torch.permute: permute,
+        torch.transpose: transpose,
+        torch.squeeze: squeeze,
+        torch.unsqueeze: unsqueeze,
+        torch.mean: mean,
+        torch.index_select: index_select,
+        torch.neg: negative,
+        operator.neg: negative,
+        operator.getitem: item,
+        getattr: attribute,
+    }
+    activations: tuple[tuple[str, Called], ...] = (
+        ("relu", _activation(ReLU)),
+        ("sigmoid", _activation(Sigmoid)),
+        ("tanh", _activation(Tanh)),
+    )
+    for name, rule in activations:
+        rules |= dict.fromkeys((getattr(functional, name), getattr(torch, name)), rule)
+    arithmetic: tuple[tuple[ModuleType, tuple[str, ...], Called], ...] = (
+        (torch, ("add",), add),
+        (operator, ("add", "iadd"), add),
+        (torch, ("sub",), subtract),
+        (operator, ("sub", "isub"), subtract),
+        (torch, ("mul",), multiply),
+        (operator, ("mul", "imul"), multiply),
+        (torch, ("div",), divide),
+        (operator, ("truediv", "itruediv"), divide),
+    )
+    for origin, names, rule in arithmetic:
+        rules |= dict.fromkeys((getattr(origin, name) for name in names), rule)
+    windows: tuple[tuple[str, Called], ...] = (
+        ("conv{}d", conv),
+        ("max_pool{}d", max_pool),
+        ("avg_pool{}d", avg_pool),
+        ("adaptive_avg_pool{}d", adaptive_avg_pool),
+        ("adaptive_max_pool{}d", adaptive_max_pool),
+    )
+    for pattern, rule in windows:
+        rules |= {getattr(functional, pattern.format(d)): rule for d in (1, 2, 3)}
+    dropouts = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
+    rules |= dict.fromkeys((getattr(functional, name) for name in dropouts), dropout)
+    return rules

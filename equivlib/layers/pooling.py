@@ -1,0 +1,346 @@
+"""Pooling layers: the largest number or the average of each window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import reduce
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..convolution.axis import Index
+from ..convolution.functional import backward as transposed
+from ..convolution.functional import forward as convolved
+from ..convolution.geometry import Geometry
+from ..convolution.options import (
+    POOL_DEFAULTS,
+    GeometryOptions,
+    PerAxis,
+    PoolOptions,
+    check_names,
+    lists_pool_options,
+)
+from ..convolution.patches import Array, taps
+from .base import Arrays, Layer, Shape
+
+
+class _Pool(Layer):
+    """A layer that sees its input through windows, in each channel by itself."""
+
+    def __init__(
+        self, kernel_size: PerAxis, source: int | None, options: PoolOptions, *own: str
+    ) -> None:
+        check_names(options, self.name, (*own, "source"), POOL_DEFAULTS)
+        super().__init__(source=source)
+        self.kernel_size = kernel_size
+        self.options = options
+
+    def details(self) -> list[str]:
+        return [str(self.kernel_size), *(f"{k}={v!r}" for k, v in self.options.items())]
+
+    def geometry(self, shape: Shape) -> Geometry:
+        """The depthwise convolution that reads the windows of an input of this shape."""
+        return Geometry.of_pool(shape, self.kernel_size, **self.options)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return self.geometry(shapes[0]).output_shape
+
+
+def one_channel(geometry: Geometry) -> Geometry:
+    """What a pooling layer reads in each channel."""
+    options: GeometryOptions = {**geometry.options, "groups": 1}
+    return Geometry((1, 1, *geometry.kernel_size), (1, *geometry.spatial_shape), **options)
+
+
+def check_windows(geometry: Geometry) -> None:
+    """Refuse a window without an element: it has no largest one and no average."""
+    if not all(len(run.elements) for axis in geometry.axes for run in axis.runs):
+        raise ValueError(
+            f"padding (={geometry.padding}) must leave an element of the input (of spatial shape "
+            f"{geometry.spatial_shape}) in each window of kernel_size (={geometry.kernel_size})"
+        )
+
+
+def elements(geometry: Geometry) -> Array:
+    """How many elements of the input each window has: ``(*positions,)``."""
+    counts: Array = reduce(np.multiply.outer, [axis.counts() for axis in geometry.axes])
+    return counts
+
+
+@lists_pool_options
+class MaxPool(_Pool):
+    r"""The largest number of each window. Padding is never chosen.
+
+    .. math:: y[c, o] = \max_a \; x[c, \, s\,o + d\,a - p]
+
+    Parameters
+    ----------
+    kernel_size : int or tuple of N int
+    source : int, optional
+        Position of the layer that it reads, if that is not the one before it.
+    **options
+        ``stride`` (by default ``kernel_size``), ``padding``, ``dilation`` and ``ceil_mode`` as in
+        :meth:`Geometry.of_pool <equivlib.Geometry.of_pool>`.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Notes
+    -----
+    The gradient goes to the first largest element of a window, row by row.
+
+    Examples
+    --------
+    ::
+
+        [-5 -2] [-1 -4]  becomes  -2 -1
+
+    >>> import numpy as np
+    >>> MaxPool(2).forward(np.array([[[-5, -2, -1, -4]]]))
+    array([[[-2, -1]]])
+
+    Overlapping windows are those of scipy's filter:
+
+    >>> from scipy.ndimage import maximum_filter
+    >>> x = np.random.default_rng(0).integers(-9, 9, size=(6, 7))
+    >>> y = MaxPool(3, stride=1, padding=1).forward(x[None, None])
+    >>> bool((y == maximum_filter(x, size=3, mode="nearest")).all())
+    True
+    """
+
+    def __init__(
+        self, kernel_size: PerAxis, *, source: int | None = None, **options: Unpack[PoolOptions]
+    ) -> None:
+        super().__init__(kernel_size, source, options)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        geometry = self.geometry(shapes[0])
+        check_windows(geometry)
+        return geometry.output_shape
+
+    def _padded(self, shape: Shape) -> Geometry:
+        """The same windows on an input that is as large as the padded one, so without padding."""
+        geometry = self.geometry(shape)
+        sizes = (axis.low + axis.size + axis.high for axis in geometry.axes)
+        options: GeometryOptions = {**geometry.options, "padding": 0}
+        return Geometry(geometry.weight_shape, (shape[0], *sizes), **options)
+
+    def _pad(self, x: Array) -> Array:
+        padding = self.geometry(x.shape[1:]).padding
+        if not any(low or high for low, high in padding):
+            return x
+        lowest = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -math.inf
+        return np.pad(x, [(0, 0), (0, 0), *padding], constant_values=lowest)
+
+    def forward(self, *xs: Array) -> Array:
+        padded = self._pad(xs[0])
+        views = (padded[places] for _, places in taps(self._padded(xs[0].shape[1:])))
+        y: Array = next(views).copy()
+        for view in views:
+            np.maximum(y, view, out=y)
+        return y
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        padded = self._pad(xs[0])
+        back = np.zeros(padded.shape, dtype=grad.dtype)
+        waiting = np.ones(y.shape, dtype=bool)
+        for _, places in taps(self._padded(xs[0].shape[1:])):
+            chosen = waiting & (padded[places] == y)
+            back[places] += np.where(chosen, grad, 0)
+            waiting &= ~chosen
+        each = zip(self.geometry(xs[0].shape[1:]).padding, xs[0].shape[2:], strict=True)
+        inside = (slice(low, low + size) for (low, _), size in each)
+        return (back[(slice(None), slice(None), *inside)],)
+
+
+@lists_pool_options
+class AvgPool(_Pool):
+    r"""The average of each window.
+
+    .. math:: y[c, o] = \frac{1}{K_o} \sum_a x[c, \, s\,o + d\,a - p]
+
+    Parameters
+    ----------
+    kernel_size : int or tuple of N int
+    count_include_pad : bool, default True
+        Whether :math:`K_o` counts padding, as in PyTorch. What ``ceil_mode`` lets a window reach
+        over the padded end never counts.
+    source : int, optional
+        Position of the layer that it reads, if that is not the one before it.
+    **options
+        ``stride`` (by default ``kernel_size``), ``padding`` and ``ceil_mode`` as in
+        :meth:`Geometry.of_pool <equivlib.Geometry.of_pool>`.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    ::
+
+        [1 2] [3 6]  becomes  1.5 4.5
+
+    >>> import numpy as np
+    >>> AvgPool(2).forward(np.array([[[1.0, 2.0, 3.0, 6.0]]]))
+    array([[[1.5, 4.5]]])
+
+    Fractions stay exact, and windows are those of numpy:
+
+    >>> from fractions import Fraction
+    >>> x = np.array([Fraction(n) for n in (1, 2, 4, 8)])
+    >>> y = AvgPool(3, stride=1).forward(x[None, None])[0, 0]
+    >>> [str(value) for value in y]
+    ['7/3', '14/3']
+    >>> bool((y * 3 == np.lib.stride_tricks.sliding_window_view(x, 3).sum(axis=1)).all())
+    True
+    """
+
+    def __init__(
+        self,
+        kernel_size: PerAxis,
+        *,
+        count_include_pad: bool = True,
+        source: int | None = None,
+        **options: Unpack[PoolOptions],
+    ) -> None:
+        super().__init__(kernel_size, source, options, "count_include_pad")
+        self.count_include_pad = count_include_pad
+
+    def details(self) -> list[str]:
+        return super().details() + ["count_include_pad=False"] * (not self.count_include_pad)
+
+    def floor(self, shape: Shape) -> Geometry:
+        """The windows without those that ``ceil_mode`` adds."""
+        without: PoolOptions = {**self.options, "ceil_mode": False}
+        return Geometry.of_pool(shape, self.kernel_size, **without)
+
+    def counts(self, geometry: Geometry) -> Array:
+        """The numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
+        if not self.count_include_pad:
+            return elements(geometry)
+        # An input that is as large as the padded one has elements wherever padding counts.
+        floor = self.floor(geometry.input_shape)
+        pairs = zip(geometry.axes, floor.axes, strict=True)
+        overhang = tuple((0, axis.high - known.high) for axis, known in pairs)
+        sizes = tuple(axis.low + axis.size + axis.high for axis in floor.axes)
+        options: GeometryOptions = {**one_channel(geometry).options, "padding": overhang}
+        return elements(Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options))
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        geometry = self.geometry(shapes[0])
+        if any(dilation > 1 for dilation in geometry.dilation):
+            raise ValueError("dilation is no option of average pooling")
+        check_windows(geometry)
+        return geometry.output_shape
+
+    def forward(self, *xs: Array) -> Array:
+        geometry = self.geometry(xs[0].shape[1:])
+        ones = np.ones(geometry.weight_shape, dtype=xs[0].dtype)
+        return divided(convolved(xs[0], ones, geometry), self.counts(geometry))
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        geometry = self.geometry(xs[0].shape[1:])
+        shares = divided(grad, self.counts(geometry))
+        ones = np.ones(geometry.weight_shape, dtype=shares.dtype)
+        return (transposed(shares, ones, geometry),)
+
+
+def divided(total: Array, counts: Array) -> Array:
+    """``total / counts``, exact for exact objects, in the precision of ``total`` for floats."""
+    if total.dtype == object:
+        inverse = [Fraction(1, int(n)) for n in counts.flat]
+        shares: Array = total * np.array(inverse, dtype=object).reshape(counts.shape)
+        return shares
+    precision = total.dtype if total.dtype.kind in "fc" else np.dtype(np.float64)
+    quotient: Array = total / counts.astype(precision)
+    return quotient
+
+
+class AdaptiveAvgPool(Layer):
+    r"""Averages over as many windows as the output is to have, whatever the input.
+
+    .. math:: y[c, o] = \text{mean of } x[c, j] \text{ for }
+              \lfloor o n / m \rfloor \le j < \lceil (o + 1) n / m \rceil
+
+    along each axis, for n elements and m outputs.
+
+    Parameters
+    ----------
+    output_size : int or tuple of N int
+    source : int, optional
+        Position of the layer that it reads, if that is not the one before it.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    Two averages of three numbers share the middle one::
+
+        [1 2] . and . [2 6]  become  1.5 4
+
+    >>> import numpy as np
+    >>> AdaptiveAvgPool(2).forward(np.array([[[1.0, 2.0, 6.0]]]))
+    array([[[1.5, 4. ]]])
+    >>> x = np.random.default_rng(0).integers(9, size=(1, 2, 4, 6))
+    >>> bool((AdaptiveAvgPool(1).forward(x)[..., 0, 0] == x.mean(axis=(2, 3))).all())
+    True
+    """
+
+    def __init__(self, output_size: int | Sequence[int], *, source: int | None = None) -> None:
+        super().__init__(source=source)
+        self.output_size = output_size
+
+    def details(self) -> list[str]:
+        return [str(self.output_size)]
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        size, ndim = self.output_size, len(shape) - 1
+        sizes = tuple(size) if isinstance(size, (Sequence, np.ndarray)) else (size,) * ndim
+        whole = all(isinstance(m, (int, np.integer)) and not isinstance(m, bool) for m in sizes)
+        if ndim < 1 or len(sizes) != ndim or not whole or not all(m >= 1 for m in sizes):
+            raise ValueError(
+                f"output_size (={size!r}) must be an integer of at least 1, or one for each of the "
+                f"{ndim} spatial axes of the input (of shape {shape})"
+            )
+        return shape[0], *(int(m) for m in sizes)
+
+    def bounds(self, shape: Shape) -> list[tuple[Index, Index]]:
+        """For each axis the first element of each window, and the first after it."""
+        sizes = zip(shape[1:], self.output_shape(shape)[1:], strict=True)
+        return [(np.arange(m) * n // m, -(-(np.arange(m) + 1) * n // m)) for n, m in sizes]
+
+    def averages(self, shape: Shape, dtype: DTypeLike) -> list[Array]:
+        """For each axis the matrix that averages along it."""
+        each = zip(shape[1:], self.bounds(shape), strict=True)
+        return [_averages(n, begins, ends, np.dtype(dtype)) for n, (begins, ends) in each]
+
+    def forward(self, *xs: Array) -> Array:
+        matrices = self.averages(xs[0].shape[1:], xs[0].dtype)
+        return _along_axes(xs[0], matrices)
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        matrices = self.averages(xs[0].shape[1:], grad.dtype)
+        return (_along_axes(grad, [matrix.T for matrix in matrices]),)
+
+
+def _averages(n: int, begins: Index, ends: Index, dtype: np.dtype[np.generic]) -> Array:
+    met = (begins[:, None] <= np.arange(n)) & (np.arange(n) < ends[:, None])
+    ones = met.astype(dtype if dtype.kind in "fcO" else np.float64)
+    return divided(ones, np.broadcast_to((ends - begins)[:, None], ones.shape))
+
+
+def _along_axes(x: Array, matrices: list[Array]) -> Array:
+    for axis, matrix in enumerate(matrices, start=2):
+        x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T, -1, axis)
+    return x

@@ -1,0 +1,106 @@
+"""A layer that moves numbers and computes nothing: reshape, transposition, any reordering."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..convolution.patches import Array
+from .base import Arrays, Layer, Shape
+
+
+class Rearrange(Layer):
+    r"""The same numbers at other places, or in another shape.
+
+    .. math:: y[i] = x.ravel()[\text{indices}[i]]
+
+    Reshape and transposition are of this kind: what they do to ``np.arange(n)`` is ``indices``.
+
+    Parameters
+    ----------
+    indices : array_like of int
+        Of the shape of the output: each element's place in the flattened input. A permutation.
+    source : int, optional
+        Position of the layer that it reads, if that is not the one before it.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, its value and the rule it breaks.
+
+    Examples
+    --------
+    Three numbers for each of two pixels become two pixels in each of three channels::
+
+        a b c    becomes    a d
+        d e f               b e
+                            c f
+
+    >>> import numpy as np
+    >>> layer = Rearrange(np.arange(6).reshape(2, 3).T)
+    >>> x = np.array([[[1, 2, 3], [4, 5, 6]]])
+    >>> bool((layer.forward(x)[0] == x[0].T).all())
+    True
+    """
+
+    def __init__(self, indices: ArrayLike, *, source: int | None = None) -> None:
+        super().__init__(source=source)
+        places = np.asarray(indices)
+        whole = places.ndim >= 1 and places.size > 0 and places.dtype.kind in "iu"
+        seen = np.zeros(places.size, dtype=bool)
+        if whole and places.min() >= 0 and places.max() < places.size:
+            seen[places] = True
+        if not whole or not seen.all():
+            raise ValueError(
+                f"indices (of shape {places.shape} and dtype {places.dtype}) must hold each of the "
+                f"integers from 0 to {places.size - 1} once"
+            )
+        self.indices = places
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether only the shape changes."""
+        return bool((self.indices.ravel() == np.arange(self.indices.size)).all())
+
+    def details(self) -> list[str]:
+        return [f"to {self.indices.shape}", *["in the same order"] * self.keeps_order]
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if math.prod(shapes[0]) != self.indices.size:
+            raise ValueError(
+                f"the input (of shape {shapes[0]}) must have as many elements as indices (of shape "
+                f"{self.indices.shape})"
+            )
+        return self.indices.shape
+
+    def forward(self, *xs: Array) -> Array:
+        flat = xs[0].reshape(len(xs[0]), self.indices.size)
+        y: Array = flat[:, self.indices]
+        return y
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        back: Array = np.empty((len(grad), self.indices.size), dtype=grad.dtype)
+        back[:, self.indices] = grad
+        return (back.reshape(xs[0].shape),)
+
+
+class Flatten(Layer):
+    """All elements as one axis, row-major over channels and space.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Flatten().forward(np.arange(8).reshape(1, 2, 2, 2))
+    array([[0, 1, 2, 3, 4, 5, 6, 7]])
+    """
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return (math.prod(shapes[0]),)
+
+    def forward(self, *xs: Array) -> Array:
+        return xs[0].reshape(len(xs[0]), math.prod(xs[0].shape[1:]))
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (grad.reshape(xs[0].shape),)

@@ -1,0 +1,526 @@
+"""PyTorch modules of the usual shapes, read: network, perceptron and convolutions equal PyTorch."""
+
+import operator
+
+import numpy as np
+import pytest
+from networks import NETWORKS, flat, inputs, normal, with_random_weights
+
+from equivlib import MatrixTooLarge, to_cnn, to_mlp
+from equivlib.convert import UnsupportedLayer
+from equivlib.interop.torch import from_torch, to_torch
+from equivlib.layers import Dense, Network, ReLU
+from equivlib.rounding import error_bound
+
+torch = pytest.importorskip("torch", reason="PyTorch makes the modules: install the extra 'torch'")
+nn, functional = torch.nn, torch.nn.functional
+
+#: Stored numbers up to which every matrix is built; larger perceptrons are applied unbuilt.
+BUILT = 3_000_000
+
+
+def ready(module, seed=0, dtype=torch.float64):
+    """The module in eval mode, with random weights and statistics of every normalisation."""
+    generator = torch.Generator().manual_seed(seed)
+    module = module.to(dtype).eval()
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if tensor.dtype != dtype:
+                continue
+            drawn = torch.randn(tensor.shape, generator=generator, dtype=dtype)
+            fan_in = max(1, tensor[0].numel()) if tensor.ndim > 1 else 4
+            tensor.copy_(drawn / fan_in**0.5)
+            if name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight")):
+                tensor.copy_(drawn.abs() / 2 + 0.5)
+    return module
+
+
+def outputs(module, x):
+    with torch.no_grad():
+        return module(torch.from_numpy(x)).numpy()
+
+
+def agrees(module, shape, *, batch=2, seed=0, cnn=True):
+    """All forms of the module equal PyTorch within the bound on rounding, in float64."""
+    net, x = from_torch(ready(module, seed), shape), normal(batch, *shape, seed=seed)
+    expected, allowed = outputs(module, x), error_bound(net, x)
+    assert abs(expected).max() > 1e-3
+    assert allowed.max() < 1e-2 * abs(expected).max()
+    y = net(x)
+    assert y.shape == expected.shape
+    assert (abs(y - expected) <= allowed).all()
+    built = to_mlp(net, matrix_free=not cnn)
+    assert {type(layer) for layer in built.layers} <= {Dense, ReLU}
+    assert (abs(built(flat(x)) - flat(expected)) <= flat(allowed)).all()
+    if cnn:
+        ours = to_cnn(net)(x.reshape(batch, *to_cnn(net).input_shape))
+        assert (abs(flat(ours) - flat(expected)) <= flat(allowed)).all()
+    return net
+
+
+# --- the usual shapes ---------------------------------------------------------------------------
+
+
+class LeNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x):
+        x = functional.max_pool2d(functional.relu(self.conv1(x)), 2)
+        x = functional.max_pool2d(torch.relu(self.conv2(x)), (2, 2))
+        x = x.view(x.size(0), -1)
+        x = functional.dropout(functional.relu(self.fc1(x)), training=self.training)
+        return self.fc3(self.dropout(self.fc2(x).relu()))
+
+
+def vgg(width=8):
+    layers, into = [], 3
+    for block in range(3):
+        for _ in range(2):
+            out = width * 2**block
+            layers += [nn.Conv2d(into, out, 3, padding="same"), nn.BatchNorm2d(out), nn.ReLU(True)]
+            into = out
+        layers.append(nn.MaxPool2d(2, 2))
+    return nn.Sequential(
+        nn.Sequential(*layers),
+        nn.AdaptiveAvgPool2d((2, 2)),
+        nn.Flatten(),
+        nn.Linear(into * 4, 32),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Linear(32, 10),
+    )
+
+
+class BasicBlock(nn.Module):
+    def __init__(self, into, out, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(into, out, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out)
+        self.conv2 = nn.Conv2d(out, out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out)
+        self.shortcut = nn.Identity()
+        if stride != 1 or into != out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(into, out, 1, stride, bias=False), nn.BatchNorm2d(out)
+            )
+
+    def forward(self, x):
+        y = functional.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        y += self.shortcut(x)
+        return functional.relu(y)
+
+
+class ResNet18(nn.Module):
+    """For 32 x 32 pixels: a first convolution of 3 x 3 without pooling."""
+
+    def __init__(self, width=64, classes=10):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        blocks, into = [], width
+        for stage in range(4):
+            out = width * 2**stage
+            blocks += [BasicBlock(into, out, 1 + (stage > 0)), BasicBlock(out, out, 1)]
+            into = out
+        self.blocks, self.fc = nn.Sequential(*blocks), nn.Linear(into, classes)
+
+    def forward(self, x):
+        x = self.blocks(functional.relu(self.bn1(self.conv1(x))))
+        x = functional.avg_pool2d(x, 4)
+        return self.fc(torch.flatten(x, 1))
+
+
+def separable(into, out, stride):
+    return nn.Sequential(
+        nn.Conv2d(into, into, 3, stride, 1, groups=into, bias=False),
+        nn.BatchNorm2d(into),
+        nn.ReLU6(),
+        nn.Conv2d(into, out, 1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU6(inplace=True),
+    )
+
+
+class MobileNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.Hardtanh(0, 6))
+        self.body = nn.Sequential(separable(8, 8, 1), separable(8, 16, 2), separable(16, 16, 1))
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = x + self.body[0](x)
+        return self.head(self.body[2](self.body[1](x)).mean([2, 3]))
+
+
+def audio():
+    return nn.Sequential(
+        nn.Conv1d(1, 4, 9, stride=4, padding=4, padding_mode="replicate"),
+        nn.BatchNorm1d(4),
+        nn.LeakyReLU(0.2),
+        nn.MaxPool1d(3, 2, 1, ceil_mode=True),
+        nn.Conv1d(4, 8, 3, dilation=2),
+        nn.PReLU(8),
+        nn.AvgPool1d(2, padding=1, count_include_pad=False),
+        nn.AdaptiveAvgPool1d(3),
+        nn.Flatten(),
+        nn.Linear(24, 4),
+        nn.BatchNorm1d(4),
+    )
+
+
+def volume():
+    return nn.Sequential(
+        nn.Conv3d(1, 3, 3, padding=1),
+        nn.BatchNorm3d(3),
+        nn.ReLU(),
+        nn.MaxPool3d(2),
+        nn.Conv3d(3, 4, (1, 2, 3), stride=(1, 2, 1)),
+        nn.ReLU(),
+        nn.AvgPool3d((2, 1, 1)),
+        nn.Flatten(),
+        nn.Linear(4 * 2 * 2 * 2, 3),
+    )
+
+
+class Autoencoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Sequential(
+            nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 6, 3, 2, 1), nn.ReLU()
+        )
+        self.code, self.back = nn.Linear(6 * 3 * 4, 5), nn.Linear(5, 6 * 3 * 4)
+        self.up = nn.Sequential(
+            nn.ReLU(),
+            nn.ConvTranspose2d(6, 4, 3, 2, 1, output_padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.ConvTranspose2d(4, 1, 3, 2, 1, output_padding=1, groups=1),
+        )
+
+    def forward(self, x):
+        code = self.code(torch.flatten(self.down(x), start_dim=1))
+        return self.up(self.back(code).view(-1, 6, 3, 4))
+
+
+def test_lenet():
+    net = agrees(LeNet(), (1, 28, 28))
+    assert [layer.name for layer in net.layers].count("MaxPool") == 2
+
+
+def test_a_network_like_vgg():
+    agrees(vgg(4), (3, 16, 16))
+
+
+def test_resnet_18_at_32_x_32():
+    # Narrow, so that its convolutions and its perceptron are computed in seconds.
+    net = from_torch(ready(ResNet18(4)), (3, 32, 32))
+    assert sum(layer.name == "Add" for layer in net.layers) == 8
+    assert sum(layer.name == "Conv" for layer in net.layers) == 20
+    x = normal(1, 3, 32, 32)
+    module = ready(ResNet18(4))
+    expected, allowed = outputs(module, x), error_bound(net, x)
+    mlp = to_mlp(net)
+    for y in (net(x), mlp(flat(x)), to_cnn(net)(x)):
+        assert (abs(flat(y) - expected) <= allowed).all()
+        # The bound is far from what happens: this is closer.
+        np.testing.assert_allclose(flat(y), expected, rtol=1e-11, atol=1e-12)
+
+
+def test_a_network_like_mobilenet():
+    agrees(MobileNet(), (3, 16, 16))
+
+
+def test_an_audio_network():
+    agrees(audio(), (1, 101))
+
+
+def test_a_network_of_three_axes():
+    agrees(volume(), (1, 8, 9, 8))
+
+
+def test_an_autoencoder():
+    net = agrees(Autoencoder(), (1, 12, 16))
+    assert net.output_shape == (1, 12, 16)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_precision_stays(dtype):
+    module = ready(LeNet(), dtype=dtype)
+    net = from_torch(module, (1, 28, 28))
+    x = normal(2, 1, 28, 28).astype(str(dtype).removeprefix("torch."))
+    assert {value.dtype for _, _, value in net.parameters()} == {x.dtype}
+    expected, y = outputs(module, x), net(x)
+    assert y.dtype == x.dtype
+    assert (abs(y.astype(float) - expected) <= error_bound(net, x, x.dtype)).all()
+
+
+def test_the_network_keeps_its_numbers_when_the_module_is_trained_on():
+    module = ready(nn.Sequential(nn.Linear(3, 2)))
+    net, x = from_torch(module, (3,)), normal(2, 3)
+    before = net(x)
+    with torch.no_grad():
+        module[0].weight += 1
+    np.testing.assert_array_equal(net(x), before)
+
+
+# --- operations one by one ----------------------------------------------------------------------
+
+
+class Does(nn.Module):
+    """A module that does what a function says."""
+
+    def __init__(self, function, **parts):
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+FUNCTIONS = {
+    "reshape": lambda m, x: x.reshape(x.shape[0], -1, 2),
+    "reshape of a list": lambda m, x: torch.reshape(x, (-1, 12, 5)),
+    "view": lambda m, x: x.view((x.size()[0], 3, -1)),
+    "flatten in the middle": lambda m, x: x.flatten(2, 3),
+    "unflatten": lambda m, x: x.flatten(1).unflatten(1, (5, 12)),
+    "permute": lambda m, x: x.permute(0, 3, 1, 2).contiguous(),
+    "transpose": lambda m, x: torch.transpose(x, 1, -1),
+    "squeeze and unsqueeze": lambda m, x: x.unsqueeze(1).unsqueeze(-1).squeeze(1).squeeze(-1),
+    "sum": lambda m, x: torch.add(x, x.relu(), alpha=2),
+    "difference": lambda m, x: x.relu() - x,
+    "affine": lambda m, x: 2 * x / 4 - 1 + 3,
+    "negative": lambda m, x: 1 - (-x),
+    "parameter": lambda m, x: x + m.shift,
+    "functional convolution": lambda m, x: functional.conv2d(x, m.kernel, None, (1, 2), (1,)),
+    "linear over channels last": lambda m, x: m.linear(x.permute(0, 2, 3, 1)),
+    "leaky": lambda m, x: functional.leaky_relu(x, 0.5, inplace=False),
+    "clamp": lambda m, x: torch.clamp(x, min=-0.5).clamp(max=0.25),
+    "relu6": lambda m, x: functional.relu6(x * 8),
+    "hardtanh": lambda m, x: functional.hardtanh(x, -0.25, 0.5),
+    "pad": lambda m, x: functional.pad(x, (1, 0, 2, 3)),
+    "reflect": lambda m, x: functional.pad(x, (1, 2), mode="reflect") if x is None else x.relu(),
+    "mean": lambda m, x: x.mean((-1, -2), keepdim=True),
+    "adaptive": lambda m, x: functional.adaptive_avg_pool2d(x, (None, 2)),
+    "adaptive maximum": lambda m, x: functional.adaptive_max_pool2d(x, (1, 2)),
+    "average": lambda m, x: functional.avg_pool2d(x, 3, stride=2, padding=1, ceil_mode=True),
+    "maximum": lambda m, x: functional.max_pool2d(x, (2, 3), 1, padding=(1, 0), dilation=(2, 1)),
+    "in place": lambda m, x: functional.relu_(x.clone()) if x is None else x.mul(2).relu_(),
+    "nothing": lambda m, x: x,
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_read(name):
+    parts = {"shift": nn.Parameter(torch.zeros(3, 1, 1)), "linear": nn.Linear(3, 7)}
+    parts["kernel"] = nn.Parameter(torch.zeros(2, 3, 2, 2))
+    agrees(Does(FUNCTIONS[name], **parts), (3, 5, 4))
+
+
+MODULES = {
+    "same padding": nn.Conv2d(2, 3, (2, 4), padding="same", dilation=(2, 2)),
+    "circular": nn.Conv2d(2, 4, 3, padding=(1, 2), padding_mode="circular", groups=2),
+    "reflect": nn.Conv2d(2, 4, 3, padding=(1, 2), padding_mode="reflect", stride=(1, 2)),
+    "dilated, transposed": nn.ConvTranspose2d(2, 4, 2, 2, 1, 1, 2, dilation=(3, 2)),
+    "transposed without bias": nn.ConvTranspose2d(2, 3, 3, bias=False),
+    "normalisation without numbers": nn.BatchNorm2d(2, eps=0.1, affine=False),
+    "ceil": nn.MaxPool2d(2, ceil_mode=True),
+    "dilated maximum": nn.MaxPool2d((2, 3), 1, 1, dilation=(1, 2)),
+    "average": nn.AvgPool2d((3, 2), 2, 1, ceil_mode=True, count_include_pad=False),
+    "adaptive": nn.AdaptiveAvgPool2d((4, None)),
+    "adaptive maximum": nn.AdaptiveMaxPool2d(1),
+    "one slope": nn.PReLU(),
+    "unflattened": nn.Sequential(nn.Flatten(), nn.Unflatten(1, (7, 2, 5)), nn.Conv2d(7, 1, 2)),
+    "padded": nn.Sequential(nn.ZeroPad2d((1, 2, 0, 3)), nn.ReflectionPad2d(1)),
+    "edge": nn.Sequential(nn.ReplicationPad2d((1, 0, 2, 1)), nn.CircularPad2d(1)),
+    "dropped": nn.Sequential(nn.Dropout2d(), nn.Identity(), nn.ReLU()),
+    "clipped": nn.Hardtanh(-0.5, 0.25),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_is_read(name):
+    agrees(MODULES[name], (2, 5, 7))
+
+
+@pytest.mark.parametrize(
+    "module", [nn.Sigmoid(), nn.Tanh(), nn.Softmax(1), nn.Softmax(-1), nn.Softmax2d()]
+)
+def test_what_has_no_perceptron_is_read_all_the_same(module):
+    x = normal(2, 3, 4, 5)
+    net = from_torch(module.eval(), x.shape[1:])
+    np.testing.assert_allclose(net(x), outputs(module, x), rtol=1e-13, atol=1e-15)
+    with pytest.raises(UnsupportedLayer, match="has no equal of Dense and ReLU"):
+        to_mlp(net)
+
+
+# --- what cannot be read ------------------------------------------------------------------------
+
+
+def test_training_mode_is_refused():
+    module = vgg()
+    with pytest.raises(ValueError, match=r"must be in eval mode, and .* first the module itself"):
+        from_torch(module, (3, 16, 16))
+    module.eval()[1].train()
+    with pytest.raises(ValueError, match="1 of its parts are in training mode, first 1: call"):
+        from_torch(module, (3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda m, x: torch.erf(x), r"node 'erf' \(erf\): erf is not known; known are .*relu"),
+        (lambda m, x: x.cumsum(1), r"node 'cumsum' \(cumsum\): cumsum is not known"),
+        (lambda m, x: m.lstm(x), r"module 'lstm' \(LSTM\): LSTM is not known; known are .*Linear"),
+        (lambda m, x: x * x.relu(), r"product of two activations is not piecewise linear"),
+        (lambda m, x: 1 / x, "division by an activation"),
+        (lambda m, x: x.view(-1), "must begin with the size of the batch"),
+        (lambda m, x: x.view(12, x.size(0)), "must begin with the size of the batch"),
+        (lambda m, x: x.view(x.size(0) * 3, -1), r"node 'mul' \(mul\)"),
+        (lambda m, x: x.permute(1, 0, 2), "must leave the batch axis first"),
+        (lambda m, x: functional.dropout(x), "drops numbers at random"),
+        (lambda m, x: functional.max_pool1d(x, 2, return_indices=True), "with_indices is not"),
+        (lambda m, x: x.mean(), "over all spatial axes only"),
+        (lambda m, x: x.flatten(), "must leave the batch axis"),
+        (lambda m, x: x.softmax(0), "not be that of the batch"),
+        (lambda m, x: functional.pad(x, (1, 1), value=2.0), "only with 0"),
+        (
+            lambda m, x: functional.relu(x, out=None) if x is None else x.relu().size(1),
+            "one output",
+        ),
+        (lambda m, x: x + m.weights, "only values of one shape|do not spread"),
+        (lambda m, x: m.wide(x), r"module 'wide' \(Linear\): a weight of"),
+        (lambda m, x: functional.linear(x, x), "its weight must be a parameter"),
+    ],
+)
+def test_what_is_not_read_is_named(function, message):
+    parts = {"lstm": nn.LSTM(4, 4), "wide": nn.Linear(9, 2)}
+    parts["weights"] = nn.Parameter(torch.zeros(5))
+    with pytest.raises(ValueError, match=message):
+        from_torch(Does(function, **parts).eval(), (3, 4))
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (nn.AvgPool2d(2, divisor_override=3), r"divisor_override \(=3\) is not read"),
+        (nn.MaxPool2d(2, return_indices=True), "return_indices=True"),
+        (nn.BatchNorm2d(2, track_running_stats=False), "track_running_stats=False"),
+        (nn.AdaptiveMaxPool2d(3), "windows of unequal sizes"),
+        (nn.Conv2d(2, 2, 9), r"module '0' \(Conv2d\): the kernel of"),
+        (nn.Conv2d(3, 2, 1), r"module '0' \(Conv2d\): in_channels|input"),
+        (nn.Linear(4, 2).half(), r"of torch\.float16\) must have parameters of float32"),
+    ],
+)
+def test_an_option_that_is_not_read_is_named(module, message):
+    with pytest.raises(ValueError, match=message):
+        from_torch(nn.Sequential(module).eval(), (2, 5, 5))
+
+
+def reads_again(change):
+    def function(m, x):
+        y = x + 1
+        z = change(m, y)
+        return y + z
+
+    return function
+
+
+def forgets(m, x):
+    y = x - 1
+    functional.relu(y, inplace=True)
+    return y
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        reads_again(lambda m, y: m.relu(y)),
+        reads_again(lambda m, y: m.relu(y.view(-1, 12)).view(-1, 3, 4)),
+        reads_again(lambda m, y: functional.relu(y, inplace=True)),
+        reads_again(lambda m, y: y.mul_(2)),
+        forgets,
+    ],
+)
+def test_what_is_changed_in_place_and_read_again_is_refused(function):
+    # PyTorch reads the changed numbers there, and the graph does not show it.
+    module = Does(function, relu=nn.ReLU(inplace=True)).eval()
+    with pytest.raises(UnsupportedLayer, match="changes in place what node"):
+        from_torch(module, (3, 4))
+
+
+def test_what_a_trace_does_not_show_is_found_out():
+    module = Does(reads_again(lambda m, y: operator.iadd(y, 3))).eval()
+    with pytest.raises(ValueError, match=r"module \(of Does\) does something .* differs .* by 3"):
+        from_torch(module, (3, 4))
+    hooked = nn.Sequential(nn.ReLU()).eval()
+    hooked[0].register_forward_hook(lambda m, inputs, y: y + 1)
+    with pytest.raises(ValueError, match=r"such as \+= .* or a hook: .* by 1"):
+        from_torch(hooked, (3, 4))
+
+
+def test_what_is_changed_in_place_and_not_read_again_is_read():
+    agrees(Does(lambda m, x: m.relu(x - 1).add_(1).relu_(), relu=nn.ReLU(True)), (3, 4))
+
+
+def test_code_that_decides_by_numbers_is_refused():
+    module = Does(lambda m, x: x if x.sum() > 0 else -x)
+    with pytest.raises(ValueError, match=r"module \(of Does\) cannot be traced by torch\.fx"):
+        from_torch(module.eval(), (3,))
+    with pytest.raises(ValueError, match="must have one input, and has 2: x, y"):
+        from_torch(Two().eval(), (3,))
+    with pytest.raises(ValueError, match=r"module \(=3\) must be a torch\.nn\.Module"):
+        from_torch(3, (3,))
+    with pytest.raises(ValueError, match="input_shape"):
+        from_torch(nn.ReLU().eval(), ())
+
+
+class Two(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
+# --- the way back -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_becomes_a_module_and_a_network_again(name):
+    net = with_random_weights(NETWORKS[name](), np.float64, seed=1)
+    module, x = to_torch(net), inputs(net)
+    allowed = error_bound(net, x)
+    assert not module.training
+    assert (abs(outputs(module, x) - net(x)) <= allowed).all()
+    chain = all(net.sources(p) == (p - 1,) for p in range(len(net.layers)))
+    assert isinstance(module, nn.Sequential) == chain
+    if name != "dilated windows with a rest":  # padded by minus infinity, which is no layer
+        assert (abs(from_torch(module, net.input_shape)(x) - net(x)) <= allowed).all()
+
+
+def test_a_perceptron_becomes_linear_and_relu():
+    net = with_random_weights(NETWORKS["residual"](), np.float32, seed=1)
+    mlp, x = to_mlp(net), inputs(net).astype(np.float32)
+    module = to_torch(mlp)
+    assert {type(part) for part in module} == {nn.Linear, nn.ReLU}
+    assert {tensor.dtype for tensor in module.parameters()} == {torch.float32}
+    allowed = flat(error_bound(net, x, np.float32))
+    assert (abs(outputs(module, flat(x)).astype(float) - flat(net(x))) <= allowed).all()
+
+
+def test_what_has_no_module_is_named():
+    from scipy.sparse import csr_array
+    from scipy.sparse.linalg import aslinearoperator
+
+    with pytest.raises(MatrixTooLarge, match="the dense weights would take 80 GB"):
+        to_torch(Network([Dense(csr_array((10**5, 10**5)))], (10**5,)))
+    with pytest.raises(ValueError, match=r"layer 0 \(Dense\): its weight is an operator"):
+        to_torch(Network([Dense(aslinearoperator(np.eye(3)))], (3,)))
+    with pytest.raises(ValueError, match="must hold float32 or float64"):
+        to_torch(Network([Dense(np.eye(3) * 1j)], (3,)))
