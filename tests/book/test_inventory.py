@@ -178,7 +178,7 @@ def test_the_real_book_cannot_lose_a_label_a_proof_or_an_assertion():
     page = pages["chapters/01_two_layers"]
     page.targets.remove("cell-thm-affine")
     page.theorems["thm-affine"] = False
-    page.asserts["cell-rounding"] -= 10
+    page.asserts["cell-one-input"] -= 10
     told = "\n".join(inventory.faults(stored, pages))
     for words in ("cell-thm-affine is no longer", "thm-affine has lost", "assertions fewer"):
         assert words in told
