@@ -80,7 +80,7 @@ class Value:
         return len(self.shape) + 1
 
 
-#: What arithmetic is done with: a value, or constants that are the same for every sample.
+#: An operand of arithmetic: a value, or constants that are the same for every sample.
 Operand: TypeAlias = Value | Array | float
 
 
@@ -344,7 +344,8 @@ class Builder:
     def subtract(self, x: Operand, y: Operand) -> Value:
         """Of values of one shape, or of a value and constants."""
         if not isinstance(y, Value):
-            return self.add(x, -np.asarray(y))
+            value = _value(x)
+            return self._affine(value, None, -_shared(y, value))
         if isinstance(x, Value):
             return self._sum(x, self.negative(y))
         return self._affine(y, np.array(-1), _shared(x, y))

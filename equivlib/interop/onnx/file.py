@@ -64,7 +64,7 @@ def opset(model: onnx.ModelProto) -> int:
             f"{OLDEST} to {newest}"
         )
     if model.functions:
-        raise UnsupportedLayer("the file defines functions of its own: only operators are read")
+        raise UnsupportedLayer("functions that a file defines are not supported, only operators")
     return int(versions[0])
 
 

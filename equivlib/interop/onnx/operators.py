@@ -23,12 +23,12 @@ from ...layers import (
     Sigmoid,
     Tanh,
 )
-from ..graph import Builder, Value, chosen
+from ..graph import Builder, Operand, Value, chosen
 from .file import Node, integers
 
 
 class Window(TypedDict):
-    """What all operators with a window have, as options here."""
+    """Options that all operators with a window have."""
 
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
@@ -216,7 +216,7 @@ def gemm(b: Builder, node: Node) -> Value:
 def matmul(b: Builder, node: Node) -> Value:
     x, weight = node.value(), node.constant(1)
     if weight.ndim != 2:
-        raise UnsupportedLayer(f"a matrix is read, not a constant of shape {weight.shape}")
+        raise UnsupportedLayer(f"its constant (of shape {weight.shape}) must be a matrix")
     return b.dense(x, weight.T)
 
 
@@ -224,8 +224,14 @@ def add(b: Builder, node: Node) -> Value:
     return b.add(*(node.operand(i) for i in range(len(node.inputs))))
 
 
+def _two(node: Node) -> tuple[Operand, Operand]:
+    if len(node.inputs) != 2:
+        raise ValueError("it must have two inputs")
+    return node.operand(0), node.operand(1)
+
+
 def subtract(b: Builder, node: Node) -> Value:
-    return b.subtract(node.operand(0), node.operand(1))
+    return b.subtract(*_two(node))
 
 
 def negate(b: Builder, node: Node) -> Value:
@@ -233,11 +239,11 @@ def negate(b: Builder, node: Node) -> Value:
 
 
 def multiply(b: Builder, node: Node) -> Value:
-    return b.multiply(node.operand(0), node.operand(1))
+    return b.multiply(*_two(node))
 
 
 def divide(b: Builder, node: Node) -> Value:
-    return b.divide(node.operand(0), node.operand(1))
+    return b.divide(*_two(node))
 
 
 def identity(b: Builder, node: Node) -> Value:
@@ -304,7 +310,7 @@ def pad(b: Builder, node: Node) -> Value:
 
 Rule = Callable[[Builder, Node], Value]
 
-#: What is read of an operator that depends on the input.
+#: Rule of each operator, where it depends on the input.
 OPERATORS: dict[str, Rule] = {
     "Add": add,
     "AveragePool": average_pool,

@@ -123,7 +123,7 @@ def _needed(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
             kept.append(message)
             wanted.update(message.input)
             if wanted.intersection(message.output[1:]):
-                raise UnsupportedLayer(f"{label(message)}: only its first output is read")
+                raise UnsupportedLayer(f"{label(message)}: only its first output is supported")
     return kept[::-1]
 
 

@@ -6,8 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from types import ModuleType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -49,7 +48,9 @@ from .shapes import (
 if TYPE_CHECKING:
     from torch import nn
 
-#: How a module is read, with the value that it reads.
+T = TypeVar("T")
+
+#: Rule of a module, with the value that it reads.
 Rule: TypeAlias = "Callable[[Builder, Value, nn.Module], Value]"
 
 #: A function, or the type of a module.
@@ -305,131 +306,130 @@ PADDING: Final[dict[str, PaddingMode]] = {
 }
 
 
+def _of_axes(name: str, rule: T) -> dict[str, T]:
+    """A rule under its name for 1, 2 and 3 axes."""
+    return {name.format(ndim): rule for ndim in (1, 2, 3)}
+
+
 # --- tables -------------------------------------------------------------------------------------
 
 
-METHODS: dict[str, Called] = {
+#: Modules of torch.nn.
+NN: Final[dict[str, Rule]] = {
+    "Linear": _linear,
+    "ReLU": lambda b, x, m: b.pointwise(ReLU(), x),
+    "LeakyReLU": lambda b, x, m: b.pointwise(LeakyReLU(m.negative_slope), x),
+    "PReLU": _p_relu,
+    "Hardtanh": lambda b, x, m: b.clip(x, m.min_val, m.max_val),  # ReLU6 is one
+    "Sigmoid": lambda b, x, m: b.pointwise(Sigmoid(), x),
+    "Tanh": lambda b, x, m: b.pointwise(Tanh(), x),
+    "Softmax": lambda b, x, m: softmax(b, x, m.dim),
+    "Softmax2d": lambda b, x, m: b.softmax(x, 1),
+    "Flatten": lambda b, x, m: flatten(b, x, m.start_dim, m.end_dim),
+    "Unflatten": lambda b, x, m: unflatten(b, x, m.dim, m.unflattened_size),
+    "Identity": _passed_on,
+    "Dropout": _passed_on,
+    "AlphaDropout": _passed_on,
+    "FeatureAlphaDropout": _passed_on,
+    **_of_axes("Conv{}d", _conv),
+    **_of_axes("ConvTranspose{}d", _conv_transpose),
+    **_of_axes("BatchNorm{}d", _batch_norm),
+    **_of_axes("MaxPool{}d", _max_pool),
+    **_of_axes("AvgPool{}d", _avg_pool),
+    **_of_axes("AdaptiveAvgPool{}d", _adaptive_avg_pool),
+    **_of_axes("AdaptiveMaxPool{}d", _adaptive_max_pool),
+    **_of_axes("Dropout{}d", _passed_on),
+    **_of_axes("ZeroPad{}d", partial(_padding, "constant")),
+    **_of_axes("ConstantPad{}d", partial(_padding, "constant")),
+    **_of_axes("ReflectionPad{}d", partial(_padding, "reflect")),
+    **_of_axes("ReplicationPad{}d", partial(_padding, "replicate")),
+    **_of_axes("CircularPad{}d", partial(_padding, "circular")),
+}
+
+#: Functions of torch that are methods of a tensor too.
+BOTH: Final[dict[str, Called]] = {
     "add": add,
-    "add_": add,
     "clamp": clip,
-    "contiguous": contiguous,
     "flatten": flatten,
     "mean": mean,
     "mul": multiply,
     "permute": permute,
     "relu": partial(pointwise, ReLU),
-    "relu_": partial(pointwise, ReLU),
     "reshape": view,
     "sigmoid": partial(pointwise, Sigmoid),
-    "size": size,
     "softmax": softmax,
     "squeeze": squeeze,
     "sub": subtract,
     "tanh": partial(pointwise, Tanh),
     "transpose": transpose,
-    "unflatten": unflatten,
     "unsqueeze": unsqueeze,
+}
+
+METHODS: Final[dict[str, Called]] = {
+    **BOTH,
+    "add_": add,
+    "contiguous": contiguous,
+    "relu_": partial(pointwise, ReLU),
+    "size": size,
+    "unflatten": unflatten,
     "view": view,
+}
+
+TORCH: Final[dict[str, Called]] = {
+    **BOTH,
+    "div": divide,
+    "index_select": index_select,
+    "neg": negative,
+}
+
+#: Functions of torch.nn.functional.
+FUNCTIONAL: Final[dict[str, Called]] = {
+    "alpha_dropout": dropout,
+    "dropout": dropout,
+    "hardtanh": hardtanh,
+    "leaky_relu": leaky_relu,
+    "linear": linear,
+    "pad": pad,
+    "prelu": p_relu,
+    "relu": partial(pointwise, ReLU),
+    "relu6": partial(hardtanh, min_val=0, max_val=6),
+    "sigmoid": partial(pointwise, Sigmoid),
+    "softmax": softmax,
+    "tanh": partial(pointwise, Tanh),
+    **_of_axes("adaptive_avg_pool{}d", adaptive_avg_pool),
+    **_of_axes("adaptive_max_pool{}d", adaptive_max_pool),
+    **_of_axes("avg_pool{}d", avg_pool),
+    **_of_axes("conv{}d", conv),
+    **_of_axes("dropout{}d", dropout),
+    **_of_axes("max_pool{}d", max_pool),
+}
+
+#: Functions of the standard library's module operator.
+OPERATOR: Final[dict[str, Called]] = {
+    **dict.fromkeys(("add", "iadd"), add),
+    **dict.fromkeys(("sub", "isub"), subtract),
+    **dict.fromkeys(("mul", "imul"), multiply),
+    **dict.fromkeys(("truediv", "itruediv"), divide),
+    "getitem": item,
+    "neg": negative,
 }
 
 
 @cache
 def MODULES() -> dict[type[nn.Module], Rule]:
-    """A rule for each kind of module."""
+    """A rule for each kind of module. Needs torch, so it is a function."""
     from torch import nn
 
-    rules: dict[type[nn.Module], Rule] = {
-        nn.Linear: _linear,
-        nn.ReLU: lambda b, x, m: b.pointwise(ReLU(), x),
-        nn.LeakyReLU: lambda b, x, m: b.pointwise(LeakyReLU(m.negative_slope), x),
-        nn.PReLU: _p_relu,
-        nn.Hardtanh: lambda b, x, m: b.clip(x, m.min_val, m.max_val),  # ReLU6 is one
-        nn.Sigmoid: lambda b, x, m: b.pointwise(Sigmoid(), x),
-        nn.Tanh: lambda b, x, m: b.pointwise(Tanh(), x),
-        nn.Softmax: lambda b, x, m: softmax(b, x, m.dim),
-        nn.Softmax2d: lambda b, x, m: b.softmax(x, 1),
-        nn.Flatten: lambda b, x, m: flatten(b, x, m.start_dim, m.end_dim),
-        nn.Unflatten: lambda b, x, m: unflatten(b, x, m.dim, m.unflattened_size),
-        nn.Identity: _passed_on,
-    }
-    kinds: tuple[tuple[str, Rule], ...] = (
-        ("Conv{}d", _conv),
-        ("ConvTranspose{}d", _conv_transpose),
-        ("BatchNorm{}d", _batch_norm),
-        ("MaxPool{}d", _max_pool),
-        ("AvgPool{}d", _avg_pool),
-        ("AdaptiveAvgPool{}d", _adaptive_avg_pool),
-        ("AdaptiveMaxPool{}d", _adaptive_max_pool),
-        ("Dropout{}d", _passed_on),
-        ("ZeroPad{}d", partial(_padding, "constant")),
-        ("ConstantPad{}d", partial(_padding, "constant")),
-        ("ReflectionPad{}d", partial(_padding, "reflect")),
-        ("ReplicationPad{}d", partial(_padding, "replicate")),
-        ("CircularPad{}d", partial(_padding, "circular")),
-    )
-    for name, rule in kinds:
-        rules |= {getattr(nn, name.format(d)): rule for d in (1, 2, 3)}
-    rules |= dict.fromkeys((nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout), _passed_on)
-    return rules
+    return {getattr(nn, name): rule for name, rule in NN.items()}
 
 
 @cache
 def FUNCTIONS() -> dict[Key, Called]:
-    """A rule for each function."""
+    """A rule for each function. Needs torch, so it is a function."""
     import torch
-    from torch.nn import functional
 
-    rules: dict[Key, Called] = {
-        functional.linear: linear,
-        functional.leaky_relu: leaky_relu,
-        functional.hardtanh: hardtanh,
-        functional.relu6: partial(hardtanh, min_val=0, max_val=6),
-        functional.softmax: softmax,
-        functional.prelu: p_relu,
-        functional.pad: pad,
-        torch.softmax: softmax,
-        torch.clamp: clip,
-        torch.flatten: flatten,
-        torch.reshape: view,
-        torch.permute: permute,
-        torch.transpose: transpose,
-        torch.squeeze: squeeze,
-        torch.unsqueeze: unsqueeze,
-        torch.mean: mean,
-        torch.index_select: index_select,
-        torch.neg: negative,
-        operator.neg: negative,
-        operator.getitem: item,
-        getattr: attribute,
+    tables = ((torch, TORCH), (torch.nn.functional, FUNCTIONAL), (operator, OPERATOR))
+    rules = {
+        getattr(origin, name): rule for origin, table in tables for name, rule in table.items()
     }
-    activations: tuple[tuple[str, Called], ...] = (
-        ("relu", partial(pointwise, ReLU)),
-        ("sigmoid", partial(pointwise, Sigmoid)),
-        ("tanh", partial(pointwise, Tanh)),
-    )
-    for name, rule in activations:
-        rules |= dict.fromkeys((getattr(functional, name), getattr(torch, name)), rule)
-    arithmetic: tuple[tuple[ModuleType, tuple[str, ...], Called], ...] = (
-        (torch, ("add",), add),
-        (operator, ("add", "iadd"), add),
-        (torch, ("sub",), subtract),
-        (operator, ("sub", "isub"), subtract),
-        (torch, ("mul",), multiply),
-        (operator, ("mul", "imul"), multiply),
-        (torch, ("div",), divide),
-        (operator, ("truediv", "itruediv"), divide),
-    )
-    for origin, names, rule in arithmetic:
-        rules |= dict.fromkeys((getattr(origin, name) for name in names), rule)
-    windows: tuple[tuple[str, Called], ...] = (
-        ("conv{}d", conv),
-        ("max_pool{}d", max_pool),
-        ("avg_pool{}d", avg_pool),
-        ("adaptive_avg_pool{}d", adaptive_avg_pool),
-        ("adaptive_max_pool{}d", adaptive_max_pool),
-    )
-    for pattern, rule in windows:
-        rules |= {getattr(functional, pattern.format(d)): rule for d in (1, 2, 3)}
-    dropouts = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
-    rules |= dict.fromkeys((getattr(functional, name) for name in dropouts), dropout)
-    return rules
+    return rules | {getattr: attribute}

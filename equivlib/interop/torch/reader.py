@@ -97,9 +97,9 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     if not dtypes <= {torch.float32, torch.float64}:
         listed = ", ".join(sorted(map(str, dtypes)))
         raise ValueError(f"module (of {listed}) must have parameters of float32 or float64")
+    if isinstance(module, tuple(MODULES())):
+        module = torch.nn.Sequential(module)  # so that it is one step of what is traced
     try:
-        if isinstance(module, tuple(MODULES())):
-            module = torch.nn.Sequential(module)  # so that it is one step of what is traced
         graph = torch.fx.Tracer().trace(module)
     except Exception as error:  # it runs the module's own code, which may raise anything
         raise ValueError(
@@ -147,7 +147,7 @@ def _network(module: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> Netw
 
 
 def _interpreter(root: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> torch.fx.Interpreter:
-    """What runs a graph on values in place of tensors: each operation is read by its rule."""
+    """Runs a graph on values in place of tensors; the rule of each operation reads it."""
     from torch import fx
 
     class Reader(fx.Interpreter):  # type: ignore[misc]

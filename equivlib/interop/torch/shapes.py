@@ -44,7 +44,7 @@ Axes: TypeAlias = int | Sequence[int]
 #: Result of a node of a trace: a value of the network, a constant, a number, a shape.
 Traced: TypeAlias = Value | Array | float | str | BatchSize | tuple[Size, ...] | None
 
-#: How a function or method is read, with the arguments of its call.
+#: Rule of a function or method, with the arguments of its call.
 Called: TypeAlias = Callable[..., Traced]
 
 
@@ -100,7 +100,7 @@ def _leaves(argument: object) -> Iterator[object]:
 
 
 def _check(name: str, argument: object, kinds: tuple[object, ...]) -> None:
-    """Whether a tensor, the size of the batch or something else may stand for a parameter."""
+    """Refuse a tensor, the size of the batch or a number where a rule does not take it."""
     if isinstance(argument, BatchSize) and BatchSize not in kinds:
         raise UnsupportedLayer("it computes with the size of the batch")
     if isinstance(argument, (Value, np.ndarray)):

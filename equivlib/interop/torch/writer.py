@@ -253,7 +253,7 @@ def _batch_norm(layer: BatchNorm, shape: Shape, dtype: DType) -> nn.Module:
 
 
 def _symmetric(geometry: Geometry) -> bool:
-    """Whether PyTorch's pools have this padding: alike at both ends, half a window at most."""
+    """True for padding of PyTorch's pools: alike at both ends, half a window at most."""
     pairs = zip(geometry.padding, geometry.kernel_size, strict=True)
     return all(low == high and 2 * low <= k for (low, high), k in pairs)
 
