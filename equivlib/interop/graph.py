@@ -227,7 +227,7 @@ class Builder:
         """Elements of a flat value, if that only changes their order."""
         self._axes(value, [axis])
         whole = sorted(places.ravel().tolist()) == list(range(math.prod(value.shape)))
-        if len(value.shape) != 1 or not whole:
+        if len(value.shape) != 1 or not whole or places.dtype.kind not in "iu":
             raise UnsupportedLayer("indices are supported where they permute a flat value")
         return self._seen(value, places)
 
