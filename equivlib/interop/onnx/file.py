@@ -116,20 +116,27 @@ def graph_input(
             "one more"
         )
     batch, *inner = sizes
-    if given is not None:
-        fits = len(given) == len(inner)
-        if not fits or any(m and n != m for n, m in zip(given, inner, strict=True)):
-            raise ValueError(
-                f"input_shape (={tuple(given)}) must fit the input {entry.name!r}, whose shape "
-                f"without batch is {_shown(inner)}"
-            )
-        inner = list(given)
-    if not all(inner):
+    dtype = np.dtype(dtypes[tensor.elem_type])
+    return entry.name, batch, _closed(entry.name, inner, given), dtype
+
+
+def _closed(name: str, sizes: Sequence[int], given: Sequence[int] | None) -> Shape:
+    """The shape of the input without batch, with the given sizes where it is open."""
+    if given is None:
+        given = sizes
+    elif len(given) != len(sizes) or any(
+        m not in (0, n) for n, m in zip(given, sizes, strict=True)
+    ):
         raise ValueError(
-            f"input {entry.name!r} has the shape {_shown(inner)} without batch: input_shape must "
-            "say what is open in it"
+            f"input_shape (={tuple(given)}) must fit the input {name!r}, whose shape without batch "
+            f"is {_shown(sizes)}"
         )
-    return entry.name, batch, tuple(int(n) for n in inner), np.dtype(dtypes[tensor.elem_type])
+    if not all(given):
+        raise ValueError(
+            f"input {name!r} has the shape {_shown(given)} without batch: input_shape must say "
+            "what is open in it"
+        )
+    return tuple(int(n) for n in given)
 
 
 def _shown(sizes: Sequence[int]) -> str:

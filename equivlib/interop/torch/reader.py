@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ...convert import UnsupportedLayer
 from ...convolution.geometry import checked_shape
 from ...convolution.matrix import MAX_BYTES
+from ...convolution.patches import DType
 from ...layers import Network
 from ..graph import Builder, Value, located, not_supported
 from .in_place import check_in_place
@@ -85,6 +85,25 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     if not isinstance(module, torch.nn.Module):
         raise ValueError(f"module (={module!r}) must be a torch.nn.Module")
     shape = checked_shape("input_shape", input_shape, flat=True)
+    dtype = _checked_dtype(module)
+    if isinstance(module, tuple(MODULES())):
+        module = torch.nn.Sequential(module)  # so that it is one step of what is traced
+    try:
+        graph = torch.fx.Tracer().trace(module)
+    except Exception as error:  # it runs the module's own code, which may raise anything
+        raise ValueError(
+            f"module (of {type(module).__name__}) cannot be traced by torch.fx, because its code "
+            f"decides by numbers or does something else that a graph cannot hold: {error}"
+        ) from error
+    net = _network(module, graph, Builder(shape, dtype, MAX_BYTES))
+    _check(net, module, dtype)
+    return net
+
+
+def _checked_dtype(module: torch.nn.Module) -> DType:
+    """The precision of a module, which must be in eval mode."""
+    import torch
+
     training = [
         name or "the module itself" for name, part in module.named_modules() if part.training
     ]
@@ -97,22 +116,10 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     if not dtypes <= {torch.float32, torch.float64}:
         listed = ", ".join(sorted(map(str, dtypes)))
         raise ValueError(f"module (of {listed}) must have parameters of float32 or float64")
-    if isinstance(module, tuple(MODULES())):
-        module = torch.nn.Sequential(module)  # so that it is one step of what is traced
-    try:
-        graph = torch.fx.Tracer().trace(module)
-    except Exception as error:  # it runs the module's own code, which may raise anything
-        raise ValueError(
-            f"module (of {type(module).__name__}) cannot be traced by torch.fx, because its code "
-            f"decides by numbers or does something else that a graph cannot hold: {error}"
-        ) from error
-    dtype = np.float32 if torch.float32 in dtypes else np.float64
-    net = _network(module, graph, Builder(shape, dtype, MAX_BYTES))
-    _check(net, module, dtype)
-    return net
+    return np.dtype(np.float32 if torch.float32 in dtypes else np.float64)
 
 
-def _check(net: Network, module: torch.nn.Module, dtype: DTypeLike) -> None:
+def _check(net: Network, module: torch.nn.Module, dtype: DType) -> None:
     """Apply both to one random input: a trace does not show all that a module does."""
     import torch
 
