@@ -126,7 +126,7 @@ def test_what_does_not_fit_a_file_is_told_by_inspect_and_refused_by_convert(tmp_
         (["inspect", "nowhere.onnx"], "error: nowhere.onnx does not exist"),
         (["convert", "sigmoid.onnx", "mlp.onnx"], "layer 1 (Sigmoid) has no equal"),
         (["inspect", "sigmoid.onnx"], "layer 1 (Sigmoid) has no equal"),
-        (["inspect", "text.onnx"], "error: text.onnx is no ONNX file"),
+        (["inspect", "text.onnx"], "error: text.onnx is not an ONNX file"),
         (["convert", "sigmoid.onnx", "sigmoid.onnx"], "must not be the file that is read"),
         (["convert", "sigmoid.onnx", "mlp.onnx", "--input-shape", "5"], "input_shape (=(5,))"),
         (["convert", "lenet.onnx", "mlp.onnx", "--max-bytes", "1000"], "over max_bytes (=1000)"),

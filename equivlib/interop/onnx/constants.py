@@ -1,17 +1,17 @@
-"""Operators on constants: exporters compute shapes and turn weights in the graph itself."""
+"""Fold operators on constants: exporters compute shapes and transpose weights in the graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
-from ...convert import UnsupportedLayer
 from ...convolution.patches import Array
-from ..graph import Value
+from ..graph import Value, chosen
 from .file import Node, integers
 
-#: How much larger a folded constant may be than what it is made from.
+#: Largest number of indices of a Gather.
 LIMIT = 2**28
 
 
@@ -22,16 +22,29 @@ def shape(node: Node, batch: int) -> Array:
     return np.array(sizes[start:end], dtype=np.int64)
 
 
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Around one call of NumPy with arguments from a file: what that raises is about the file."""
+    try:
+        yield
+    except (IndexError, OverflowError) as error:
+        raise ValueError(f"its constants do not fit: {error}") from None
+
+
 def _gather(node: Node) -> Array:
     data, places = node.constant(0), node.constant(1)
     if places.dtype.kind not in "iu" or places.size > LIMIT:
         raise ValueError("its indices must be integers")
-    return np.take(data, places, axis=node.integer("axis", 0))
+    axis = node.integer("axis", 0)
+    with _fitting():
+        return np.take(data, places, axis=axis)
 
 
 def _concat(node: Node) -> Array:
     parts = [node.constant(i) for i in range(len(node.inputs))]
-    return np.concatenate(parts, axis=node.integer("axis", 0))
+    axis = node.integer("axis", 0)
+    with _fitting():
+        return np.concatenate(parts, axis=axis)
 
 
 def _axes(node: Node) -> tuple[int, ...] | None:
@@ -41,36 +54,42 @@ def _axes(node: Node) -> tuple[int, ...] | None:
 
 
 def _unsqueeze(node: Node) -> Array:
-    return np.expand_dims(node.constant(0), _axes(node) or ())
+    data, axes = node.constant(0), _axes(node) or ()
+    with _fitting():
+        return np.expand_dims(data, axes)
 
 
 def _squeeze(node: Node) -> Array:
-    return np.squeeze(node.constant(0), _axes(node))
+    data, axes = node.constant(0), _axes(node)
+    with _fitting():
+        return np.squeeze(data, axes)
 
 
 def _transpose(node: Node) -> Array:
-    return np.transpose(node.constant(0), node.integers("perm"))
+    data, axes = node.constant(0), node.integers("perm")
+    with _fitting():
+        return np.transpose(data, axes)
 
 
 def _reshape(node: Node) -> Array:
     node.ignore("allowzero")
-    return node.constant(0).reshape(integers(node.constant(1), "its shape"))
+    data, sizes = node.constant(0), integers(node.constant(1), "its shape")
+    with _fitting():
+        return data.reshape(sizes)
 
 
 def _cast(node: Node) -> Array:
     import onnx
 
-    kinds = onnx.TensorProto
-    dtypes: dict[int, type[np.generic]] = {
-        kinds.FLOAT: np.float32,
-        kinds.DOUBLE: np.float64,
-        kinds.INT64: np.int64,
+    dtypes: dict[str, type[np.generic]] = {
+        "FLOAT": np.float32,
+        "DOUBLE": np.float64,
+        "INT64": np.int64,
     }
+    names = {number: name for name, number in onnx.TensorProto.DataType.items()}
     to = node.integer("to", 0)
     node.ignore("saturate")
-    if to not in dtypes:
-        raise UnsupportedLayer(f"constants are not cast to the data type {to}")
-    return node.constant(0).astype(dtypes[to])
+    return node.constant(0).astype(chosen(dtypes, names.get(to, str(to)), "a cast of constants"))
 
 
 def _identity(node: Node) -> Array:
@@ -91,14 +110,9 @@ FOLDED: dict[str, Callable[[Node], Array]] = {
 
 
 def folded(node: Node, batch: int) -> Array | None:
-    """The constant that a node gives, or None if it depends on the graph's input."""
+    """The constant that a node computes, or None if it depends on the graph's input."""
     if node.op == "Shape" and node.inputs and isinstance(node.inputs[0], Value):
         return shape(node, batch)
     if node.op not in FOLDED or any(isinstance(x, Value) for x in node.inputs):
         return None
-    try:
-        return FOLDED[node.op](node)
-    except (ValueError, UnsupportedLayer):
-        raise
-    except (IndexError, TypeError, OverflowError) as error:
-        raise ValueError(f"its constants do not fit: {error}") from None
+    return FOLDED[node.op](node)

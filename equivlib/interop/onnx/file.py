@@ -1,8 +1,7 @@
-"""An ONNX file taken apart with care: its bytes come from anywhere, and nothing is trusted."""
+"""Parse ONNX files and their nodes. Files come from anywhere, so everything in them is checked."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,13 +18,13 @@ from ..graph import Value
 if TYPE_CHECKING:
     import onnx
 
-#: What a file may take: the limit of its format.
+#: Largest file that is read by default: the limit of its format.
 MAX_BYTES = 2**31
 
 #: The oldest version of the operators that is read.
 OLDEST = 11
 
-#: What an integer attribute of a window may be.
+#: Largest integer in a list of attributes.
 LARGEST = 2**20
 
 
@@ -47,9 +46,9 @@ def read_model(path: str | os.PathLike[str], max_bytes: float) -> onnx.ModelProt
     try:
         model.ParseFromString(file.read_bytes())
     except DecodeError:
-        raise ValueError(f"{file} is no ONNX file, or only a part of one") from None
+        raise ValueError(f"{file} is not an ONNX file, or only a part of one") from None
     if not model.HasField("graph") or not model.graph.node:
-        raise ValueError(f"{file} is no ONNX file, or a graph without a node")
+        raise ValueError(f"{file} is not an ONNX file, or a graph without a node")
     return model
 
 
@@ -65,7 +64,7 @@ def opset(model: onnx.ModelProto) -> int:
             f"{OLDEST} to {newest}"
         )
     if model.functions:
-        raise UnsupportedLayer("the file defines functions of its own: only operators are read")
+        raise UnsupportedLayer("functions that a file defines are not supported, only operators")
     return int(versions[0])
 
 
@@ -117,20 +116,27 @@ def graph_input(
             "one more"
         )
     batch, *inner = sizes
-    if given is not None:
-        fits = len(given) == len(inner)
-        if not fits or any(m and n != m for n, m in zip(given, inner, strict=True)):
-            raise ValueError(
-                f"input_shape (={tuple(given)}) must fit the input {entry.name!r}, whose shape "
-                f"without batch is {_shown(inner)}"
-            )
-        inner = list(given)
-    if not all(inner):
+    dtype = np.dtype(dtypes[tensor.elem_type])
+    return entry.name, batch, _closed(entry.name, inner, given), dtype
+
+
+def _closed(name: str, sizes: Sequence[int], given: Sequence[int] | None) -> Shape:
+    """The shape of the input without batch, with the given sizes where it is open."""
+    if given is None:
+        given = sizes
+    elif len(given) != len(sizes) or any(
+        m not in (0, n) for n, m in zip(given, sizes, strict=True)
+    ):
         raise ValueError(
-            f"input {entry.name!r} has the shape {_shown(inner)} without batch: input_shape must "
-            "say what is open in it"
+            f"input_shape (={tuple(given)}) must fit the input {name!r}, whose shape without batch "
+            f"is {_shown(sizes)}"
         )
-    return entry.name, batch, tuple(int(n) for n in inner), np.dtype(dtypes[tensor.elem_type])
+    if not all(given):
+        raise ValueError(
+            f"input {name!r} has the shape {_shown(given)} without batch: input_shape must say "
+            "what is open in it"
+        )
+    return tuple(int(n) for n in given)
 
 
 def _shown(sizes: Sequence[int]) -> str:
@@ -154,6 +160,13 @@ class Node:
             return found
         what = "missing" if found is None else "a constant"
         raise UnsupportedLayer(f"its input {index} is {what}, and must depend on the graph's input")
+
+    def operand(self, index: int) -> Value | Array:
+        """An input of either kind."""
+        found = self.inputs[index] if index < len(self.inputs) else None
+        if found is None:
+            raise ValueError(f"its input {index} is missing")
+        return found
 
     def constant(self, index: int) -> Array:
         """An input that is stored in the file."""
@@ -213,12 +226,12 @@ class Node:
         return default if found is None else found.decode("utf-8", "replace")
 
     def ignore(self, *names: str) -> None:
-        """Attributes that change nothing here."""
+        """Drop attributes that have no effect here."""
         for name in names:
             self._attributes.pop(name, None)
 
     def stored(self) -> Array:
-        """What a Constant holds."""
+        """The array in a Constant node."""
         if len(self._attributes) != 1:
             raise ValueError("it must have one attribute")
         (name,) = self._attributes
@@ -231,7 +244,7 @@ class Node:
             "value_ints": ("ints", np.int64),
         }
         if name not in kinds:
-            raise UnsupportedLayer(f"no meaning is known of its attribute {name!r}")
+            raise UnsupportedLayer(f"unsupported attribute: {name!r}")
         kind, dtype = kinds[name]
         found = self._take(name, kind)
         return np.array(list(found) if kind.endswith("s") else found, dtype=dtype)
@@ -240,11 +253,11 @@ class Node:
         """Refuse what nothing has asked for."""
         if self._attributes:
             names = ", ".join(sorted(repr(name) for name in self._attributes))
-            raise UnsupportedLayer(f"no meaning is known of its attributes {names}")
+            raise UnsupportedLayer(f"unsupported attributes: {names}")
 
 
 def label(message: onnx.NodeProto) -> str:
-    """What messages call a node."""
+    """Name and operator of a node, for messages."""
     name = message.name or ", ".join(message.output)
     return f"node {name!r} ({message.op_type})"
 
@@ -254,22 +267,3 @@ def integers(array: Array, what: str) -> list[int]:
     if array.dtype.kind not in "iu" or array.ndim > 1 or array.size > 64:
         raise ValueError(f"{what} (of shape {array.shape}) must be a list of integers")
     return [int(n) for n in array.ravel()]
-
-
-def resolved(target: Sequence[int], shape: Shape, batch: int, *, zero_copies: bool = True) -> Shape:
-    """The shape, without batch, that a Reshape gives a value: the batch axis must stay."""
-    size = math.prod(shape)
-    if not target or target[0] not in (0, -1, batch) or (target[0] == 0 and not zero_copies):
-        raise UnsupportedLayer(
-            f"the shape {tuple(target)} does not keep the batch axis of {(batch or '?', *shape)}"
-        )
-    inner = list(target[1:])
-    for i, n in enumerate(inner):
-        if n == 0 and zero_copies and i < len(shape):
-            inner[i] = shape[i]
-    if inner.count(-1) == 1 and target[0] != -1:
-        others = -math.prod(inner)
-        inner[inner.index(-1)] = size // others if others else 0
-    if math.prod(inner) != size or any(n < 1 for n in inner) or not inner:
-        raise ValueError(f"the shape {tuple(target)} does not fit {(batch or '?', *shape)}")
-    return tuple(inner)

@@ -1,12 +1,11 @@
-"""What each ONNX operator becomes: one function for each, in two tables at the end."""
+"""One rule for each ONNX operator: it parses the node and calls the builder. A table ends it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, TypedDict
-
-import numpy as np
 
 from ...convert import UnsupportedLayer
 from ...convolution.options import PaddingMode, PaddingWord, Pairs, PoolOptions
@@ -17,18 +16,19 @@ from ...layers import (
     BatchNorm,
     Conv,
     ConvTranspose,
+    Layer,
     LeakyReLU,
     MaxPool,
     ReLU,
     Sigmoid,
     Tanh,
 )
-from ..graph import Builder, Value
-from .file import Node, integers, resolved
+from ..graph import Builder, Operand, Value, chosen
+from .file import Node, integers
 
 
 class Window(TypedDict):
-    """What all operators with a window have, as options here."""
+    """Options that all operators with a window have."""
 
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
@@ -65,9 +65,7 @@ def window(node: Node, ndim: int) -> Window:
     auto_pad = node.text("auto_pad", "NOTSET")
     padding: Pairs | PaddingWord = pairs(node.per_axis("pads", 2 * ndim, 0))
     if auto_pad != "NOTSET":
-        if auto_pad not in AUTO_PAD:
-            raise ValueError(f"its attribute 'auto_pad' (={auto_pad!r}) has no meaning")
-        padding = AUTO_PAD[auto_pad]
+        padding = chosen(AUTO_PAD, auto_pad, "auto_pad")
     return {
         "stride": node.per_axis("strides", ndim, 1),
         "dilation": node.per_axis("dilations", ndim, 1),
@@ -143,18 +141,15 @@ def global_max_pool(b: Builder, node: Node) -> Value:
 
 
 def reduce_mean(b: Builder, node: Node) -> Value:
-    """The mean over all spatial axes."""
-    x = node.value()
-    listed = node.integers("axes") if node.opset < 18 else None
-    axes = node.optional(1) if node.opset >= 18 else None
-    chosen = listed if axes is None else integers(axes, "axes")
+    listed = node.integers("axes") if node.opset < 18 else _listed(node, 1)
     node.ignore("noop_with_empty_axes")
-    keep = node.integer("keepdims", 1)
-    rank = len(x.shape) + 1
-    if sorted(axis % rank for axis in chosen or ()) != list(range(2, rank)) or rank < 3:
-        raise UnsupportedLayer(f"the mean is read over all spatial axes only, not over {chosen}")
-    y = b.layer(AdaptiveAvgPool(1), x)
-    return y if keep else b.reshape(y, x.shape[:1])
+    return b.mean(node.value(), listed, keep=bool(node.integer("keepdims", 1)))
+
+
+def _listed(node: Node, index: int) -> list[int] | None:
+    """An input that lists axes, if it is there."""
+    given = node.optional(index)
+    return None if given is None else integers(given, "axes")
 
 
 def batch_norm(b: Builder, node: Node) -> Value:
@@ -166,40 +161,25 @@ def batch_norm(b: Builder, node: Node) -> Value:
     return b.layer(BatchNorm(gamma, beta, mean, var, eps), node.value())
 
 
-def relu(b: Builder, node: Node) -> Value:
-    return b.pointwise(ReLU(), node.value())
-
-
 def leaky_relu(b: Builder, node: Node) -> Value:
     return b.pointwise(LeakyReLU(node.number("alpha", 0.01)), node.value())
 
 
 def p_relu(b: Builder, node: Node) -> Value:
-    return b.leaky(node.value(), _without_batch(node.constant(1), node.value()))
+    return b.leaky(node.value(), node.constant(1))
 
 
-def sigmoid(b: Builder, node: Node) -> Value:
-    return b.pointwise(Sigmoid(), node.value())
-
-
-def tanh(b: Builder, node: Node) -> Value:
-    return b.pointwise(Tanh(), node.value())
+def _pointwise(make: Callable[[], Layer], b: Builder, node: Node) -> Value:
+    return b.pointwise(make(), node.value())
 
 
 def softmax(b: Builder, node: Node) -> Value:
     """Before version 13 over all axes from the given one on."""
     x = node.value()
-    rank = len(x.shape) + 1
     axis = node.integer("axis", -1 if node.opset >= 13 else 1)
-    axis += rank if axis < 0 else 0
-    if not 1 <= axis < rank:
-        raise UnsupportedLayer(f"its axis (={axis}) must not be that of the batch")
     if node.opset >= 13:
-        return b.softmax(x, axis - 1)
-    if axis > 1:
-        rows = math.prod(x.shape[: axis - 1]), math.prod(x.shape[axis - 1 :])
-        return b.reshape(b.softmax(b.reshape(x, rows), 1), x.shape)
-    return b.reshape(b.softmax(b.reshape(x, (math.prod(x.shape),)), 0), x.shape)
+        return b.softmax(x, axis)
+    return b.softmax_from(x, axis)
 
 
 def clip(b: Builder, node: Node) -> Value:
@@ -230,73 +210,40 @@ def gemm(b: Builder, node: Node) -> Value:
     y = b.dense(x, weight)
     if bias is None or beta == 0:
         return y
-    return b.affine(y, None, _without_batch(bias.dtype.type(beta) * bias, y))
+    return b.add(y, bias.dtype.type(beta) * bias)
 
 
 def matmul(b: Builder, node: Node) -> Value:
     x, weight = node.value(), node.constant(1)
     if weight.ndim != 2:
-        raise UnsupportedLayer(f"a matrix is read, not a constant of shape {weight.shape}")
+        raise UnsupportedLayer(f"its constant (of shape {weight.shape}) must be a matrix")
     return b.dense(x, weight.T)
 
 
-def _without_batch(constants: Array, like: Value) -> Array:
-    """Constants without the batch axis, along which they must not change."""
-    if constants.ndim <= len(like.shape):
-        return constants
-    if constants.ndim > len(like.shape) + 1 or len(constants) != 1:
-        raise UnsupportedLayer(
-            f"constants of shape {constants.shape} differ along the batch axis, or widen a value "
-            f"of shape {like.shape}"
-        )
-    first: Array = constants[0]
-    return first
-
-
 def add(b: Builder, node: Node) -> Value:
-    values = [x for x in node.inputs if isinstance(x, Value)]
-    constants = [x for x in node.inputs if isinstance(x, np.ndarray)]
-    y = b.sum(*values) if len(values) > 1 else values[0]
-    for constant in constants:
-        y = b.affine(y, None, _without_batch(constant, y))
-    return y
+    return b.add(*(node.operand(i) for i in range(len(node.inputs))))
 
 
-def _values_and_constants(node: Node) -> tuple[list[Value], list[Array]]:
-    """Two inputs, by whether they depend on the graph's input."""
-    values = [x for x in node.inputs if isinstance(x, Value)]
-    constants = [x for x in node.inputs if isinstance(x, np.ndarray)]
-    if len(values) + len(constants) != 2 or len(node.inputs) != 2:
+def _two(node: Node) -> tuple[Operand, Operand]:
+    if len(node.inputs) != 2:
         raise ValueError("it must have two inputs")
-    return values, constants
+    return node.operand(0), node.operand(1)
 
 
 def subtract(b: Builder, node: Node) -> Value:
-    (value, *others), constants = _values_and_constants(node)
-    if others:
-        return b.sum(value, b.affine(others[0], np.array(-1), None))
-    (constant,) = constants
-    if node.inputs[0] is value:
-        return b.affine(value, None, _without_batch(-constant, value))
-    return b.affine(value, np.array(-1), _without_batch(constant, value))
+    return b.subtract(*_two(node))
 
 
 def negate(b: Builder, node: Node) -> Value:
-    return b.affine(node.value(), np.array(-1), None)
+    return b.negative(node.value())
 
 
 def multiply(b: Builder, node: Node) -> Value:
-    (value, *others), constants = _values_and_constants(node)
-    if others:
-        raise UnsupportedLayer("a product of two activations is not piecewise linear")
-    return b.affine(value, _without_batch(constants[0], value), None)
+    return b.multiply(*_two(node))
 
 
 def divide(b: Builder, node: Node) -> Value:
-    x, y = node.value(0), node.constant(1)
-    if not np.all(y) or y.dtype.kind != "f":
-        raise ValueError("its divisor must be numbers other than 0")
-    return b.affine(x, 1 / _without_batch(y, x), None)
+    return b.divide(*_two(node))
 
 
 def identity(b: Builder, node: Node) -> Value:
@@ -313,83 +260,57 @@ def dropout(b: Builder, node: Node) -> Value:
 
 def flatten(b: Builder, node: Node) -> Value:
     x, axis = node.value(), node.integer("axis", 1)
-    if axis % (len(x.shape) + 1) != 1:
+    if axis % x.rank != 1:
         raise UnsupportedLayer(f"axis (={axis}) must be 1, so that the batch axis stays")
-    return b.reshape(x, (math.prod(x.shape),))
+    return b.flatten(x)
 
 
 def reshape(b: Builder, node: Node) -> Value:
+    """A size of 0 is that of the input, unless allowzero says otherwise."""
     x, target = node.value(), integers(node.constant(1), "its shape")
-    copies = not node.integer("allowzero", 0)
-    return b.reshape(x, resolved(target, x.shape, b.batch, zero_copies=copies))
+    if node.integer("allowzero", 0):
+        if 0 in target:
+            raise ValueError(f"the shape {tuple(target)} has no elements, as allowzero=1 says")
+        return b.reshape(x, target)
+    sizes = (0, *x.shape, *[0] * len(target))
+    return b.reshape(x, [n or size for n, size in zip(target, sizes, strict=False)])
 
 
 def transpose(b: Builder, node: Node) -> Value:
     x = node.value()
-    rank = len(x.shape) + 1
-    axes = node.integers("perm", range(rank)[::-1]) or ()
-    if len(axes) != rank or axes[0] != 0:
-        raise UnsupportedLayer(f"perm (={axes}) must leave the batch axis first")
-    return b.transpose(x, [axis - 1 for axis in axes[1:]])
+    return b.permute(x, node.integers("perm", range(x.rank)[::-1]) or ())
 
 
-def _axes(node: Node) -> list[int] | None:
-    if node.opset < 13:
-        listed = node.integers("axes")
-        return None if listed is None else list(listed)
-    given = node.optional(1)
-    return None if given is None else integers(given, "axes")
+def _axes(node: Node) -> Sequence[int]:
+    return (node.integers("axes") if node.opset < 13 else _listed(node, 1)) or ()
 
 
 def squeeze(b: Builder, node: Node) -> Value:
-    x, axes = node.value(), _axes(node)
-    rank = len(x.shape) + 1
-    gone = {axis % rank for axis in axes or ()}
-    if not gone or 0 in gone or any(x.shape[axis - 1] != 1 for axis in gone):
-        raise UnsupportedLayer(f"axes (={axes}) must be axes of size 1, and not that of the batch")
-    return b.reshape(x, [n for i, n in enumerate(x.shape, start=1) if i not in gone])
+    return b.squeeze(node.value(), _axes(node))
 
 
 def unsqueeze(b: Builder, node: Node) -> Value:
-    x, axes = node.value(), _axes(node) or []
-    rank = len(x.shape) + 1 + len(axes)
-    new = {axis % rank for axis in axes}
-    if not new or 0 in new or len(new) != len(axes):
-        raise UnsupportedLayer(f"axes (={axes}) must not come before that of the batch")
-    old = iter(x.shape)
-    return b.reshape(x, [1 if i in new else next(old) for i in range(1, rank)])
+    return b.unsqueeze(node.value(), _axes(node))
 
 
 def gather(b: Builder, node: Node) -> Value:
-    """Of a flat value, if it only changes the order."""
-    x, places, axis = node.value(), node.constant(1), node.integer("axis", 0)
-    whole = sorted(places.ravel().tolist()) == list(range(math.prod(x.shape)))
-    if axis % 2 != 1 or len(x.shape) != 1 or not whole:
-        raise UnsupportedLayer("it is read where it only changes the order of a flat value")
-    return b.seen(x, places)
+    return b.take(node.value(), node.integer("axis", 0), node.constant(1))
 
 
 def pad(b: Builder, node: Node) -> Value:
     x = node.value()
-    rank = len(x.shape) + 1
-    mode = node.text("mode", "constant")
-    value, axes = node.optional(2), node.optional(3)
-    if mode not in PADDING_MODE or (mode == "constant" and value is not None and value.any()):
-        raise UnsupportedLayer("padding is read with zeros, or in mode edge, reflect or wrap")
+    mode = chosen(PADDING_MODE, node.text("mode", "constant"), "mode")
+    value, axes = node.optional(2), _listed(node, 3)
     ends = pairs(integers(node.constant(1), "its pads"))
-    chosen = range(rank) if axes is None else [a % rank for a in integers(axes, "its axes")]
-    by_axis = dict(zip(chosen, ends, strict=True))
-    padding = [by_axis.get(axis, (0, 0)) for axis in range(rank)]
-    if any(end < 0 for pair in padding for end in pair):
-        raise UnsupportedLayer("negative pads cut elements off, which is no padding")
-    if padding[0] != (0, 0) or padding[1] != (0, 0):
-        raise UnsupportedLayer("the batch axis and the channels are not padded")
-    return b.pad(x, padding[2:], PADDING_MODE[mode])
+    places = range(x.rank) if axes is None else [axis % x.rank for axis in axes]
+    by_axis = dict(zip(places, ends, strict=True))
+    fill = 0 if value is None else _single(value, "the constant")
+    return b.pad(x, [by_axis.get(place, (0, 0)) for place in range(x.rank)], mode, fill)
 
 
 Rule = Callable[[Builder, Node], Value]
 
-#: What is read of an operator that depends on the input.
+#: Rule of each operator, where it depends on the input.
 OPERATORS: dict[str, Rule] = {
     "Add": add,
     "AveragePool": average_pool,
@@ -413,14 +334,14 @@ OPERATORS: dict[str, Rule] = {
     "PRelu": p_relu,
     "Pad": pad,
     "ReduceMean": reduce_mean,
-    "Relu": relu,
+    "Relu": partial(_pointwise, ReLU),
     "Reshape": reshape,
-    "Sigmoid": sigmoid,
+    "Sigmoid": partial(_pointwise, Sigmoid),
     "Softmax": softmax,
     "Squeeze": squeeze,
     "Sub": subtract,
     "Sum": add,
-    "Tanh": tanh,
+    "Tanh": partial(_pointwise, Tanh),
     "Transpose": transpose,
     "Unsqueeze": unsqueeze,
 }

@@ -11,7 +11,7 @@ from ...convert import UnsupportedLayer
 from ...convolution.matrix import MAX_BYTES as VALUE_BYTES
 from ...convolution.patches import Array
 from ...layers import Network
-from ..graph import Builder, Value
+from ..graph import Builder, Value, located, not_supported
 from .constants import FOLDED, folded
 from .file import MAX_BYTES, Node, graph_input, label, opset, read_model, to_array
 from .operators import OPERATORS
@@ -70,11 +70,14 @@ def load(
     Raises
     ------
     UnsupportedLayer
-        Names the node and its operator.
+        If a node has no equivalent in ``Network``, because of its operator, an attribute or an
+        input. Names the node and its operator.
     ValueError
-        If the file is malformed, too large, or has several inputs or outputs.
+        If the file is malformed or larger than ``max_bytes``, if its graph has several inputs or
+        outputs, if shapes do not fit, or if the graph leaves sizes open and ``input_shape`` is
+        missing or contradicts it.
     OSError
-        If it cannot be read.
+        If the file cannot be opened or read.
 
     Examples
     --------
@@ -85,12 +88,8 @@ def load(
         save(mlp, "lenet_mlp.onnx")
     """
     model = read_model(path, max_bytes)
-    try:
+    with located(os.fspath(path)):
         return _network(model, input_shape, max_bytes)
-    except UnsupportedLayer as error:
-        raise UnsupportedLayer(f"{os.fspath(path)}: {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{os.fspath(path)}: {error}") from None
 
 
 def _network(model: onnx.ModelProto, given: Sequence[int] | None, max_bytes: float) -> Network:
@@ -100,20 +99,16 @@ def _network(model: onnx.ModelProto, given: Sequence[int] | None, max_bytes: flo
         names = ", ".join(repr(entry.name) for entry in graph.output) or "none"
         raise ValueError(f"the graph must have one output, and has {len(graph.output)}: {names}")
     if graph.sparse_initializer:
-        raise UnsupportedLayer("the graph has sparse constants, which are not read")
+        raise UnsupportedLayer("sparse constants are not supported")
     name, batch, shape, dtype = graph_input(model, given)
     output = graph.output[0].name
     builder = Builder(shape, dtype, max(max_bytes, VALUE_BYTES), batch)
     stored = {tensor.name: tensor for tensor in graph.initializer}
     values: dict[str, Value | Array] = {name: builder.input}
     for message in _needed(graph, output):
-        try:
+        with located(label(message)):
             inputs = [_input(name, values, stored) for name in message.input]
             values[message.output[0]] = _result(builder, message, inputs, version)
-        except UnsupportedLayer as error:
-            raise UnsupportedLayer(f"{label(message)}: {error}") from None
-        except ValueError as error:
-            raise ValueError(f"{label(message)}: {error}") from None
     result = values.get(output)
     if not isinstance(result, Value):
         raise ValueError(f"output {output!r} does not depend on the graph's input")
@@ -128,7 +123,7 @@ def _needed(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
             kept.append(message)
             wanted.update(message.input)
             if wanted.intersection(message.output[1:]):
-                raise UnsupportedLayer(f"{label(message)}: only its first output is read")
+                raise UnsupportedLayer(f"{label(message)}: only its first output is supported")
     return kept[::-1]
 
 
@@ -150,15 +145,14 @@ def _result(
     known = message.domain in ("", "ai.onnx")
     if not known or message.op_type not in {*OPERATORS, *FOLDED, "Shape"}:
         operator = message.op_type if known else f"{message.domain}.{message.op_type}"
-        names = ", ".join(sorted({*OPERATORS, *FOLDED, "Shape"}))
-        raise UnsupportedLayer(f"the operator {operator} is not known; known are {names}")
+        raise not_supported(operator, {*OPERATORS, *FOLDED, "Shape"})
     node = Node(message, inputs, version)
     result: Value | Array | None = folded(node, b.batch)
     if result is None:
         if not any(isinstance(x, Value) for x in inputs):
-            raise UnsupportedLayer("it is read only as an operation on the graph's input")
+            raise UnsupportedLayer("it is supported only as an operation on the graph's input")
         if message.op_type not in OPERATORS:
-            raise UnsupportedLayer("it is read only as an operation on constants")
+            raise UnsupportedLayer("it is supported only as an operation on constants")
         result = OPERATORS[message.op_type](b, node)
     elif math.prod(result.shape) * 8 > b.max_bytes:
         raise ValueError(f"its constant of shape {result.shape} is over max_bytes")

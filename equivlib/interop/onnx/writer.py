@@ -1,23 +1,23 @@
-"""Networks written as ONNX files: the operators of each layer, and the file in one step."""
+"""Networks as ONNX files: one rule per kind of layer, and the file written in one step."""
 
 from __future__ import annotations
 
 import math
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import singledispatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ...convert import UnsupportedLayer
-from ...convert.plan import network_dtype
 from ...convolution.csr import is_sparse
 from ...convolution.geometry import Geometry
 from ...convolution.matrix import MatrixTooLarge, readable
-from ...convolution.patches import Array, DType
+from ...convolution.patches import Array
 from ...layers import (
     AdaptiveAvgPool,
     Add,
@@ -39,14 +39,15 @@ from ...layers import (
     Tanh,
 )
 from ...layers.base import Parameter, Shape
+from ..graph import float_dtype
 
 if TYPE_CHECKING:
     import onnx
 
-#: What an attribute of a node can be.
+#: An attribute of a node.
 Attribute: TypeAlias = int | float | str | list[int]
 
-#: What a message of this format may hold at most.
+#: Largest message of this format.
 LIMIT = 2**31 - 1
 
 #: The version of the operators that is written: old enough to be read anywhere.
@@ -76,9 +77,12 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     MatrixTooLarge
         If the file would be over 2 GiB, the limit of the format, with the size it would have.
     UnsupportedLayer
-        Names the layer that no operator is equal to.
+        If a layer has no ONNX equivalent. Names the layer and why.
     ValueError
-        Names what has no form in ONNX: exact objects, complex numbers, weights that are not built.
+        If the network holds exact objects, complex numbers or weights that are not built, or if
+        ``path`` is a folder or in one that does not exist.
+    OSError
+        If the file cannot be written. What stood there before is then unchanged.
 
     Notes
     -----
@@ -99,7 +103,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
 
 def file_size(net: Network) -> int:
     """Bytes of the numbers in the file of a network: the weights, dense, and what is with them."""
-    item = _dtype(net).itemsize
+    item = float_dtype(net).itemsize
     size: int = sum(math.prod(value.shape) for _, _, value in net.parameters()) * item
     moved = sum(layer.indices.size for layer in net.layers if isinstance(layer, Rearrange))
     return size + moved * 8
@@ -149,20 +153,11 @@ def beside(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
-def _dtype(net: Network) -> DType:
-    dtype = network_dtype(net)
-    if dtype.kind in "iu":
-        return np.dtype(np.float64)
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"net (of dtype {dtype}) must hold float32 or float64 numbers")
-    return dtype
-
-
 class _Writer:
     """Nodes and constants so far."""
 
     def __init__(self, net: Network) -> None:
-        self.net, self.dtype = net, _dtype(net)
+        self.net, self.dtype = net, float_dtype(net)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -172,14 +167,13 @@ class _Writer:
         helper = onnx.helper
         last = len(self.net.layers) - 1
         for position, layer in enumerate(self.net.layers):
-            rule = next((rule for kind, rule in RULES.items() if isinstance(layer, kind)), None)
-            if rule is None:
-                raise UnsupportedLayer(f"{self.net.label(position)} is equal to no operator")
             read = [self.name(source) for source in self.net.sources(position)]
             try:
-                rule(self, layer, read, self.name(position))
+                write(layer, self, read, self.name(position))
             except UnsupportedLayer as error:
-                raise UnsupportedLayer(f"{self.net.label(position)}: {error}") from None
+                raise UnsupportedLayer(
+                    f"{self.net.label(position)} has no ONNX equivalent: {error}"
+                ) from None
         kind = helper.np_dtype_to_tensor_dtype(self.dtype)
         ends = (("input", self.net.input_shape), (self.name(last), self.net.output_shape))
         first, final = (
@@ -218,7 +212,17 @@ class _Writer:
         return [self.number(value, f"{output}.{name}") for name, value in layer.params.items()]
 
 
-def _dense(w: _Writer, layer: Dense, read: list[str], out: str) -> None:
+@singledispatch
+def write(layer: Layer, w: _Writer, read: list[str], out: str) -> None:
+    """Append the nodes of a layer, which read some names and give one; its class chooses the rule.
+
+    An UnsupportedLayer says why there are none; the caller names the layer.
+    """
+    raise UnsupportedLayer("layers of its class are not supported")
+
+
+@write.register(Dense)
+def _dense(layer: Dense, w: _Writer, read: list[str], out: str) -> None:
     w.node("Gemm", [*read, *w.parameters(layer, out)], out, transB=1)
 
 
@@ -237,13 +241,14 @@ def _options(geometry: Geometry, weight: Array) -> tuple[dict[str, Attribute], A
     return options, np.flip(weight, spatial) if geometry.flip else weight
 
 
-def _conv(w: _Writer, layer: Conv, read: list[str], out: str) -> None:
+@write.register(Conv)
+def _conv(layer: Conv, w: _Writer, read: list[str], out: str) -> None:
     geometry = layer.geometry(w.shape(read[0]))
     options, weight = _options(geometry, layer.weight)
     ends, mode = _ends(geometry.padding), geometry.padding_mode
     if mode != "zeros" and any(ends):
         if mode not in PADDING_MODE:
-            raise UnsupportedLayer(f"padding_mode (={mode!r}) has no form in opset {OPSET}")
+            raise UnsupportedLayer(f"padding_mode (={mode!r}) is not in opset {OPSET}")
         half = len(ends) // 2
         pads = [0, 0, *ends[:half], 0, 0, *ends[half:]]
         padded = w.constant(np.array(pads, dtype=np.int64), f"{out}.pads")
@@ -254,11 +259,12 @@ def _conv(w: _Writer, layer: Conv, read: list[str], out: str) -> None:
     w.node("Conv", [*read, *names], out, pads=ends, **options)
 
 
-def _conv_transpose(w: _Writer, layer: ConvTranspose, read: list[str], out: str) -> None:
+@write.register(ConvTranspose)
+def _conv_transpose(layer: ConvTranspose, w: _Writer, read: list[str], out: str) -> None:
     shape = w.shape(read[0])
     geometry = layer.geometry(shape)
     if geometry.padding_mode != "zeros":
-        raise UnsupportedLayer(f"padding_mode (={geometry.padding_mode!r}) has no form in ONNX")
+        raise UnsupportedLayer(f"padding_mode (={geometry.padding_mode!r}) must be 'zeros'")
     options, weight = _options(geometry, layer.weight)
     extra: list[int] = []
     padding: list[tuple[int, int]] = []
@@ -273,7 +279,8 @@ def _conv_transpose(w: _Writer, layer: ConvTranspose, read: list[str], out: str)
     w.node("ConvTranspose", [*read, *names], out, pads=pads, output_padding=extra, **options)
 
 
-def _batch_norm(w: _Writer, layer: BatchNorm, read: list[str], out: str) -> None:
+@write.register(BatchNorm)
+def _batch_norm(layer: BatchNorm, w: _Writer, read: list[str], out: str) -> None:
     # The attribute epsilon is a float32, so it goes into the variance.
     var = layer.var + w.dtype.type(layer.eps)
     four = {**layer.params, "mean": layer.mean, "var": var}
@@ -281,14 +288,16 @@ def _batch_norm(w: _Writer, layer: BatchNorm, read: list[str], out: str) -> None
     w.node("BatchNormalization", [*read, *names], out, epsilon=0.0)
 
 
-def _max_pool(w: _Writer, layer: MaxPool, read: list[str], out: str) -> None:
+@write.register(MaxPool)
+def _max_pool(layer: MaxPool, w: _Writer, read: list[str], out: str) -> None:
     geometry = layer.geometry(w.shape(read[0]))
     options, _ = _options(geometry, np.empty(geometry.weight_shape))
     del options["group"]
     w.node("MaxPool", read, out, pads=_ends(geometry.padding), **options)
 
 
-def _avg_pool(w: _Writer, layer: AvgPool, read: list[str], out: str) -> None:
+@write.register(AvgPool)
+def _avg_pool(layer: AvgPool, w: _Writer, read: list[str], out: str) -> None:
     shape = w.shape(read[0])
     geometry, ceil = layer.geometry(shape), {}
     floor = layer.floor(shape)
@@ -300,7 +309,8 @@ def _avg_pool(w: _Writer, layer: AvgPool, read: list[str], out: str) -> None:
     w.node("AveragePool", read, out, count_include_pad=counted, **attributes, **ceil)
 
 
-def _adaptive(w: _Writer, layer: AdaptiveAvgPool, read: list[str], out: str) -> None:
+@write.register(AdaptiveAvgPool)
+def _adaptive(layer: AdaptiveAvgPool, w: _Writer, read: list[str], out: str) -> None:
     shape = w.shape(read[0])
     sizes = layer.output_shape(shape)[1:]
     if all(size == 1 for size in sizes):
@@ -312,7 +322,8 @@ def _adaptive(w: _Writer, layer: AdaptiveAvgPool, read: list[str], out: str) -> 
     w.node("AveragePool", read, out, kernel_shape=kernel, strides=kernel)
 
 
-def _leaky(w: _Writer, layer: LeakyReLU, read: list[str], out: str) -> None:
+@write.register(LeakyReLU)
+def _leaky(layer: LeakyReLU, w: _Writer, read: list[str], out: str) -> None:
     # The attribute alpha is a float32: what that cannot hold is a constant of its own.
     slope = float(layer.slope)
     if w.dtype == np.float32 or float(np.float32(slope)) == slope:
@@ -321,16 +332,19 @@ def _leaky(w: _Writer, layer: LeakyReLU, read: list[str], out: str) -> None:
         w.node("PRelu", [*read, w.number([slope], f"{out}.slope")], out)
 
 
-def _relu6(w: _Writer, layer: ReLU6, read: list[str], out: str) -> None:
+@write.register(ReLU6)
+def _relu6(layer: ReLU6, w: _Writer, read: list[str], out: str) -> None:
     bounds = [w.number(np.array(n), f"{out}.{name}") for name, n in (("min", 0), ("max", 6))]
     w.node("Clip", [*read, *bounds], out)
 
 
-def _flatten(w: _Writer, layer: Flatten, read: list[str], out: str) -> None:
+@write.register(Flatten)
+def _flatten(layer: Flatten, w: _Writer, read: list[str], out: str) -> None:
     w.node("Flatten", read, out, axis=1)
 
 
-def _rearrange(w: _Writer, layer: Rearrange, read: list[str], out: str) -> None:
+@write.register(Rearrange)
+def _rearrange(layer: Rearrange, w: _Writer, read: list[str], out: str) -> None:
     if not layer.keeps_order:
         w.node("Flatten", read, f"{out}.flat", axis=1)
         places = w.constant(layer.indices.ravel().astype(np.int64), f"{out}.places")
@@ -340,7 +354,8 @@ def _rearrange(w: _Writer, layer: Rearrange, read: list[str], out: str) -> None:
     w.node("Reshape", [*read, shape], out)
 
 
-def _add(w: _Writer, layer: Add, read: list[str], out: str) -> None:
+@write.register(Add)
+def _add(layer: Add, w: _Writer, read: list[str], out: str) -> None:
     so_far = read[0]
     for i, name in enumerate(read[1:], start=2):
         total = out if i == len(read) else f"{out}.sum{i}"
@@ -348,32 +363,21 @@ def _add(w: _Writer, layer: Add, read: list[str], out: str) -> None:
         so_far = total
 
 
-def _softmax(w: _Writer, layer: Softmax, read: list[str], out: str) -> None:
+@write.register(Softmax)
+def _softmax(layer: Softmax, w: _Writer, read: list[str], out: str) -> None:
     w.node("Softmax", read, out, axis=1)
 
 
-def _named(op: str) -> Callable[[_Writer, Layer, list[str], str], None]:
-    def rule(w: _Writer, layer: Layer, read: list[str], out: str) -> None:
-        w.node(op, read, out)
-
-    return rule
+@write.register(ReLU)
+def _relu(layer: ReLU, w: _Writer, read: list[str], out: str) -> None:
+    w.node("Relu", read, out)
 
 
-RULES: dict[type[Layer], Callable[[_Writer, Any, list[str], str], None]] = {
-    Conv: _conv,
-    ConvTranspose: _conv_transpose,
-    Dense: _dense,
-    BatchNorm: _batch_norm,
-    MaxPool: _max_pool,
-    AvgPool: _avg_pool,
-    AdaptiveAvgPool: _adaptive,
-    ReLU: _named("Relu"),
-    LeakyReLU: _leaky,
-    ReLU6: _relu6,
-    Sigmoid: _named("Sigmoid"),
-    Tanh: _named("Tanh"),
-    Softmax: _softmax,
-    Flatten: _flatten,
-    Rearrange: _rearrange,
-    Add: _add,
-}
+@write.register(Sigmoid)
+def _sigmoid(layer: Sigmoid, w: _Writer, read: list[str], out: str) -> None:
+    w.node("Sigmoid", read, out)
+
+
+@write.register(Tanh)
+def _tanh(layer: Tanh, w: _Writer, read: list[str], out: str) -> None:
+    w.node("Tanh", read, out)

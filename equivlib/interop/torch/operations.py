@@ -1,4 +1,4 @@
-"""What each PyTorch module, function and method becomes: a rule for each, in tables at the end."""
+"""One rule for each PyTorch module, function and method, in tables at the end."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from types import ModuleType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -27,11 +26,11 @@ from ...layers import (
     Sigmoid,
     Tanh,
 )
-from ..graph import Builder, Value
+from ..graph import Builder, Operand, Value, chosen
 from .shapes import (
-    Traced,
+    Axes,
+    Called,
     attribute,
-    constant_of,
     flatten,
     index_select,
     item,
@@ -43,19 +42,16 @@ from .shapes import (
     transpose,
     unflatten,
     unsqueeze,
-    value_of,
     view,
 )
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
-#: How a module is read, with the value that it reads.
-Rule: TypeAlias = "Callable[[Builder, Value, nn.Module], Value]"
+T = TypeVar("T")
 
-#: How a function or method is read, with the arguments of its call.
-Called: TypeAlias = Callable[..., Traced]
+#: Rule of a module, with the value that it reads.
+Rule: TypeAlias = "Callable[[Builder, Value, nn.Module], Value]"
 
 #: A function, or the type of a module.
 Key: TypeAlias = Callable[..., object]
@@ -79,29 +75,27 @@ def _linear(b: Builder, x: Value, m: nn.Module) -> Value:
     return linear(b, x, numbers(m.weight), optional_numbers(m.bias))
 
 
-def linear(b: Builder, x: Traced, weight: Traced, bias: Array | None = None) -> Value:
-    x = value_of(x)
-    return b.dense(x, constant_of(weight), bias)
+def linear(b: Builder, x: Value, weight: Array, bias: Array | None = None) -> Value:
+    return b.dense(x, weight, bias)
 
 
 def conv(
     b: Builder,
-    x: Traced,
-    weight: Traced,
+    x: Value,
+    weight: Array,
     bias: Array | None = None,
     stride: PerAxis = 1,
     padding: PerAxis | PaddingWord = 0,
     dilation: PerAxis = 1,
     groups: int = 1,
 ) -> Value:
-    x = value_of(x)
     options: GeometryOptions = {
         "stride": _plain(stride),
         "padding": padding if isinstance(padding, str) else _plain(padding),
         "dilation": _plain(dilation),
         "groups": groups,
     }
-    return b.layer(Conv(constant_of(weight), bias, **options), x)
+    return b.layer(Conv(weight, bias, **options), x)
 
 
 def _plain(given: PerAxis) -> PerAxis:
@@ -120,7 +114,7 @@ def _batch_norm(b: Builder, x: Value, m: nn.Module) -> Value:
 
 def max_pool(
     b: Builder,
-    x: Traced,
+    x: Value,
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: PerAxis = 0,
@@ -128,7 +122,6 @@ def max_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Value:
-    x = value_of(x)
     if return_indices:
         raise UnsupportedLayer("return_indices=True has a second output")
     pool = MaxPool(
@@ -143,7 +136,7 @@ def max_pool(
 
 def avg_pool(
     b: Builder,
-    x: Traced,
+    x: Value,
     kernel_size: PerAxis,
     stride: PerAxis | None = None,
     padding: PerAxis = 0,
@@ -151,9 +144,8 @@ def avg_pool(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Value:
-    x = value_of(x)
     if divisor_override is not None:
-        raise UnsupportedLayer(f"divisor_override (={divisor_override}) is not read")
+        raise UnsupportedLayer(f"divisor_override (={divisor_override}) is not supported")
     pool = AvgPool(
         _plain(kernel_size),
         count_include_pad=count_include_pad,
@@ -184,54 +176,39 @@ def _sizes(x: Value, output_size: PerAxis) -> tuple[int, ...]:
     return tuple(n if m is None else m for n, m in zip(x.shape[1:], each, strict=True))
 
 
-def adaptive_avg_pool(b: Builder, x: Traced, output_size: PerAxis) -> Value:
-    x = value_of(x)
+def adaptive_avg_pool(b: Builder, x: Value, output_size: PerAxis) -> Value:
     return b.layer(AdaptiveAvgPool(_sizes(x, output_size)), x)
 
 
 def adaptive_max_pool(
-    b: Builder, x: Traced, output_size: PerAxis, return_indices: bool = False
+    b: Builder, x: Value, output_size: PerAxis, return_indices: bool = False
 ) -> Value:
-    x = value_of(x)
     sizes = _sizes(x, output_size)
     if return_indices or any(n % m for n, m in zip(x.shape[1:], sizes, strict=True)):
         raise UnsupportedLayer(f"windows of unequal sizes, of {x.shape[1:]} elements for {sizes}")
     return b.layer(MaxPool(tuple(n // m for n, m in zip(x.shape[1:], sizes, strict=True))), x)
 
 
-def _of_output_size(rule: Callable[..., Value]) -> Rule:
-    def read(b: Builder, x: Value, m: nn.Module) -> Value:
-        return rule(b, x, m.output_size, **_indices(m))
-
-    return read
+def _adaptive_avg_pool(b: Builder, x: Value, m: nn.Module) -> Value:
+    return adaptive_avg_pool(b, x, m.output_size)
 
 
-def _indices(m: nn.Module) -> dict[str, bool]:
-    return {"return_indices": True} if getattr(m, "return_indices", False) else {}
+def _adaptive_max_pool(b: Builder, x: Value, m: nn.Module) -> Value:
+    return adaptive_max_pool(b, x, m.output_size, m.return_indices)
 
 
-def mean(b: Builder, x: Traced, dim: PerAxis | None = None, keepdim: bool = False) -> Value:
-    x = value_of(x)
-    rank = len(x.shape) + 1
-    axes = [dim] if isinstance(dim, int) else list(dim or ())
-    if sorted(axis % rank for axis in axes) != list(range(2, rank)) or rank < 3:
-        raise UnsupportedLayer(f"the mean is read over all spatial axes only, not over {dim}")
-    y = b.layer(AdaptiveAvgPool(1), x)
-    return y if keepdim else b.reshape(y, x.shape[:1])
+def mean(b: Builder, x: Value, dim: Axes | None = None, keepdim: bool = False) -> Value:
+    return b.mean(x, [dim] if isinstance(dim, int) else dim, keep=keepdim)
 
 
 # --- activations --------------------------------------------------------------------------------
 
 
-def _activation(make: Callable[[], Layer]) -> Callable[..., Value]:
-    def read(b: Builder, x: Traced, inplace: bool = False) -> Value:
-        return b.pointwise(make(), value_of(x))
-
-    return read
+def pointwise(make: Callable[[], Layer], b: Builder, x: Value, inplace: bool = False) -> Value:
+    return b.pointwise(make(), x)
 
 
-def leaky_relu(b: Builder, x: Traced, negative_slope: float = 0.01, inplace: bool = False) -> Value:
-    x = value_of(x)
+def leaky_relu(b: Builder, x: Value, negative_slope: float = 0.01, inplace: bool = False) -> Value:
     return b.pointwise(LeakyReLU(negative_slope), x)
 
 
@@ -239,44 +216,34 @@ def _p_relu(b: Builder, x: Value, m: nn.Module) -> Value:
     return p_relu(b, x, numbers(m.weight))
 
 
-def p_relu(b: Builder, x: Traced, weight: Traced) -> Value:
-    x = value_of(x)
-    slopes = constant_of(weight)
-    return b.leaky(x, slopes.reshape(-1, *(1,) * (len(x.shape) - 1)))
+def p_relu(b: Builder, x: Value, weight: Array) -> Value:
+    return b.leaky(x, weight.reshape(-1, *(1,) * (len(x.shape) - 1)))
 
 
 def clip(
-    b: Builder, x: Traced, min: float | None = None, max: float | None = None, inplace: bool = False
+    b: Builder, x: Value, min: float | None = None, max: float | None = None, inplace: bool = False
 ) -> Value:
-    x = value_of(x)
     low, high = (-math.inf if min is None else min), (math.inf if max is None else max)
     return b.clip(x, low, high)
 
 
 def hardtanh(
-    b: Builder, x: Traced, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+    b: Builder, x: Value, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Value:
-    x = value_of(x)
     return b.clip(x, min_val, max_val)
 
 
 def softmax(
-    b: Builder,
-    x: Traced,
-    dim: int | None = None,
-    _stacklevel: int = 3,
-    dtype: torch.dtype | None = None,
+    b: Builder, x: Value, dim: int | None = None, _stacklevel: int = 3, dtype: object = None
 ) -> Value:
-    x = value_of(x)
-    rank = len(x.shape) + 1
-    if dim is None or dtype is not None or dim % rank == 0:
-        raise UnsupportedLayer(f"dim (={dim}) must be given, and not be that of the batch")
-    return b.softmax(x, dim % rank - 1)
+    if dim is None or dtype is not None:
+        raise UnsupportedLayer(f"dim (={dim}) must be given, and dtype (={dtype}) must not")
+    return b.softmax(x, dim)
 
 
 def dropout(
-    b: Builder, x: Traced, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Traced:
+    b: Builder, x: Value, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Value:
     if training:
         raise UnsupportedLayer("training=True drops numbers at random: pass training=self.training")
     return x
@@ -286,82 +253,49 @@ def _passed_on(b: Builder, x: Value, m: nn.Module) -> Value:
     return x
 
 
-def same(b: Builder, x: Traced, *_: object, **__: object) -> Traced:
+def contiguous(b: Builder, x: Value, memory_format: object = None) -> Value:
     return x
 
 
 # --- arithmetic ---------------------------------------------------------------------------------
 
 
-def _spread(c: Traced, like: Value) -> Array:
-    """A number, or a constant without batch axis."""
-    array = np.asarray(c)
-    if array.dtype.kind not in "iuf" or array.ndim > len(like.shape) + 1:
-        raise UnsupportedLayer(f"{c!r} is no number that spreads over a value of {like.shape}")
-    if array.ndim == len(like.shape) + 1:
-        if len(array) != 1:
-            raise UnsupportedLayer("constants must not differ along the batch axis")
-        array = array[0]
-    return array
+def add(b: Builder, x: Operand, y: Operand, alpha: float = 1) -> Value:
+    return b.add(x, _times(b, y, alpha))
 
 
-def add(b: Builder, x: Traced, y: Traced, alpha: float = 1) -> Traced:
-    if alpha != 1:
-        y = multiply(b, y, alpha) if isinstance(y, Value) else np.asarray(y) * alpha
-    if isinstance(x, Value) and isinstance(y, Value):
-        return b.sum(x, y)
-    value, c = (x, y) if isinstance(x, Value) else (value_of(y), x)
-    return b.affine(value, None, _spread(c, value))
+def subtract(b: Builder, x: Operand, y: Operand, alpha: float = 1) -> Value:
+    return b.subtract(x, _times(b, y, alpha))
 
 
-def subtract(b: Builder, x: Traced, y: Traced, alpha: float = 1) -> Traced:
-    if isinstance(y, Value):
-        return add(b, b.affine(y, np.array(-alpha), None), x)
-    return add(b, x, -np.asarray(y) * alpha)
+def _times(b: Builder, y: Operand, alpha: float) -> Operand:
+    if alpha == 1:
+        return y
+    return b.multiply(y, alpha) if isinstance(y, Value) else np.asarray(y) * alpha
 
 
-def multiply(b: Builder, x: Traced, y: Traced) -> Traced:
-    if isinstance(x, Value) and isinstance(y, Value):
-        raise UnsupportedLayer("a product of two activations is not piecewise linear")
-    value, c = (x, y) if isinstance(x, Value) else (value_of(y), x)
-    return b.affine(value, _spread(c, value), None)
+def multiply(b: Builder, x: Operand, y: Operand) -> Value:
+    return b.multiply(x, y)
 
 
-def divide(b: Builder, x: Traced, y: Traced) -> Traced:
-    if isinstance(y, Value):
-        raise UnsupportedLayer("division by an activation is not piecewise linear")
-    if not np.all(y):
-        raise ValueError(f"division by {y}")
-    x = value_of(x)
-    return b.affine(x, 1 / _spread(y, x), None)
+def divide(b: Builder, x: Operand, y: Operand) -> Value:
+    return b.divide(x, y)
 
 
-def negative(b: Builder, x: Traced) -> Traced:
-    x = value_of(x)
-    return b.affine(x, np.array(-1), None)
+def negative(b: Builder, x: Value) -> Value:
+    return b.negative(x)
 
 
 def pad(
-    b: Builder, x: Traced, pad: Sequence[int], mode: str = "constant", value: float | None = None
+    b: Builder, x: Value, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Value:
     """The ends of the last axis come first."""
-    x = value_of(x)
-    if mode == "constant" and value:
-        raise UnsupportedLayer(f"padding with {value} is not read, only with 0")
-    ndim = len(x.shape) - 1
-    ends = [int(end) for end in pad]
-    pairs = list(zip(ends[::2], ends[1::2], strict=True))[::-1]
-    pairs = [(0, 0)] * (ndim - len(pairs)) + pairs
-    if len(pairs) != ndim or ndim < 1 or any(end < 0 for pair in pairs for end in pair):
-        raise UnsupportedLayer(f"pad (={tuple(ends)}) must pad the spatial axes only")
-    return b.pad(x, pairs, PADDING[mode])
+    pairs = list(zip(pad[::2], pad[1::2], strict=True))[::-1]
+    return b.pad(x, pairs, chosen(PADDING, mode, "mode"), value or 0)
 
 
-def _padding(mode: str) -> Rule:
-    def read(b: Builder, x: Value, m: nn.Module) -> Value:
-        return pad(b, x, m.padding, mode, getattr(m, "value", None))
-
-    return read
+def _padding(mode: str, b: Builder, x: Value, m: nn.Module) -> Value:
+    return pad(b, x, m.padding, mode, getattr(m, "value", None))
 
 
 PADDING: Final[dict[str, PaddingMode]] = {
@@ -372,131 +306,130 @@ PADDING: Final[dict[str, PaddingMode]] = {
 }
 
 
+def _of_axes(name: str, rule: T) -> dict[str, T]:
+    """A rule under its name for 1, 2 and 3 axes."""
+    return {name.format(ndim): rule for ndim in (1, 2, 3)}
+
+
 # --- tables -------------------------------------------------------------------------------------
 
 
-METHODS: dict[str, Called] = {
+#: Modules of torch.nn.
+NN: Final[dict[str, Rule]] = {
+    "Linear": _linear,
+    "ReLU": lambda b, x, m: b.pointwise(ReLU(), x),
+    "LeakyReLU": lambda b, x, m: b.pointwise(LeakyReLU(m.negative_slope), x),
+    "PReLU": _p_relu,
+    "Hardtanh": lambda b, x, m: b.clip(x, m.min_val, m.max_val),  # ReLU6 is one
+    "Sigmoid": lambda b, x, m: b.pointwise(Sigmoid(), x),
+    "Tanh": lambda b, x, m: b.pointwise(Tanh(), x),
+    "Softmax": lambda b, x, m: softmax(b, x, m.dim),
+    "Softmax2d": lambda b, x, m: b.softmax(x, 1),
+    "Flatten": lambda b, x, m: flatten(b, x, m.start_dim, m.end_dim),
+    "Unflatten": lambda b, x, m: unflatten(b, x, m.dim, m.unflattened_size),
+    "Identity": _passed_on,
+    "Dropout": _passed_on,
+    "AlphaDropout": _passed_on,
+    "FeatureAlphaDropout": _passed_on,
+    **_of_axes("Conv{}d", _conv),
+    **_of_axes("ConvTranspose{}d", _conv_transpose),
+    **_of_axes("BatchNorm{}d", _batch_norm),
+    **_of_axes("MaxPool{}d", _max_pool),
+    **_of_axes("AvgPool{}d", _avg_pool),
+    **_of_axes("AdaptiveAvgPool{}d", _adaptive_avg_pool),
+    **_of_axes("AdaptiveMaxPool{}d", _adaptive_max_pool),
+    **_of_axes("Dropout{}d", _passed_on),
+    **_of_axes("ZeroPad{}d", partial(_padding, "constant")),
+    **_of_axes("ConstantPad{}d", partial(_padding, "constant")),
+    **_of_axes("ReflectionPad{}d", partial(_padding, "reflect")),
+    **_of_axes("ReplicationPad{}d", partial(_padding, "replicate")),
+    **_of_axes("CircularPad{}d", partial(_padding, "circular")),
+}
+
+#: Functions of torch that are methods of a tensor too.
+BOTH: Final[dict[str, Called]] = {
     "add": add,
-    "add_": add,
     "clamp": clip,
-    "contiguous": same,
     "flatten": flatten,
     "mean": mean,
     "mul": multiply,
     "permute": permute,
-    "relu": _activation(ReLU),
-    "relu_": _activation(ReLU),
+    "relu": partial(pointwise, ReLU),
     "reshape": view,
-    "sigmoid": _activation(Sigmoid),
-    "size": size,
+    "sigmoid": partial(pointwise, Sigmoid),
     "softmax": softmax,
     "squeeze": squeeze,
     "sub": subtract,
-    "tanh": _activation(Tanh),
+    "tanh": partial(pointwise, Tanh),
     "transpose": transpose,
-    "unflatten": unflatten,
     "unsqueeze": unsqueeze,
+}
+
+METHODS: Final[dict[str, Called]] = {
+    **BOTH,
+    "add_": add,
+    "contiguous": contiguous,
+    "relu_": partial(pointwise, ReLU),
+    "size": size,
+    "unflatten": unflatten,
     "view": view,
+}
+
+TORCH: Final[dict[str, Called]] = {
+    **BOTH,
+    "div": divide,
+    "index_select": index_select,
+    "neg": negative,
+}
+
+#: Functions of torch.nn.functional.
+FUNCTIONAL: Final[dict[str, Called]] = {
+    "alpha_dropout": dropout,
+    "dropout": dropout,
+    "hardtanh": hardtanh,
+    "leaky_relu": leaky_relu,
+    "linear": linear,
+    "pad": pad,
+    "prelu": p_relu,
+    "relu": partial(pointwise, ReLU),
+    "relu6": partial(hardtanh, min_val=0, max_val=6),
+    "sigmoid": partial(pointwise, Sigmoid),
+    "softmax": softmax,
+    "tanh": partial(pointwise, Tanh),
+    **_of_axes("adaptive_avg_pool{}d", adaptive_avg_pool),
+    **_of_axes("adaptive_max_pool{}d", adaptive_max_pool),
+    **_of_axes("avg_pool{}d", avg_pool),
+    **_of_axes("conv{}d", conv),
+    **_of_axes("dropout{}d", dropout),
+    **_of_axes("max_pool{}d", max_pool),
+}
+
+#: Functions of the standard library's module operator.
+OPERATOR: Final[dict[str, Called]] = {
+    **dict.fromkeys(("add", "iadd"), add),
+    **dict.fromkeys(("sub", "isub"), subtract),
+    **dict.fromkeys(("mul", "imul"), multiply),
+    **dict.fromkeys(("truediv", "itruediv"), divide),
+    "getitem": item,
+    "neg": negative,
 }
 
 
 @cache
 def MODULES() -> dict[type[nn.Module], Rule]:
-    """A rule for each kind of module."""
+    """A rule for each kind of module. Needs torch, so it is a function."""
     from torch import nn
 
-    rules: dict[type[nn.Module], Rule] = {
-        nn.Linear: _linear,
-        nn.ReLU: lambda b, x, m: b.pointwise(ReLU(), x),
-        nn.LeakyReLU: lambda b, x, m: b.pointwise(LeakyReLU(m.negative_slope), x),
-        nn.PReLU: _p_relu,
-        nn.Hardtanh: lambda b, x, m: b.clip(x, m.min_val, m.max_val),  # ReLU6 is one
-        nn.Sigmoid: lambda b, x, m: b.pointwise(Sigmoid(), x),
-        nn.Tanh: lambda b, x, m: b.pointwise(Tanh(), x),
-        nn.Softmax: lambda b, x, m: softmax(b, x, m.dim),
-        nn.Softmax2d: lambda b, x, m: b.softmax(x, 0),
-        nn.Flatten: lambda b, x, m: flatten(b, x, m.start_dim, m.end_dim),
-        nn.Unflatten: lambda b, x, m: unflatten(b, x, m.dim, m.unflattened_size),
-        nn.Identity: _passed_on,
-    }
-    kinds: tuple[tuple[str, Rule], ...] = (
-        ("Conv{}d", _conv),
-        ("ConvTranspose{}d", _conv_transpose),
-        ("BatchNorm{}d", _batch_norm),
-        ("MaxPool{}d", _max_pool),
-        ("AvgPool{}d", _avg_pool),
-        ("AdaptiveAvgPool{}d", _of_output_size(adaptive_avg_pool)),
-        ("AdaptiveMaxPool{}d", _of_output_size(adaptive_max_pool)),
-        ("Dropout{}d", _passed_on),
-        ("ZeroPad{}d", _padding("constant")),
-        ("ConstantPad{}d", _padding("constant")),
-        ("ReflectionPad{}d", _padding("reflect")),
-        ("ReplicationPad{}d", _padding("replicate")),
-        ("CircularPad{}d", _padding("circular")),
-    )
-    for name, rule in kinds:
-        rules |= {getattr(nn, name.format(d)): rule for d in (1, 2, 3)}
-    rules |= dict.fromkeys((nn.Dropout, nn.AlphaDropout, nn.FeatureAlphaDropout), _passed_on)
-    return rules
+    return {getattr(nn, name): rule for name, rule in NN.items()}
 
 
 @cache
 def FUNCTIONS() -> dict[Key, Called]:
-    """A rule for each function."""
+    """A rule for each function. Needs torch, so it is a function."""
     import torch
-    from torch.nn import functional
 
-    rules: dict[Key, Called] = {
-        functional.linear: linear,
-        functional.leaky_relu: leaky_relu,
-        functional.hardtanh: hardtanh,
-        functional.relu6: partial(hardtanh, min_val=0, max_val=6),
-        functional.softmax: softmax,
-        functional.prelu: p_relu,
-        functional.pad: pad,
-        torch.softmax: softmax,
-        torch.clamp: clip,
-        torch.flatten: flatten,
-        torch.reshape: view,
-        torch.permute: permute,
-        torch.transpose: transpose,
-        torch.squeeze: squeeze,
-        torch.unsqueeze: unsqueeze,
-        torch.mean: mean,
-        torch.index_select: index_select,
-        torch.neg: negative,
-        operator.neg: negative,
-        operator.getitem: item,
-        getattr: attribute,
+    tables = ((torch, TORCH), (torch.nn.functional, FUNCTIONAL), (operator, OPERATOR))
+    rules = {
+        getattr(origin, name): rule for origin, table in tables for name, rule in table.items()
     }
-    activations: tuple[tuple[str, Called], ...] = (
-        ("relu", _activation(ReLU)),
-        ("sigmoid", _activation(Sigmoid)),
-        ("tanh", _activation(Tanh)),
-    )
-    for name, rule in activations:
-        rules |= dict.fromkeys((getattr(functional, name), getattr(torch, name)), rule)
-    arithmetic: tuple[tuple[ModuleType, tuple[str, ...], Called], ...] = (
-        (torch, ("add",), add),
-        (operator, ("add", "iadd"), add),
-        (torch, ("sub",), subtract),
-        (operator, ("sub", "isub"), subtract),
-        (torch, ("mul",), multiply),
-        (operator, ("mul", "imul"), multiply),
-        (torch, ("div",), divide),
-        (operator, ("truediv", "itruediv"), divide),
-    )
-    for origin, names, rule in arithmetic:
-        rules |= dict.fromkeys((getattr(origin, name) for name in names), rule)
-    windows: tuple[tuple[str, Called], ...] = (
-        ("conv{}d", conv),
-        ("max_pool{}d", max_pool),
-        ("avg_pool{}d", avg_pool),
-        ("adaptive_avg_pool{}d", adaptive_avg_pool),
-        ("adaptive_max_pool{}d", adaptive_max_pool),
-    )
-    for pattern, rule in windows:
-        rules |= {getattr(functional, pattern.format(d)): rule for d in (1, 2, 3)}
-    dropouts = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
-    rules |= dict.fromkeys((getattr(functional, name) for name in dropouts), dropout)
-    return rules
+    return rules | {getattr: attribute}

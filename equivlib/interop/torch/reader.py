@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from ...convert import UnsupportedLayer
 from ...convolution.geometry import checked_shape
 from ...convolution.matrix import MAX_BYTES
+from ...convolution.patches import DType
 from ...layers import Network
-from ..graph import Builder, Value
+from ..graph import Builder, Value, located, not_supported
 from .in_place import check_in_place
-from .operations import FUNCTIONS, METHODS, MODULES, Called, Key
-from .shapes import BATCH, Traced, numbers, view
+from .operations import FUNCTIONS, METHODS, MODULES, Key
+from .shapes import Traced, call, optional_numbers
 
 if TYPE_CHECKING:
     import torch
 
+#: Arguments of an operation of the graph, with results of earlier ones in place of nodes.
+Args: TypeAlias = tuple[object, ...]
+Kwargs: TypeAlias = Mapping[str, object]
+
 
 def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
-    r"""The network that a PyTorch module is in eval mode.
+    r"""The network equal to a PyTorch module in eval mode.
 
     .. math:: net(x) = module(x)
 
@@ -62,10 +66,12 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     Raises
     ------
     UnsupportedLayer
-        Names the operation, its place in the module, and why it is not read.
+        If an operation, or the way it is called, has no equivalent in ``Network``, or if it changes
+        in place what is read again. Names the operation and its place in the module.
     ValueError
-        If the module is in training mode or cannot be traced, if shapes do not fit, or if it does
-        something that its trace does not show.
+        If the module is in training mode, has parameters of another dtype, several inputs or
+        outputs, or cannot be traced; if shapes do not fit; or if the network differs from it on a
+        random input, because its trace does not show all that it does.
 
     Examples
     --------
@@ -79,6 +85,25 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     if not isinstance(module, torch.nn.Module):
         raise ValueError(f"module (={module!r}) must be a torch.nn.Module")
     shape = checked_shape("input_shape", input_shape, flat=True)
+    dtype = _checked_dtype(module)
+    if isinstance(module, tuple(MODULES())):
+        module = torch.nn.Sequential(module)  # so that it is one step of what is traced
+    try:
+        graph = torch.fx.Tracer().trace(module)
+    except Exception as error:  # it runs the module's own code, which may raise anything
+        raise ValueError(
+            f"module (of {type(module).__name__}) cannot be traced by torch.fx, because its code "
+            f"decides by numbers or does something else that a graph cannot hold: {error}"
+        ) from error
+    net = _network(module, graph, Builder(shape, dtype, MAX_BYTES))
+    _check(net, module, dtype)
+    return net
+
+
+def _checked_dtype(module: torch.nn.Module) -> DType:
+    """The precision of a module, which must be in eval mode."""
+    import torch
+
     training = [
         name or "the module itself" for name, part in module.named_modules() if part.training
     ]
@@ -91,22 +116,10 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     if not dtypes <= {torch.float32, torch.float64}:
         listed = ", ".join(sorted(map(str, dtypes)))
         raise ValueError(f"module (of {listed}) must have parameters of float32 or float64")
-    try:
-        if isinstance(module, tuple(MODULES())):
-            module = torch.nn.Sequential(module)  # so that it is one step of what is traced
-        graph = torch.fx.Tracer().trace(module)
-    except Exception as error:  # it runs the module's own code, which may raise anything
-        raise ValueError(
-            f"module (of {type(module).__name__}) cannot be traced by torch.fx, because its code "
-            f"decides by numbers or does something else that a graph cannot hold: {error}"
-        ) from error
-    dtype = np.float32 if torch.float32 in dtypes else np.float64
-    net = _network(module, graph, Builder(shape, dtype, MAX_BYTES))
-    _check(net, module, dtype)
-    return net
+    return np.dtype(np.float32 if torch.float32 in dtypes else np.float64)
 
 
-def _check(net: Network, module: torch.nn.Module, dtype: DTypeLike) -> None:
+def _check(net: Network, module: torch.nn.Module, dtype: DType) -> None:
     """Apply both to one random input: a trace does not show all that a module does."""
     import torch
 
@@ -126,95 +139,66 @@ def _check(net: Network, module: torch.nn.Module, dtype: DTypeLike) -> None:
 
 
 def _network(module: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> Network:
-    values: dict[torch.fx.Node, Traced] = {}
     check_in_place(module, graph)
     inputs = [node for node in graph.nodes if node.op == "placeholder"]
     if len(inputs) != 1:
         names = ", ".join(node.name for node in inputs) or "none"
         raise ValueError(f"module must have one input, and has {len(inputs)}: {names}")
-    for node in _needed(graph):
-        try:
-            values[node] = _result(module, b, node, values)
-        except UnsupportedLayer as error:
-            raise UnsupportedLayer(f"{_label(module, node)}: {error}") from None
-        except ValueError as error:
-            raise ValueError(f"{_label(module, node)}: {error}") from None
-    result = values[next(iter(reversed(graph.nodes)))]
+    for node in reversed(graph.nodes):
+        if not node.users and node.op not in ("placeholder", "output"):
+            graph.erase_node(node)  # the output does not depend on it
+    result = _interpreter(module, graph, b).run(b.input, enable_io_processing=False)
     if not isinstance(result, Value):
         raise ValueError(f"module must have one output that depends on its input, not {result!r}")
     return b.network(result)
 
 
-def _needed(graph: torch.fx.Graph) -> list[torch.fx.Node]:
-    """The nodes that the output depends on, and the input, in their order."""
-    wanted: set[torch.fx.Node] = {
-        node for node in graph.nodes if node.op in ("placeholder", "output")
-    }
-    for node in reversed(graph.nodes):
-        if node in wanted:
-            wanted.update(node.all_input_nodes)
-    return [node for node in graph.nodes if node in wanted]
+def _interpreter(root: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> torch.fx.Interpreter:
+    """Runs a graph on values in place of tensors; the rule of each operation reads it."""
+    from torch import fx
+
+    class Reader(fx.Interpreter):  # type: ignore[misc]
+        def run_node(self, n: fx.Node) -> Traced:
+            with located(_label(root, n)):
+                read: Traced = super().run_node(n)
+                return read
+
+        def get_attr(self, target: str, args: Args, kwargs: Kwargs) -> Traced:
+            return optional_numbers(super().get_attr(target, args, kwargs))
+
+        def call_module(self, target: str, args: Args, kwargs: Kwargs) -> Traced:
+            return _read_module(b, root.get_submodule(target), args, kwargs)
+
+        def call_method(self, target: str, args: Args, kwargs: Kwargs) -> Traced:
+            if target not in METHODS:
+                raise not_supported(target, METHODS)
+            return call(METHODS[target], b, args, kwargs)
+
+        def call_function(self, target: Key, args: Args, kwargs: Kwargs) -> Traced:
+            if target not in FUNCTIONS():
+                raise not_supported(_name(target), map(_name, FUNCTIONS()))
+            return call(FUNCTIONS()[target], b, args, kwargs)
+
+    reader = Reader(root, graph=graph)
+    reader.extra_traceback = False  # it would change messages, and the class of a KeyError
+    return reader
+
+
+def _read_module(b: Builder, module: torch.nn.Module, args: Args, kwargs: Kwargs) -> Value:
+    rule = next((rule for kind, rule in MODULES().items() if isinstance(module, kind)), None)
+    if rule is None:
+        raise not_supported(_name(type(module)), map(_name, MODULES()))
+    if len(args) != 1 or kwargs or not isinstance(args[0], Value):
+        raise UnsupportedLayer("it must read one value that depends on the input")
+    return rule(b, args[0], module)
 
 
 def _label(root: torch.nn.Module, node: torch.fx.Node) -> str:
     target = node.target
     if node.op == "call_module":
-        kind = type(root.get_submodule(target)).__name__
-        return f"module {target!r} ({kind})"
-    named = target if isinstance(target, str) else getattr(target, "__name__", repr(target))
-    return f"node {node.name!r} ({named})"
+        return f"module {target!r} ({_name(type(root.get_submodule(target)))})"
+    return f"node {node.name!r} ({target if isinstance(target, str) else _name(target)})"
 
 
-def _result(
-    root: torch.nn.Module, b: Builder, node: torch.fx.Node, values: dict[torch.fx.Node, Traced]
-) -> Traced:
-    """What a node gives: a value of the network, a constant, a shape, or a size."""
-    import torch
-
-    def known(argument: torch.fx.node.Argument) -> torch.fx.node.Argument:
-        return torch.fx.map_arg(argument, lambda other: values[other])
-
-    args, kwargs = known(node.args), known(node.kwargs)
-    if node.op == "placeholder":
-        return b.input
-    if node.op == "output":
-        result: Traced = args[0]
-        return result
-    if node.op == "get_attr":
-        found = root
-        for part in node.target.split("."):
-            found = getattr(found, part)
-        return None if found is None else numbers(found)
-    if node.op == "call_module":
-        module = root.get_submodule(node.target)
-        rule = next((r for kind, r in MODULES().items() if isinstance(module, kind)), None)
-        if rule is None:
-            raise UnsupportedLayer(_not_known(type(module).__name__, MODULES()))
-        if len(args) != 1 or kwargs or not isinstance(args[0], Value):
-            raise UnsupportedLayer("it must read one value that depends on the input")
-        return rule(b, args[0], module)
-    if node.op == "call_method":
-        if node.target not in METHODS:
-            raise UnsupportedLayer(_not_known(node.target, METHODS))
-        return _called(METHODS[node.target], b, args, kwargs)
-    functions = FUNCTIONS()
-    if node.target not in functions:
-        name = getattr(node.target, "__name__", repr(node.target))
-        raise UnsupportedLayer(_not_known(name, functions))
-    return _called(functions[node.target], b, args, kwargs)
-
-
-def _called(
-    rule: Called, b: Builder, args: tuple[Traced, ...], kwargs: dict[str, Traced]
-) -> Traced:
-    if rule is not view and any(isinstance(x, str) and x == BATCH for x in args):
-        raise UnsupportedLayer("it computes with the size of the batch")
-    try:
-        return rule(b, *args, **kwargs)
-    except TypeError as error:  # an argument that the rule does not have
-        raise UnsupportedLayer(f"this way to call it is not read: {error}") from None
-
-
-def _not_known(name: str, known: Iterable[str | Key]) -> str:
-    names = sorted({key if isinstance(key, str) else key.__name__ for key in known})
-    return f"{name} is not known; known are {', '.join(names)}"
+def _name(operation: Key) -> str:
+    return getattr(operation, "__name__", repr(operation))

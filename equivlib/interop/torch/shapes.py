@@ -1,10 +1,13 @@
-"""Shapes in a traced PyTorch module, and what can be an argument there."""
+"""Arguments of traced calls, the rules that handle shapes, and how a rule is called."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, Union, cast, get_args, get_origin
 
 import numpy as np
 
@@ -15,14 +18,34 @@ from ..graph import Builder, Value
 if TYPE_CHECKING:
     import torch
 
-#: What a node of a trace gives: a value of the network, a constant, a number, a shape.
-Traced: TypeAlias = Value | Array | float | str | tuple[int | str, ...] | None
+T = TypeVar("T")
+
+
+class BatchSize(Enum):
+    """The size of the batch, which the network leaves open."""
+
+    BATCH = "batch"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+BATCH: Final = BatchSize.BATCH
+
+#: A size in a shape, batch included.
+Size: TypeAlias = int | BatchSize
 
 #: Sizes one by one, or all of them at once.
-Sizes: TypeAlias = int | str | Sequence[int | str]
+Sizes: TypeAlias = Size | Sequence[Size]
 
-#: Stands for the size of the batch, which the network leaves open.
-BATCH: Final = "the size of the batch"
+#: Axes one by one, or all of them at once.
+Axes: TypeAlias = int | Sequence[int]
+
+#: Result of a node of a trace: a value of the network, a constant, a number, a shape.
+Traced: TypeAlias = Value | Array | float | str | BatchSize | tuple[Size, ...] | None
+
+#: Rule of a function or method, with the arguments of its call.
+Called: TypeAlias = Callable[..., Traced]
 
 
 def numbers(tensor: torch.Tensor) -> Array:
@@ -36,120 +59,124 @@ def optional_numbers(tensor: torch.Tensor | None) -> Array | None:
     return None if tensor is None else numbers(tensor)
 
 
-def value_of(x: object) -> Value:
-    if not isinstance(x, Value):
+# --- calls --------------------------------------------------------------------------------------
+
+
+def call(rule: Called, b: Builder, args: Sequence[object], kwargs: Mapping[str, object]) -> Traced:
+    """Call a rule with the arguments of a traced call.
+
+    Only arguments that do not fit the rule's signature and annotations are an UnsupportedLayer. An
+    exception within the rule is a bug of the rule, and passes as it is.
+    """
+    signature = _signature(rule)
+    try:
+        bound = signature.bind(b, *args, **kwargs)
+    except TypeError as error:
+        raise UnsupportedLayer(f"unsupported arguments: {error}") from None
+    for name, argument in list(bound.arguments.items())[1:]:
+        kinds = _kinds(signature.parameters[name].annotation)
+        for leaf in _leaves(argument):
+            _check(name, leaf, kinds)
+    return rule(*bound.args, **bound.kwargs)
+
+
+@cache
+def _signature(rule: Called) -> inspect.Signature:
+    return inspect.signature(rule, eval_str=True)
+
+
+def _kinds(annotation: object) -> tuple[object, ...]:
+    """The members of a union, or the one type that it is."""
+    union = get_origin(annotation) in (Union, UnionType)
+    return get_args(annotation) if union else (annotation,)
+
+
+def _leaves(argument: object) -> Iterator[object]:
+    if isinstance(argument, (tuple, list)):
+        for part in argument:
+            yield from _leaves(part)
+    else:
+        yield argument
+
+
+def _check(name: str, argument: object, kinds: tuple[object, ...]) -> None:
+    """Refuse a tensor, the size of the batch or a number where a rule does not take it."""
+    if isinstance(argument, BatchSize) and BatchSize not in kinds:
+        raise UnsupportedLayer("it computes with the size of the batch")
+    if isinstance(argument, (Value, np.ndarray)):
+        fits = (Value if isinstance(argument, Value) else Array) in kinds
+    else:
+        fits = kinds not in ((Value,), (Array,))
+    if fits:
+        return
+    if Value in kinds:
         raise UnsupportedLayer("it must read a value that depends on the input")
-    return x
+    what = "a parameter of the module" if Array in kinds else "given by numbers, not by a tensor"
+    raise UnsupportedLayer(f"its {name} must be {what}")
 
 
-def constant_of(array: object) -> Array:
-    if not isinstance(array, np.ndarray):
-        raise UnsupportedLayer("its weight must be a parameter of the module")
-    return array
+def _listed(given: Iterable[T | Sequence[T]]) -> list[T]:
+    """Sizes or axes that are given one by one, or all of them at once."""
+    listed: list[T] = []
+    for each in given:
+        listed += each if isinstance(each, (tuple, list)) else [cast(T, each)]
+    return listed
 
 
-def _listed(sizes: tuple[Sizes, ...]) -> list[int | str]:
-    """One by one, or all of them at once."""
-    first = sizes[0] if len(sizes) == 1 else None
-    if isinstance(first, (tuple, list)):
-        return list(first)
-    return cast(list[int | str], list(sizes))
+# --- rules --------------------------------------------------------------------------------------
 
 
-def flatten(b: Builder, x: Traced, start_dim: int = 0, end_dim: int = -1) -> Value:
-    x = value_of(x)
-    rank = len(x.shape) + 1
-    start, end = start_dim % rank, end_dim % rank
-    if start == 0:
-        raise UnsupportedLayer(f"start_dim (={start_dim}) must leave the batch axis")
-    inner = x.shape[: start - 1], x.shape[start - 1 : end], x.shape[end:]
-    return b.reshape(x, (*inner[0], math.prod(inner[1]), *inner[2]))
+def flatten(b: Builder, x: Value, start_dim: int = 0, end_dim: int = -1) -> Value:
+    return b.flatten(x, start_dim, end_dim)
 
 
-def view(b: Builder, x: Traced, *sizes: Sizes, shape: Sequence[int | str] | None = None) -> Value:
-    x = value_of(x)
-    target = _listed(sizes) if shape is None else list(shape)
-    first, *rest = target or [""]
-    if (first != -1 and first != BATCH) or BATCH in rest or not rest:
+def view(b: Builder, x: Value, *sizes: Sizes, shape: Sizes = ()) -> Value:
+    given = [*_listed(sizes), *_listed((shape,))]
+    if BATCH in given[1:] or 0 in given:
         raise UnsupportedLayer(
-            f"the shape {tuple(target)} must begin with the size of the batch, as x.size(0) or -1"
+            f"the shape {tuple(given)} must begin with the size of the batch, and hold it once"
         )
-    size = math.prod(x.shape)
-    inner = [n for n in rest if isinstance(n, int)]
-    if inner.count(-1) == 1 and first == BATCH:
-        others = -math.prod(inner)
-        inner[inner.index(-1)] = size // others if others else 0
-    if len(inner) < len(rest) or any(n < 1 for n in inner):
-        raise ValueError(f"the shape {tuple(target)} does not fit a value of shape {x.shape}")
-    return b.reshape(x, inner)
+    return b.reshape(x, [n if isinstance(n, int) else 0 for n in given])
 
 
-def unflatten(b: Builder, x: Traced, dim: int, sizes: Sequence[int]) -> Value:
-    x = value_of(x)
-    shape = x.shape
-    axis = dim % (len(shape) + 1)
-    if axis == 0:
-        raise UnsupportedLayer("the batch axis is not unflattened")
-    return view(b, x, shape=[BATCH, *shape[: axis - 1], *sizes, *shape[axis:]])
+def unflatten(b: Builder, x: Value, dim: int, sizes: Sequence[int]) -> Value:
+    return b.unflatten(x, dim, sizes)
 
 
-def permute(b: Builder, x: Traced, *dims: Sizes) -> Value:
-    x = value_of(x)
-    listed, rank = _listed(dims), len(x.shape) + 1
-    axes = [axis % rank for axis in listed if isinstance(axis, int)]
-    if axes[:1] != [0] or len(axes) < len(listed):
-        raise UnsupportedLayer(f"the axes {tuple(listed)} must leave the batch axis first")
-    return b.transpose(x, [axis - 1 for axis in axes[1:]])
+def permute(b: Builder, x: Value, *dims: Axes) -> Value:
+    return b.permute(x, _listed(dims))
 
 
-def transpose(b: Builder, x: Traced, dim0: int, dim1: int) -> Value:
-    x = value_of(x)
-    axes = list(range(len(x.shape) + 1))
-    axes[dim0], axes[dim1] = axes[dim1], axes[dim0]
-    return permute(b, x, axes)
+def transpose(b: Builder, x: Value, dim0: int, dim1: int) -> Value:
+    return b.swap(x, dim0, dim1)
 
 
-def index_select(b: Builder, x: Traced, dim: int, index: Traced) -> Value:
-    """Of a flat value, if it only changes the order."""
-    x = value_of(x)
-    places = constant_of(index)
-    flat = len(x.shape) == 1 and dim % 2 == 1
-    if not flat or sorted(places.tolist()) != list(range(x.shape[0])):
-        raise UnsupportedLayer("it is read where it only changes the order of a flat value")
-    return b.seen(x, places)
+def index_select(b: Builder, x: Value, dim: int, index: Array) -> Value:
+    return b.take(x, dim, index)
 
 
-def squeeze(b: Builder, x: Traced, dim: int | Sequence[int] | None = None) -> Value:
-    x = value_of(x)
-    rank = len(x.shape) + 1
-    gone = {axis % rank for axis in ([dim] if isinstance(dim, int) else dim or ())}
-    if not gone or 0 in gone:
-        raise UnsupportedLayer(f"dim (={dim}) must name axes other than that of the batch")
-    return b.reshape(x, [n for i, n in enumerate(x.shape, start=1) if i not in gone or n != 1])
+def squeeze(b: Builder, x: Value, dim: Axes | None = None) -> Value:
+    return b.squeeze(x, _listed(() if dim is None else (dim,)), strict=False)
 
 
-def unsqueeze(b: Builder, x: Traced, dim: int) -> Value:
-    x = value_of(x)
-    shape = list(x.shape)
-    axis = dim % (len(shape) + 2)
-    if axis == 0:
-        raise UnsupportedLayer("nothing comes before the batch axis")
-    return b.reshape(x, [*shape[: axis - 1], 1, *shape[axis - 1 :]])
+def unsqueeze(b: Builder, x: Value, dim: int) -> Value:
+    return b.unsqueeze(x, [dim])
 
 
-def size(b: Builder, x: Traced, dim: int | None = None) -> Traced:
-    x = value_of(x)
-    whole: tuple[int | str, ...] = (BATCH, *x.shape)
-    return whole if dim is None else whole[dim]
+def size(b: Builder, x: Value, dim: int | None = None) -> Traced:
+    whole: tuple[Size, ...] = (BATCH, *x.shape)
+    return whole if dim is None else item(b, whole, dim)
 
 
 def attribute(b: Builder, x: Traced, name: str) -> Traced:
-    if name != "shape":
-        raise UnsupportedLayer(f"the attribute {name!r} is not read")
+    if name != "shape" or not isinstance(x, Value):
+        raise UnsupportedLayer(f"the attribute {name!r} is not supported")
     return size(b, x)
 
 
 def item(b: Builder, sizes: Traced, index: int | slice) -> Traced:
     if not isinstance(sizes, tuple):
-        raise UnsupportedLayer("indexing is read on shapes only")
+        raise UnsupportedLayer("indexing is supported on shapes only")
+    if isinstance(index, int) and not -len(sizes) <= index < len(sizes):
+        raise ValueError(f"axis (={index}) must be one of the {len(sizes)} of its shape")
     return sizes[index]

@@ -1,15 +1,15 @@
-"""PyTorch modules with the numbers of a network."""
+"""Networks as PyTorch modules: one rule per kind of layer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...convert import UnsupportedLayer
-from ...convert.plan import network_dtype
 from ...convolution.csr import is_sparse
 from ...convolution.geometry import Geometry
 from ...convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
@@ -36,6 +36,7 @@ from ...layers import (
     Tanh,
 )
 from ...layers.base import Shape
+from ..graph import float_dtype
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +69,9 @@ def to_torch(net: Network) -> torch.nn.Module:
     MatrixTooLarge
         If the dense weights would take over 4 GiB.
     UnsupportedLayer
-        Names the layer that no module is equal to.
+        If a layer has no PyTorch equivalent. Names the layer and why.
+    ValueError
+        If the network holds exact objects or complex numbers.
 
     Examples
     --------
@@ -79,19 +82,11 @@ def to_torch(net: Network) -> torch.nn.Module:
     """
     from torch import nn
 
-    dtype = network_dtype(net)
-    dtype = np.dtype(np.float64) if dtype.kind in "iu" else dtype
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"net (of dtype {dtype}) must hold float32 or float64 numbers")
+    dtype = float_dtype(net)
     size = sum(math.prod(value.shape) for _, _, value in net.parameters()) * dtype.itemsize
     if size > MAX_BYTES:
         raise MatrixTooLarge(f"the dense weights would take {readable(size)}, over 4 GiB")
-    modules = []
-    for position, layer in enumerate(net.layers):
-        try:
-            modules.append(_module(layer, net.input_shapes(position)[0], dtype))
-        except UnsupportedLayer as error:
-            raise UnsupportedLayer(f"{net.label(position)}: {error}") from None
+    modules = [_module(net, position, dtype) for position in range(len(net.layers))]
     sources = [net.sources(position) for position in range(len(net.layers))]
     chain = all(each == (position - 1,) for position, each in enumerate(sources))
     module: nn.Module = nn.Sequential(*modules) if chain else _graph(modules, sources)
@@ -120,18 +115,28 @@ def _graph(modules: list[nn.Module], sources: list[tuple[int, ...]]) -> nn.Modul
     return Graph()
 
 
-def _module(layer: Layer, shape: Shape, dtype: DType) -> nn.Module:
-    rule = next((rule for kind, rule in RULES.items() if isinstance(layer, kind)), None)
-    if rule is None:
-        raise UnsupportedLayer("it is equal to no module")
-    return rule(layer, shape, dtype)
+def _module(net: Network, position: int, dtype: DType) -> nn.Module:
+    try:
+        return to_module(net.layers[position], net.input_shapes(position)[0], dtype)
+    except UnsupportedLayer as error:
+        label = net.label(position)
+        raise UnsupportedLayer(f"{label} has no PyTorch equivalent: {error}") from None
+
+
+@singledispatch
+def to_module(layer: Layer, shape: Shape, dtype: DType) -> nn.Module:
+    """The module of a layer that reads this shape; its class chooses the rule.
+
+    An UnsupportedLayer says why there is none; the caller names the layer.
+    """
+    raise UnsupportedLayer("layers of its class are not supported")
 
 
 def _of_axes(name: str, ndim: int) -> type[nn.Module]:
     from torch import nn
 
     if ndim > 3:
-        raise UnsupportedLayer(f"PyTorch has no {name} of {ndim} spatial axes")
+        raise UnsupportedLayer(f"{name} has at most 3 spatial axes, not {ndim}")
     kind: type[nn.Module] = getattr(nn, f"{name}{ndim}d")
     return kind
 
@@ -147,11 +152,12 @@ def _filled(module: nn.Module, dtype: DType, **values: Array) -> nn.Module:
     return module
 
 
+@to_module.register(Dense)
 def _dense(layer: Dense, shape: Shape, dtype: DType) -> nn.Module:
     from torch import nn
 
     if "weight" not in layer.params:
-        raise UnsupportedLayer("its weight is an operator: there are no numbers for a module")
+        raise UnsupportedLayer("its weight is an operator, so there are no numbers to copy")
     units, features = layer.weight.shape
     weight = layer.weight.toarray() if is_sparse(layer.weight) else layer.weight
     bias = {} if layer.bias is None else {"bias": layer.bias}
@@ -177,6 +183,7 @@ def _padded(padding: Pairs, value: float, module: nn.Module) -> nn.Module:
     return nn.Sequential(_of_axes("ConstantPad", len(padding))(_ends(padding), value), module)
 
 
+@to_module.register(Conv)
 def _conv(layer: Conv, shape: Shape, dtype: DType) -> nn.Module:
     from torch import nn
 
@@ -199,16 +206,17 @@ def _conv(layer: Conv, shape: Shape, dtype: DType) -> nn.Module:
     if geometry.padding_mode == "zeros":
         return _padded(padding, 0, module)
     if geometry.padding_mode not in PADDING:
-        raise UnsupportedLayer(f"PyTorch has no padding_mode {geometry.padding_mode!r}")
+        raise UnsupportedLayer(f"padding_mode (={geometry.padding_mode!r}) is not supported")
     name = PADDING[geometry.padding_mode]
     return nn.Sequential(_of_axes(name, geometry.ndim)(tuple(_ends(padding))), module)
 
 
+@to_module.register(ConvTranspose)
 def _conv_transpose(layer: ConvTranspose, shape: Shape, dtype: DType) -> nn.Module:
     """Without padding, then cut to its size, unless PyTorch can say it in one."""
     geometry = layer.geometry(shape)
     if geometry.padding_mode != "zeros":
-        raise UnsupportedLayer(f"PyTorch has no padding_mode {geometry.padding_mode!r} for it")
+        raise UnsupportedLayer(f"padding_mode (={geometry.padding_mode!r}) must be 'zeros'")
     axes = list(zip(geometry.axes, shape[1:], strict=True))
     whole = [axis.stride * (n - 1) + axis.extent for axis, n in axes]
     extra = [axis.size - (n - 2 * axis.low) for (axis, _), n in zip(axes, whole, strict=True)]
@@ -237,6 +245,7 @@ def _conv_transpose(layer: ConvTranspose, shape: Shape, dtype: DType) -> nn.Modu
     return nn.Sequential(module, _of_axes("ConstantPad", geometry.ndim)(ends, 0))
 
 
+@to_module.register(BatchNorm)
 def _batch_norm(layer: BatchNorm, shape: Shape, dtype: DType) -> nn.Module:
     module = _of_axes("BatchNorm", max(1, len(shape) - 1))(len(layer.mean), eps=float(layer.eps))
     numbers = {"weight": layer.params["gamma"], "bias": layer.params["beta"]}
@@ -244,11 +253,12 @@ def _batch_norm(layer: BatchNorm, shape: Shape, dtype: DType) -> nn.Module:
 
 
 def _symmetric(geometry: Geometry) -> bool:
-    """Whether PyTorch's pools have this padding: alike at both ends, half a window at most."""
+    """True for padding of PyTorch's pools: alike at both ends, half a window at most."""
     pairs = zip(geometry.padding, geometry.kernel_size, strict=True)
     return all(low == high and 2 * low <= k for (low, high), k in pairs)
 
 
+@to_module.register(MaxPool)
 def _max_pool(layer: MaxPool, shape: Shape, dtype: DType) -> nn.Module:
     geometry = layer.geometry(shape)
     kind, plain = _of_axes("MaxPool", geometry.ndim), _symmetric(geometry)
@@ -257,6 +267,7 @@ def _max_pool(layer: MaxPool, shape: Shape, dtype: DType) -> nn.Module:
     return module if plain else _padded(geometry.padding, -math.inf, module)
 
 
+@to_module.register(AvgPool)
 def _avg_pool(layer: AvgPool, shape: Shape, dtype: DType) -> nn.Module:
     floor = layer.floor(shape)
     kind, ceil = _of_axes("AvgPool", floor.ndim), bool(layer.options.get("ceil_mode", False))
@@ -265,14 +276,16 @@ def _avg_pool(layer: AvgPool, shape: Shape, dtype: DType) -> nn.Module:
         padding = tuple(low for low, _ in floor.padding)
         return kind(*given, padding, ceil_mode=ceil, count_include_pad=layer.count_include_pad)
     if ceil or not layer.count_include_pad:
-        raise UnsupportedLayer(f"PyTorch has no average pooling with padding {floor.padding}")
+        raise UnsupportedLayer(f"padding (={floor.padding}) must be alike at both ends")
     return _padded(floor.padding, 0, kind(*given))
 
 
+@to_module.register(AdaptiveAvgPool)
 def _adaptive(layer: AdaptiveAvgPool, shape: Shape, dtype: DType) -> nn.Module:
     return _of_axes("AdaptiveAvgPool", len(shape) - 1)(layer.output_shape(shape)[1:])
 
 
+@to_module.register(Rearrange)
 def _rearrange(layer: Rearrange, shape: Shape, dtype: DType) -> nn.Module:
     import torch
 
@@ -290,30 +303,58 @@ def _rearrange(layer: Rearrange, shape: Shape, dtype: DType) -> nn.Module:
     return torch.nn.Sequential(*steps)
 
 
-def _plain(make: Callable[[Any, Any], Any]) -> Callable[[Any, Shape, Any], Any]:
-    def rule(layer: Any, shape: Shape, dtype: DType) -> nn.Module:
-        from torch import nn
+@to_module.register(ReLU)
+def _relu(layer: ReLU, shape: Shape, dtype: DType) -> nn.Module:
+    from torch import nn
 
-        return make(nn, layer)
-
-    return rule
+    return nn.ReLU()
 
 
-RULES: dict[type[Layer], Callable[[Any, Shape, Any], Any]] = {
-    Conv: _conv,
-    ConvTranspose: _conv_transpose,
-    Dense: _dense,
-    BatchNorm: _batch_norm,
-    MaxPool: _max_pool,
-    AvgPool: _avg_pool,
-    AdaptiveAvgPool: _adaptive,
-    ReLU: _plain(lambda nn, layer: nn.ReLU()),
-    LeakyReLU: _plain(lambda nn, layer: nn.LeakyReLU(float(layer.slope))),
-    ReLU6: _plain(lambda nn, layer: nn.ReLU6()),
-    Sigmoid: _plain(lambda nn, layer: nn.Sigmoid()),
-    Tanh: _plain(lambda nn, layer: nn.Tanh()),
-    Softmax: _plain(lambda nn, layer: nn.Softmax(1)),
-    Flatten: _plain(lambda nn, layer: nn.Flatten()),
-    Add: _plain(lambda nn, layer: nn.Identity()),  # the sum is made before it
-    Rearrange: _rearrange,
-}
+@to_module.register(LeakyReLU)
+def _leaky_relu(layer: LeakyReLU, shape: Shape, dtype: DType) -> nn.Module:
+    from torch import nn
+
+    return nn.LeakyReLU(float(layer.slope))
+
+
+@to_module.register(ReLU6)
+def _relu6(layer: ReLU6, shape: Shape, dtype: DType) -> nn.Module:
+    from torch import nn
+
+    return nn.ReLU6()
+
+
+@to_module.register(Sigmoid)
+def _sigmoid(layer: Sigmoid, shape: Shape, dtype: DType) -> nn.Module:
+    from torch import nn
+
+    return nn.Sigmoid()
+
+
+@to_module.register(Tanh)
+def _tanh(layer: Tanh, shape: Shape, dtype: DType) -> nn.Module:
+    from torch import nn
+
+    return nn.Tanh()
+
+
+@to_module.register(Softmax)
+def _softmax(layer: Softmax, shape: Shape, dtype: DType) -> nn.Module:
+    from torch import nn
+
+    return nn.Softmax(1)
+
+
+@to_module.register(Flatten)
+def _flatten(layer: Flatten, shape: Shape, dtype: DType) -> nn.Module:
+    from torch import nn
+
+    return nn.Flatten()
+
+
+@to_module.register(Add)
+def _add(layer: Add, shape: Shape, dtype: DType) -> nn.Module:
+    """The sum is made before it: see `_graph`."""
+    from torch import nn
+
+    return nn.Identity()

@@ -8,8 +8,9 @@ from networks import NETWORKS, flat, inputs, normal, with_random_weights
 
 from equivlib import MatrixTooLarge, to_cnn, to_mlp
 from equivlib.convert import UnsupportedLayer
-from equivlib.interop.torch import from_torch, to_torch
-from equivlib.layers import Dense, Network, ReLU
+from equivlib.interop.graph import Builder, Value
+from equivlib.interop.torch import from_torch, operations, to_torch
+from equivlib.layers import Dense, Layer, Network, ReLU
 from equivlib.rounding import error_bound
 
 torch = pytest.importorskip("torch", reason="PyTorch makes the modules: install the extra 'torch'")
@@ -377,9 +378,9 @@ def test_training_mode_is_refused():
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda m, x: torch.erf(x), r"node 'erf' \(erf\): erf is not known; known are .*relu"),
-        (lambda m, x: x.cumsum(1), r"node 'cumsum' \(cumsum\): cumsum is not known"),
-        (lambda m, x: m.lstm(x), r"module 'lstm' \(LSTM\): LSTM is not known; known are .*Linear"),
+        (lambda m, x: torch.erf(x), r"node 'erf' \(erf\): erf is not supported; .*relu"),
+        (lambda m, x: x.cumsum(1), r"node 'cumsum' \(cumsum\): cumsum is not supported"),
+        (lambda m, x: m.lstm(x), r"module 'lstm' \(LSTM\): LSTM is not supported; .*Linear"),
         (lambda m, x: x * x.relu(), r"product of two activations is not piecewise linear"),
         (lambda m, x: 1 / x, "division by an activation"),
         (lambda m, x: x.view(-1), "must begin with the size of the batch"),
@@ -389,7 +390,7 @@ def test_training_mode_is_refused():
         (lambda m, x: functional.dropout(x), "drops numbers at random"),
         (lambda m, x: functional.max_pool1d(x, 2, return_indices=True), "with_indices is not"),
         (lambda m, x: x.mean(), "over all spatial axes only"),
-        (lambda m, x: x.flatten(), "must leave the batch axis"),
+        (lambda m, x: x.flatten(), "must not be that of the batch"),
         (lambda m, x: x.softmax(0), "not be that of the batch"),
         (lambda m, x: functional.pad(x, (1, 1), value=2.0), "only with 0"),
         (
@@ -411,7 +412,7 @@ def test_what_is_not_read_is_named(function, message):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.AvgPool2d(2, divisor_override=3), r"divisor_override \(=3\) is not read"),
+        (nn.AvgPool2d(2, divisor_override=3), r"divisor_override \(=3\) is not supported"),
         (nn.MaxPool2d(2, return_indices=True), "return_indices=True"),
         (nn.BatchNorm2d(2, track_running_stats=False), "track_running_stats=False"),
         (nn.AdaptiveMaxPool2d(3), "windows of unequal sizes"),
@@ -423,6 +424,50 @@ def test_what_is_not_read_is_named(function, message):
 def test_an_option_that_is_not_read_is_named(module, message):
     with pytest.raises(ValueError, match=message):
         from_torch(nn.Sequential(module).eval(), (2, 5, 5))
+
+
+def raises(error):
+    """A rule with a bug, and the signature of that of ReLU."""
+
+    def rule(b: Builder, x: Value, inplace: bool = False) -> Value:
+        raise error
+
+    return rule
+
+
+@pytest.mark.parametrize("error", [TypeError("a bug"), KeyError("a bug"), IndexError("a bug")])
+def test_a_bug_within_a_rule_is_not_reported_as_an_unsupported_call(error, monkeypatch):
+    monkeypatch.setitem(operations.METHODS, "relu", raises(error))
+    monkeypatch.setitem(operations.FUNCTIONS(), functional.relu, raises(error))
+    monkeypatch.setitem(operations.MODULES(), nn.ReLU, raises(error))
+    for module in (
+        Does(lambda m, x: x.relu()),
+        Does(lambda m, x: functional.relu(x)),
+        nn.Sequential(nn.ReLU()),
+    ):
+        with pytest.raises(type(error)) as found:
+            from_torch(module.eval(), (3, 4))
+        assert found.value is error
+        assert error.args == ("a bug",)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda m, x: x.flatten(out=x), "got an unexpected keyword argument 'out'"),
+        (lambda m, x: x.transpose(1), "missing a required argument: 'dim1'"),
+        (lambda m, x: functional.leaky_relu(x, x), "its negative_slope must be given by numbers"),
+        (lambda m, x: x.clamp(m.bounds), "its min must be given by numbers, not by a tensor"),
+        (lambda m, x: torch.relu(m.bounds) + x, "must read a value that depends on the input"),
+        (lambda m, x: x.clamp(min=x.size(0)), "it computes with the size of the batch"),
+        (lambda m, x: x.view(x.size(0), -1, x.shape[0]), "must begin with the size .* once"),
+        (lambda m, x: functional.pad(x, (1, 1), mode="none"), r"mode \(='none'\) is not supported"),
+    ],
+)
+def test_arguments_that_no_rule_takes_are_named(function, message):
+    module = Does(function, bounds=nn.Parameter(torch.zeros(4)))
+    with pytest.raises(UnsupportedLayer, match=message):
+        from_torch(module.eval(), (3, 4))
 
 
 def reads_again(change):
@@ -514,13 +559,22 @@ def test_a_perceptron_becomes_linear_and_relu():
     assert (abs(outputs(module, flat(x)).astype(float) - flat(net(x))) <= allowed).all()
 
 
+class Unknown(Layer):
+    def forward(self, *xs):
+        return xs[0]
+
+
 def test_what_has_no_module_is_named():
     from scipy.sparse import csr_array
     from scipy.sparse.linalg import aslinearoperator
 
     with pytest.raises(MatrixTooLarge, match="the dense weights would take 80 GB"):
         to_torch(Network([Dense(csr_array((10**5, 10**5)))], (10**5,)))
-    with pytest.raises(ValueError, match=r"layer 0 \(Dense\): its weight is an operator"):
+    with pytest.raises(
+        ValueError, match=r"layer 0 \(Dense\) has no PyTorch equivalent: its weight is"
+    ):
         to_torch(Network([Dense(aslinearoperator(np.eye(3)))], (3,)))
+    with pytest.raises(UnsupportedLayer, match=r"layer 0 \(Unknown\) has no PyTorch equivalent"):
+        to_torch(Network([Unknown()], (3,)))
     with pytest.raises(ValueError, match="must hold float32 or float64"):
         to_torch(Network([Dense(np.eye(3) * 1j)], (3,)))
