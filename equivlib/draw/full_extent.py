@@ -13,7 +13,7 @@ from ..labels import TAP_COLOURS, labels
 from ._cells import cell, grid
 from ._style import EMPTY, TEXT, WIDTH, Drawing, axes_at, figure_of, house_style, text_width
 
-LARGEST = 0.3  # inches, the side of a cell
+LARGEST = 0.36  # inches, the side of a cell
 EDGE, ROOM = 0.08, 0.3  # inches, around the figure and for the title of a panel
 
 
@@ -83,7 +83,7 @@ def _rows(array: Array) -> str:
 def _extent_figure(kernel: Array, larger: Array, positions: Sequence[int]) -> Figure:
     gap = 0.5  # cells between the two images
     across = max(kernel.size, kernel.shape[1] + gap + larger.shape[1])
-    side = min(LARGEST + 0.06, (WIDTH - 2 * EDGE) / across)
+    side = min(LARGEST, (WIDTH - 2 * EDGE) / across)
     below = EDGE + 2 * ROOM + side
     tall = max(kernel.shape[0], larger.shape[0])
     figure = figure_of(below + tall * side + EDGE)
