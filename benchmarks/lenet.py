@@ -9,7 +9,6 @@ Debian's package dataset-fashion-mnist puts them into /usr/share/datasets/fashio
 from __future__ import annotations
 
 import copy
-import gzip
 import sys
 import time
 from pathlib import Path
@@ -22,17 +21,10 @@ from equivlib import Network, to_cnn, to_mlp
 from equivlib.layers import Conv, Dense, Flatten, MaxPool, ReLU
 from equivlib.rounding import error_bound
 from equivlib.train import Adam, cross_entropy, fit, he_normal, predict
+from tools.fashion import idx
 
 Array = NDArray[Any]
 EPOCHS, BATCH = 6, 64
-
-
-def idx(path: Path) -> Array:
-    """An array in the format of the MNIST files: its shape, then one byte for each number."""
-    raw = gzip.decompress(path.read_bytes())
-    ndim = raw[3]
-    shape = np.frombuffer(raw, ">i4", ndim, 4)
-    return np.frombuffer(raw, np.uint8, offset=4 + 4 * ndim).reshape(shape)
 
 
 def images(folder: Path, part: str) -> tuple[Array, Array]:

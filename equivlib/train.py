@@ -354,7 +354,9 @@ def fit(
             steps, seen = steps + 1, seen + len(batch)
             total += value * len(batch)
             if progress:
-                _show(f"epoch {epoch + 1}/{epochs}", seen / len(order), total / seen)
+                share = seen / len(order)
+                told = f"{share:4.0%}  loss {total / seen:.4f}"
+                show_progress(f"epoch {epoch + 1}/{epochs}", share, told)
             if ended := callback is not None and bool(callback(steps, value)):
                 break
         means.append(total / seen)
@@ -365,9 +367,22 @@ def fit(
     return means
 
 
-def _show(what: str, share: float, mean: float, width: int = 30) -> None:
+def show_progress(what: str, share: float, told: str, width: int = 30) -> None:
+    """Draw a bar over the one before, on the standard error stream.
+
+    Parameters
+    ----------
+    what : str
+        Name of the work, to the left of the bar.
+    share : float
+        From 0 to 1, how much of it is done.
+    told : str
+        What stands to the right of the bar.
+    width : int, default 30
+        Signs that the bar takes.
+    """
     bar = "#" * round(share * width)
-    sys.stderr.write(f"\r{what} [{bar:<{width}}] {share:4.0%}  loss {mean:.4f}")
+    sys.stderr.write(f"\r{what} [{bar:<{width}}] {told}")
     sys.stderr.flush()
 
 

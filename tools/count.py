@@ -19,6 +19,8 @@ from typing import Any
 
 import check_pages
 
+from equivlib.tables import Table
+
 ROOT = Path(__file__).resolve().parents[1]
 WORDS_A_MINUTE = 250
 #: The limits of a chapter in the new form. The longest ones have limits of their own.
@@ -359,16 +361,14 @@ def count_all(html: Path) -> dict[str, Page]:
 
 def table(pages: dict[str, Page], measured: bool = False) -> str:
     """Write a line for each page."""
-    width = max(map(len, pages))
     head = ["page", "seen", "words", "minutes", "with all", "code", "longest", "pictures", "way"]
-    lines = [f"{head[0]:{width}}" + "".join(f"{word:>9}" for word in head[1:])]
+    rows = []
     for name, page in pages.items():
         way = f"{'' if measured else '~'}{page.way}"
         values: list[Any] = [page.visible, page.words, minutes(page.visible), minutes(page.words)]
         values += [sum(page.cells), page.longest, page.pictures, way]
-        mark = "  new form" if page.new_form else ""
-        lines.append(f"{name:{width}}" + "".join(f"{value:>9}" for value in values) + mark)
-    return "\n".join(lines)
+        rows.append((name, *values, "new form" if page.new_form else ""))
+    return str(Table([*head, ""], rows, align=f"l{'r' * len(head[1:])}l"))
 
 
 def main() -> int:

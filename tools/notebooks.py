@@ -8,14 +8,14 @@ nbval runs a cell without a count but never compares it, so a count that is miss
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
+
+from equivlib.files import replaced
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = [ROOT / "intro.ipynb", *sorted((ROOT / "chapters").glob("*.ipynb"))]
@@ -107,12 +107,8 @@ def faults(path: Path) -> list[str]:
 def write(path: Path, notebook: Any) -> None:
     """Replace the file in one step, so that a failure leaves the old one whole."""
     nbformat.validate(notebook)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="\n", dir=path.parent, suffix=".tmp", delete=False
-    ) as file:
-        file.write(nbformat.writes(notebook) + "\n")
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    with replaced(path) as file:
+        file.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
 
 
 def main() -> int:

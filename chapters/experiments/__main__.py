@@ -23,6 +23,8 @@ from concurrent.futures import (
 from multiprocessing import get_context
 from typing import Any
 
+from equivlib.tables import Table
+from equivlib.train import show_progress
 from experiments import protocol, results
 
 #: In the order in which they run: what is short first, what is timed alone last.
@@ -61,35 +63,34 @@ def work(name: str, setting: dict[str, Any]) -> dict[str, Any]:
 
 def print_plan(names: tuple[str, ...], workers: int) -> None:
     """What there is and what is missing, with its cost in seconds of one core."""
-    print(
-        f"{'experiment':<24}{'runs there':>11}{'core-seconds':>14}{'missing':>9}{'core-seconds':>14}"
-    )
-    total = 0.0
+    total, rows = 0.0, []
     for name in names:
         runs = results.load(name)
         done = sum(run["seconds"] for run in runs)
         tasks = getattr(module(name), "tasks", list)()
         left = protocol.plan(tasks, runs)
         total += left.seconds
-        print(
-            f"{name:<24}{len(runs):>11}{done:>14.0f}{left.runs:>9}{left.seconds:>14.0f}"
+        rows.append(
+            (
+                name,
+                len(runs),
+                f"{done:.0f}",
+                left.runs,
+                f"{left.seconds:.0f}",
+            )
         )
+    head = [
+        "experiment",
+        "runs there",
+        "core-seconds",
+        "missing",
+        "core-seconds",
+    ]
+    print(Table(head, rows))
     print(
         f"about {total / 3600 / workers:.1f} hours with {workers} workers",
         flush=True,
     )
-
-
-def bar(
-    name: str, done: int, total: int, start: float, width: int = 30
-) -> None:
-    """Show how far an experiment is, on the standard error stream."""
-    filled = "#" * round(width * done / total)
-    passed = time.perf_counter() - start
-    sys.stderr.write(
-        f"\r{name} [{filled:<{width}}] {done}/{total} runs, {passed:.0f} s "
-    )
-    sys.stderr.flush()
 
 
 def complete(name: str, workers: int) -> None:
@@ -107,7 +108,13 @@ def complete(name: str, workers: int) -> None:
         while missing := results.missing(
             experiment.settings(runs), runs
         ):
-            bar(name, len(runs), len(runs) + len(missing), start)
+            total = len(runs) + len(missing)
+            passed = time.perf_counter() - start
+            show_progress(
+                name,
+                len(runs) / total,
+                f"{len(runs)}/{total} runs, {passed:.0f} s ",
+            )
             begun = list(running.values())
             for setting in missing:
                 if len(running) == workers:

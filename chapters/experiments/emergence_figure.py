@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from equivlib.draw.style import (
+from equivlib.draw import (
     INK,
     LINES,
     RAMP,
@@ -19,6 +19,7 @@ from equivlib.draw.style import (
     WIDTH,
     Drawing,
     axes_at,
+    figure_of,
     house_style,
 )
 from experiments import emergence, results
@@ -89,7 +90,7 @@ def angles(runs: list[results.Run]) -> dict[str, Series]:
 def draw(runs: list[results.Run]) -> Drawing:
     """All three, below each other."""
     with house_style():
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout=None)
+        figure = figure_of(HEIGHT)
         planes = {
             kind: fields(runs, kind)
             for kind in ("not Gaussian", "Gaussian")

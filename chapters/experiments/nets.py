@@ -19,8 +19,6 @@ Beside them ``mlp`` is the perceptron of the benchmark, two hidden layers with a
 
 from __future__ import annotations
 
-import os
-import tempfile
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +29,7 @@ from mnist1d.data import get_dataset_args, make_dataset
 from numpy.lib.stride_tricks import sliding_window_view
 
 from equivlib import Geometry, conv_matrix
+from equivlib.files import replaced
 from equivlib.layers import (
     Add,
     Conv,
@@ -66,11 +65,8 @@ def made(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         if count <= 20_000:
             return x, y
         MADE.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=MADE, suffix=".npz", delete=False
-        ) as new:
-            np.savez(new, x=x, y=y)
-        os.replace(new.name, file)
+        with replaced(file) as new, new.open("wb") as stream:
+            np.savez(stream, x=x, y=y)
     with np.load(file) as kept:
         return kept["x"], kept["y"]
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import scipy.stats
+
+from equivlib.files import replaced
 
 Run = dict[str, Any]
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -57,20 +57,13 @@ def save(
         json.dumps(run, sort_keys=True, allow_nan=False)
         for run in ordered
     )
-    with tempfile.NamedTemporaryFile(
-        "w",
-        encoding="utf-8",
-        newline="\n",
-        dir=DATA,
-        suffix=".tmp",
-        delete=False,
-    ) as file:
-        file.write(
+    with replaced(path(name)) as file:
+        file.write_text(
             f'{{"experiment": "{name}", "complete": {json.dumps(complete)}, '
-            f'"runs": [\n{lines}\n]}}\n'
+            f'"runs": [\n{lines}\n]}}\n',
+            encoding="utf-8",
+            newline="\n",
         )
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path(name))
 
 
 def key(setting: dict[str, Any]) -> str:
@@ -115,9 +108,10 @@ def interval(
         raise ValueError(
             f"sample (of shape {numbers.shape}) must be a list of at least two numbers"
         )
-    error = numbers.std(ddof=1) / np.sqrt(len(numbers))
-    quantile = scipy.stats.t.ppf((1 + level) / 2, len(numbers) - 1)
-    return float(numbers.mean()), float(quantile * error)
+    # Not above: those who only load runs need no figures.
+    from equivlib.draw import half_width
+
+    return float(numbers.mean()), float(half_width(numbers, level))
 
 
 def paired(

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ..convolution.patches import Array
-from .cells import cell, grid, lines
-from .entries import tap_colour
-from .style import (
+from ._cells import cell, grid, lines
+from ._entries import tap_colour
+from ._style import (
     EMPTY,
     INK,
     TEXT,
@@ -21,9 +21,9 @@ from .style import (
     Drawing,
     axes_at,
     check_across,
+    figure_of,
     house_style,
     text_width,
-    title,
 )
 
 TOP, GAP, EDGE = 0.26, 0.14, 0.1  # inches above a table, between two of them, around all
@@ -125,7 +125,7 @@ def _figure(
     head = TOP + (0.16 if names[1] else 0)
     side = min(unit, max(0.2, unit * 0.75))
     heights = [head + side * max(table.shape[0] for _, table in line) for line in rows]
-    figure = Figure(figsize=(WIDTH, sum(heights) + GAP * (len(rows) - 1) + EDGE), layout=None)
+    figure = figure_of(sum(heights) + GAP * (len(rows) - 1) + EDGE)
     colours = _colours(each)
     slot = (WIDTH - 2 * EDGE + GAP) / across
     top = 0.0
@@ -135,9 +135,9 @@ def _figure(
             at = EDGE + place * slot + (slot - GAP - width) / 2 + left
             size = table.shape[1] * unit, table.shape[0] * side
             axes = grid(axes_at(figure, at, top + head, *size), table.shape)
-            title(axes, name)
+            axes.set_title(name)
             if names[1]:
-                axes.set_title(name, fontsize=9, color=INK, pad=14)
+                axes.set_title(name, pad=14)
             _table(axes, table, colours)
             _name(axes, table.shape, names)
             _lines(axes, table.shape, blocks)
@@ -175,17 +175,17 @@ def _name(axes: Axes, shape: tuple[int, ...], names: Names) -> None:
     for row in range(shape[0] if names[0] else 0):
         axes.annotate(
             f"{names[0]} {row}", (0, row + 0.5), xytext=(-3, 0), textcoords="offset points",
-            ha="right", va="center", fontsize=TEXT, color=INK,
+            ha="right", va="center",
         )  # fmt: skip
     if names[0] and names[1]:
         axes.annotate(
             names[1], (0, 0), xytext=(-3, 2), textcoords="offset points",
-            ha="right", va="bottom", fontsize=TEXT, color=INK,
+            ha="right", va="bottom",
         )  # fmt: skip
     for column in range(shape[1] if names[1] else 0):
         axes.annotate(
             str(column), (column + 0.5, 0), xytext=(0, 2), textcoords="offset points",
-            ha="center", va="bottom", fontsize=TEXT, color=INK,
+            ha="center", va="bottom",
         )  # fmt: skip
 
 

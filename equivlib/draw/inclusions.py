@@ -11,9 +11,20 @@ from matplotlib.patches import FancyBboxPatch
 
 from ..convolution.geometry import Geometry
 from ..convolution.options import GeometryOptions, check_names, lists_options
-from .cells import cell, grid
-from .entries import entries_of, summed, tap_colour, weight_labels
-from .style import EMPTY, INK, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
+from ._cells import cell, grid
+from ._entries import entries_of, summed, tap_colour, weight_labels
+from ._style import (
+    EMPTY,
+    HEAD,
+    INK,
+    TEXT,
+    WIDTH,
+    Drawing,
+    axes_at,
+    figure_of,
+    house_style,
+    text_width,
+)
 
 FREE = "#dfe6ee"  # of an entry with a weight of its own
 PAPERS = ("#f4f4f0", "#e9e9e2", "#fdfdfb")  # of the three sets, from the outermost on
@@ -133,7 +144,7 @@ def _figure(kinds: Sequence[Kind], shape: tuple[int, int], unit: float) -> Figur
     """Frames one inside the other; in each, above the next, its words and its matrix."""
     tall = max(shape[0] * unit, 5 * LINE) + GAP
     height = 2 * EDGE + len(kinds) * (tall + 2 * GAP) - GAP
-    figure = Figure(figsize=(WIDTH, height), layout=None)
+    figure = figure_of(height)
     page = axes_at(figure, 0, 0, WIDTH, height)
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
     page.set_axis_off()
@@ -159,10 +170,10 @@ def _figure(kinds: Sequence[Kind], shape: tuple[int, int], unit: float) -> Figur
 
 
 def _words(page: Axes, kind: Kind, left: float, top: float) -> None:
-    page.text(left, top, kind.name, fontsize=9, weight="bold", color=INK, va="top")
+    page.text(left, top, kind.name, fontsize=HEAD, weight="bold", va="top")
     below = top + LINE * (kind.name.count("\n") + 1) + 0.04
     told = f"{_count(kind)}\n{kind.rule}"
-    page.text(left, below, told, fontsize=9, color=INK, va="top", linespacing=1.3)
+    page.text(left, below, told, fontsize=HEAD, va="top", linespacing=1.3)
 
 
 def _count(kind: Kind) -> str:

@@ -12,8 +12,19 @@ from numpy.typing import ArrayLike
 
 from ..convolution.patches import Array, as_array
 from ..labels import TAP_COLOURS, written
-from .cells import cell, grid
-from .style import EMPTY, INK, PAPER, TEXT, WIDTH, Drawing, axes_at, house_style, numbers_width
+from ._cells import cell, grid
+from ._style import (
+    EMPTY,
+    HEAD,
+    PAPER,
+    TEXT,
+    WIDTH,
+    Drawing,
+    axes_at,
+    figure_of,
+    house_style,
+    numbers_width,
+)
 
 LARGEST = 0.27  # inches, the side of a cell
 EDGE, LINE = 0.08, 0.19  # inches around the figure, and of a line of text
@@ -168,7 +179,7 @@ def _figure(parts: Parts) -> Figure:
     rows = sum(map(len, parts.first))
     middle = EDGE + LINE + unit + APART + rows * unit + gaps + 2 * LINE
     height = middle + unit + APART + n * unit + LINE + EDGE
-    figure = Figure(figsize=(WIDTH, height), layout=None, facecolor=PAPER)
+    figure = figure_of(height)
     page = axes_at(figure, 0, 0, WIDTH, height)
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
     page.set_axis_off()
@@ -186,8 +197,8 @@ def _figure(parts: Parts) -> Figure:
             _draw(figure, values[:, None], (x, top), unit, {(j, 0)} if place else set())
         at = top + len(block) * unit / 2
         name, told = NAMED[place]
-        page.text(left - 0.08, at, name.format("₁"), ha="right", va="center", fontsize=9, color=INK)
-        page.text(right[1] + unit + 0.1, at, told, va="center", fontsize=TEXT, color=INK)
+        page.text(left - 0.08, at, name.format("₁"), ha="right", va="center", fontsize=HEAD)
+        page.text(right[1] + unit + 0.1, at, told, va="center")
         top += len(block) * unit + APART
     left = EDGE
     for place, block in enumerate(parts.second):
@@ -206,7 +217,7 @@ def _figure(parts: Parts) -> Figure:
 
 
 def _say(page: Axes, x: float, y: float, text: str) -> None:
-    page.text(x, y, text, ha="center", va="top", fontsize=9, color=INK)
+    page.text(x, y, text, ha="center", va="top", fontsize=HEAD)
 
 
 def _draw(

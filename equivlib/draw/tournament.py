@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 
 from ..convolution.patches import Array, as_array
 from ..labels import TAP_COLOURS, written
-from .cells import cell, grid
-from .style import (
+from ._cells import cell, grid
+from ._style import (
     EMPTY,
     GRID,
+    HEAD,
     INK,
     PAPER,
     TEXT,
@@ -24,9 +25,9 @@ from .style import (
     Drawing,
     as_plane,
     axes_at,
+    figure_of,
     house_style,
     text_width,
-    title,
 )
 
 SIDE = 0.3  # inches of a cell
@@ -157,7 +158,7 @@ def _figure(plane: Array, rounds: Sequence[Round]) -> Figure:
     size = 0.8 * SIDE
     top = EDGE + LINE + plane.shape[0] * size + 0.12
     height = top + SIDE + len(rounds) * (FALL + SIDE + LINE) + LINE + EDGE
-    figure = Figure(figsize=(WIDTH, height), layout=None, facecolor=PAPER)
+    figure = figure_of(height)
     page = axes_at(figure, 0, 0, WIDTH, height)
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
     page.set_axis_off()
@@ -194,7 +195,7 @@ def _window(figure: Figure, plane: Array, size: float) -> None:
     rows, columns = plane.shape
     left = (WIDTH - columns * size) / 2
     drawn = axes_at(figure, left, EDGE + LINE, columns * size, rows * size)
-    title(grid(drawn, plane.shape), "the window")
+    grid(drawn, plane.shape).set_title("the window")
     for at in np.ndindex(*plane.shape):
         cell(drawn, at, _signed(plane[at]), PAPER, TEXT)
 
@@ -209,10 +210,10 @@ def _square(page: Axes, at: tuple[float, float], value: Any, wins: bool) -> None
         )
     )  # fmt: skip
     page.text(
-        x, y + SIDE / 2, text, ha="center", va="center", fontsize=9, color=INK,
+        x, y + SIDE / 2, text, ha="center", va="center", fontsize=HEAD,
         weight="bold" if wins else "normal",
     )  # fmt: skip
 
 
 def _write(page: Axes, at: tuple[float, float], text: str) -> None:
-    page.text(*at, text, ha="center", va="top", fontsize=TEXT, color=INK)
+    page.text(*at, text, ha="center", va="top")

@@ -16,7 +16,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-MODES = ("zeros", "circular", "reflect", "replicate", "symmetric")
+#: What numpy.pad calls each padding mode.
+NUMPY_NAME = {
+    "zeros": "constant",
+    "circular": "wrap",
+    "reflect": "reflect",
+    "replicate": "edge",
+    "symmetric": "symmetric",
+}
+MODES = tuple(NUMPY_NAME)
 
 
 def extend(place, size, mode):

@@ -4,16 +4,8 @@ import numpy as np
 import pytest
 import reference
 from cases import each_case
-from reference import MODES, integers
+from reference import MODES, NUMPY_NAME, integers
 from scipy import signal
-
-NUMPY_NAME = {
-    "zeros": "constant",
-    "circular": "wrap",
-    "reflect": "reflect",
-    "replicate": "edge",
-    "symmetric": "symmetric",
-}
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])

@@ -27,7 +27,8 @@ from reference import products
 from scipy import stats
 
 from equivlib import Geometry, conv, draw, im2col, to_mlp
-from equivlib.draw import blocks, entries, style
+from equivlib.draw import _entries, _style
+from equivlib.draw.structure import HUES
 from equivlib.layers import Dense, MaxPool, Network, ReLU
 
 #: Root mean square over all pixels and channels, of 255: above what another processor rounds, and
@@ -72,8 +73,8 @@ def test_a_drawing_looks_like_the_stored_picture(name, tmp_path):
 
 @compares_pictures
 def test_a_colour_exchanged_is_seen(tmp_path, monkeypatch):
-    swapped = (entries.TAP_COLOURS[1], entries.TAP_COLOURS[0], *entries.TAP_COLOURS[2:])
-    monkeypatch.setattr(entries, "TAP_COLOURS", swapped)
+    swapped = (_entries.TAP_COLOURS[1], _entries.TAP_COLOURS[0], *_entries.TAP_COLOURS[2:])
+    monkeypatch.setattr(_entries, "TAP_COLOURS", swapped)
     told = difference("layer", DRAWINGS["layer"](), tmp_path)
     assert "layer differs by" in told
     assert all(Path(path).exists() for path in re.findall(r"\S+\.png", told))
@@ -259,7 +260,7 @@ def test_equal_weights_have_one_colour_and_others_another(weight_shape):
 def test_a_matrix_of_thousands_of_rows_loses_no_diagonal():
     drawing = draw.structure((1, 1, 3, 3), (1, 64, 64), padding=1)
     pixels = drawing.figure.axes[0].images[0].get_array()
-    empty = np.array(matplotlib.colors.to_rgb(style.EMPTY))
+    empty = np.array(matplotlib.colors.to_rgb(_style.EMPTY))
     filled = (abs(pixels - empty) > 1e-9).any(axis=2)
     assert max(pixels.shape) < 450
     assert filled.any(axis=1).all()
@@ -623,7 +624,7 @@ def contrast(colour, ground):
 
 def test_lines_stand_out_from_the_paper_and_labels_from_the_cells():
     assert all(contrast(line.colour, draw.PAPER) >= 3 for line in draw.LINES)
-    assert all(contrast(style.INK, colour) >= 4.5 for colour in draw.TAP_COLOURS)
+    assert all(contrast(_style.INK, colour) >= 4.5 for colour in draw.TAP_COLOURS)
 
 
 def test_no_two_lines_share_a_colour_a_marker_or_a_dash():
@@ -631,7 +632,7 @@ def test_no_two_lines_share_a_colour_a_marker_or_a_dash():
         assert len(set(map(str, kind))) == len(draw.LINES)
 
 
-@pytest.mark.parametrize("ramp", [style.RAMP, *blocks.HUES])
+@pytest.mark.parametrize("ramp", [_style.RAMP, *HUES])
 def test_the_weights_of_a_kernel_get_darker_from_tap_to_tap(ramp):
     light = [luminance(colour) for colour in ramp]
     assert light == sorted(light, reverse=True)
@@ -667,7 +668,7 @@ def test_equal_labels_of_grids_are_spelled_out_and_share_a_colour():
     cells = [patch for axes in drawing.figure.axes for patch in axes.patches]
     colours = [matplotlib.colors.to_hex(patch.get_facecolor()).upper() for patch in cells]
     first, second = draw.TAP_COLOURS[:2]
-    assert colours == [first, style.EMPTY.upper(), style.EMPTY.upper(), second, second]
+    assert colours == [first, _style.EMPTY.upper(), _style.EMPTY.upper(), second, second]
 
 
 def test_grids_draw_the_lines_of_blocks():

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
-from ..convolution.patches import Array, as_array
-from .curveplot import Curve, plot
-from .style import INK, LINES, PAPER, TEXT, Drawing, house_style
+from ..convolution.patches import Array
+from ._axes import plot
+from ._series import Curve, as_many, check_pairs, check_positive, vector
+from ._style import INK, Drawing, halo, house_style
 
 
 def roofline(
@@ -65,11 +65,9 @@ def roofline(
     for name, value in (("peak", peak), ("bandwidth", bandwidth)):
         if not np.isfinite(value) or value <= 0:
             raise ValueError(f"{name} (={value!r}) must be a positive number")
-    if not isinstance(series, Mapping) or not 1 <= len(series) <= len(LINES):
-        raise ValueError(
-            f"series (={series!r}) must map one to {len(LINES)} names to intensities and rates"
-        )
+    check_pairs(series, "rates")
     drawn = {name: _points(name, given) for name, given in series.items()}
+    check_positive(drawn, (True, True))
     texts = {name: _texts(name, given, drawn) for name, given in (labels or {}).items()}
     limits = _limits(list(drawn.values()), peak, bandwidth)
     with house_style():
@@ -89,19 +87,9 @@ def roofline(
     return Drawing(figure, " ".join([head, *told]))
 
 
-def _points(name: str, given: object) -> Curve:
-    if not isinstance(given, (tuple, list)) or len(given) != 2:
-        raise ValueError(f"series[{name!r}] (={given!r}) must be a pair of intensities and rates")
-    x, y = (as_array(f"series[{name!r}]", part) for part in given)
-    same = x.ndim == y.ndim == 1 and len(x) == len(y) > 0
-    if not same or x.dtype.kind not in "iuf" or y.dtype.kind not in "iuf":
-        raise ValueError(
-            f"series[{name!r}] (of shapes {x.shape} and {y.shape}) must hold as many intensities "
-            "as rates, real and at least one"
-        )
-    if not (np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)).all():
-        raise ValueError(f"series[{name!r}] must be positive and finite on logarithmic axes")
-    return Curve(x.astype(float), y.astype(float), np.zeros(len(x)))
+def _points(name: str, given: tuple[ArrayLike, ArrayLike]) -> Curve:
+    x, y = (vector(f"series[{name!r}][{part}]", given[part]) for part in (0, 1))
+    return as_many(name, x, y, "rate", "intensities")
 
 
 def _texts(name: str, given: Sequence[str], drawn: Mapping[str, Curve]) -> list[str]:
@@ -142,8 +130,7 @@ def _draw_roof(axes: Axes, ends: tuple[float, float], peak: float, bandwidth: fl
     ):
         axes.annotate(
             name, (at, float(_roof(np.array(at), peak, bandwidth))), xytext=shift,
-            textcoords="offset points", fontsize=TEXT, color=INK, ha="right",
-            path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+            textcoords="offset points", ha="right", path_effects=halo(),
         )  # fmt: skip
 
 
@@ -151,9 +138,8 @@ def _write_labels(axes: Axes, curve: Curve, texts: Sequence[str]) -> None:
     """A text to the right of each point."""
     for x, y, text in zip(curve.x, curve.y, texts, strict=True):
         axes.annotate(
-            text, (x, y), xytext=(5, 0), textcoords="offset points", fontsize=TEXT, color=INK,
-            ha="left", va="center", zorder=5,
-            path_effects=[withStroke(linewidth=2.5, foreground=PAPER)],
+            text, (x, y), xytext=(5, 0), textcoords="offset points", ha="left",
+            va="center", zorder=5, path_effects=halo(2.5),
         )  # fmt: skip
 
 

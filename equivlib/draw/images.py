@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ..convolution.patches import Array, as_array
-from .style import WIDTH, Drawing, check_across, house_style, size_in_words, title
+from ._style import WIDTH, Drawing, check_across, figure_of, house_style, size_in_words
 
 
 def images(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "images") -> Drawing:
@@ -52,7 +52,7 @@ def _images_figure(arrays: Mapping[str, Array], across: int) -> Figure:
     lines = -(-len(arrays) // across)
     side = (WIDTH - 0.1 * (across + 1)) / across
     tallest = max(plane.shape[0] / plane.shape[1] for plane in arrays.values())
-    figure = Figure(figsize=(WIDTH, lines * (side * tallest + 0.36) + 0.1), layout=None)
+    figure = figure_of(lines * (side * tallest + 0.36) + 0.1)
     total = figure.get_figheight()
     for place, (name, plane) in enumerate(arrays.items()):
         line, column = divmod(place, across)
@@ -64,5 +64,5 @@ def _images_figure(arrays: Mapping[str, Array], across: int) -> Figure:
         drawn.imshow(plane, cmap="gray", interpolation="nearest")
         drawn.set_xticks([])
         drawn.set_yticks([])
-        title(drawn, name)
+        drawn.set_title(name)
     return figure

@@ -14,18 +14,17 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from ..convolution.patches import Array, as_array
-from .curveplot import (
-    LINE,
+from ._axes import LINE, dress, fitted, mark_log, on_scale, plot, write_head, write_key
+from ._series import (
     Curve,
-    fitted,
+    check_interval,
+    check_pairs,
+    check_positive,
+    finite,
     half_width,
-    mark_log,
-    on_scale,
-    plot,
-    write_head,
-    write_key,
+    is_ascending,
 )
-from .style import INK, LINES, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
+from ._style import LINES, MARKED, TEXT, WIDTH, Drawing, axes_at, figure_of, house_style, text_width
 
 Samples = Sequence[ArrayLike]
 STEP, BETWEEN = 0.17, 0.14  # inches of a row that one series takes, and between two rows
@@ -85,23 +84,14 @@ def estimates(
     accuracy for each model, mean and 95 % t-interval. published: dense 68, conv 94. here, 2 runs:
     dense 65 ± 12.7, conv 94 ± 12.7.
     """
-    if not isinstance(series, Mapping) or not 1 <= len(series) <= len(LINES):
-        given = list(series) if isinstance(series, Mapping) else series
-        raise ValueError(f"series (={given!r}) must map one to {len(LINES)} names to series")
-    if not isinstance(interval, float) or not 0 < interval < 1:
-        raise ValueError(f"interval (={interval!r}) must be a probability between 0 and 1")
+    check_pairs(series, "samples")
+    check_interval(interval)
     checked = {name: _checked(name, given) for name, given in series.items()}
     named = {isinstance(x[0], str) for x, _ in checked.values()}
     if len(named) > 1 or (True in named and log_x):
         raise ValueError("the x of all series must be numbers, or names without log_x")
     drawn = {name: _curve(x, samples, interval) for name, (x, samples) in checked.items()}
-    for name, curve in drawn.items():
-        for part, values, log in (("x", curve.x, log_x), ("mean", curve.y, log_y)):
-            if log and not (values > 0).all():
-                raise ValueError(
-                    f"series[{name!r}] (least {part} {values.min():.3g}) must be positive on a "
-                    "logarithmic axis"
-                )
+    check_positive(drawn, (log_x, log_y), ("x", "mean"))
     with house_style():
         if True in named:
             rows = list(dict.fromkeys(str(name) for x, _ in checked.values() for name in x))
@@ -120,32 +110,21 @@ def estimates(
 def _checked(name: str, given: tuple[Sequence[Place], Samples]) -> tuple[list[Place], list[Array]]:
     """The x of a series and its samples, or the error that names it."""
     what = f"series[{name!r}]"
-    if not isinstance(given, Sequence) or len(given) != 2:
-        raise ValueError(f"{what} (={given!r}) must be a pair of x and samples")
     x, samples = list(given[0]), [as_array(f"{what}[1]", sample) for sample in given[1]]
     if len(x) != len(samples) or not x:
         raise ValueError(
             f"{what} (of {len(x)} x and {len(samples)} samples) must have a sample for each x, and "
             "at least one"
         )
-    for place, sample in zip(x, samples, strict=True):
-        if sample.ndim != 1 or sample.size == 0 or sample.dtype.kind not in "iuf":
-            raise ValueError(
-                f"{what}[1] at {place!r} (of shape {sample.shape}, dtype {sample.dtype}) must be "
-                "one axis of real numbers"
-            )
-        if not np.isfinite(sample).all():
-            raise ValueError(f"{what}[1] at {place!r} must be finite")
+    samples = [
+        finite(f"{what}[1] at {place!r}", sample, ndim=1)
+        for place, sample in zip(x, samples, strict=True)
+    ]
     names = [isinstance(place, str) for place in x]
-    right = len(set(x)) == len(x) if all(names) else not any(names) and _ascending(x)
+    right = len(set(x)) == len(x) if all(names) else not any(names) and is_ascending(x)
     if not right:
         raise ValueError(f"{what}[0] (={x!r}) must be ascending numbers, or names, all different")
     return x, samples
-
-
-def _ascending(x: list[Place]) -> bool:
-    numbers = np.asarray(x, float)
-    return bool(np.isfinite(numbers).all() and (np.diff(numbers) > 0).all())
 
 
 def _curve(x: list[Place], samples: list[Array], interval: float) -> Curve:
@@ -170,39 +149,35 @@ def _rows(
     notes = fitted(note, TEXT) if note else []
     key = 0.18 * math.ceil(len(drawn) / across) if len(drawn) > 1 else 0
     top = EDGE + LINE * len(notes) + key
-    figure = Figure(figsize=(WIDTH, top + height * len(rows) + BELOW), layout=None)
+    figure = figure_of(top + height * len(rows) + BELOW)
     axes = axes_at(figure, left, top, WIDTH - left - EDGE, height * len(rows))
     first = (len(drawn) - 1) / 2
     for place, (line, (name, curve)) in enumerate(zip(LINES, drawn.items(), strict=False)):
         lower = np.array([rows.index(row) for row in names[name]])
         axes.errorbar(
             curve.y, lower + (place - first) * STEP / height, xerr=curve.spread, fmt=line.marker,
-            color=line.colour, markersize=5.5, markeredgecolor="white", markeredgewidth=0.5,
-            elinewidth=1.2, capsize=2.5, capthick=1.2, label=name, zorder=3,
+            color=line.colour, markersize=5.5, elinewidth=1.2, capsize=2.5, capthick=1.2,
+            label=name, zorder=3, **MARKED,
         )  # fmt: skip
-    _dress(axes, told, label)
+    _dress_rows(axes, told, label)
     write_head(figure, notes, len(notes))
     if len(drawn) > 1:
         write_key(figure, list(drawn), across, 0.04 + LINE * len(notes), samples=False)
     return figure
 
 
-def _dress(axes: Axes, told: list[str], label: str) -> None:
+def _dress_rows(axes: Axes, told: list[str], label: str) -> None:
     """The names on the left, a line between rows, a faint grid."""
     axes.set_yticks(range(len(told)), told)
     axes.set_ylim(len(told) - 0.5, -0.5)
     axes.set_yticks(np.arange(1, len(told)) - 0.5, minor=True)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.margins(x=0.05)
-    axes.tick_params(labelsize=TEXT, color=INK, labelcolor=INK, length=3)
+    dress(axes, label)
     axes.tick_params(axis="y", which="both", length=0)
-    axes.set_facecolor("none")
-    axes.grid(axis="x", color="#e2e2de", linewidth=0.6)
-    axes.grid(axis="y", which="minor", color="#c9c9c4", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(INK)
-    axes.set_xlabel(label, fontsize=9, color=INK)
+    axes.grid(False, axis="y")
+    axes.grid(axis="y", which="minor", color="#c9c9c4")
+    axes.spines["left"].set_visible(False)
 
 
 def _in_words(name: str, x: list[Place], samples: list[Array], curve: Curve) -> str:

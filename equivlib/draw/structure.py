@@ -16,9 +16,21 @@ from ..convolution.axis import PADDING
 from ..convolution.geometry import Geometry
 from ..convolution.options import GeometryOptions, check_names, lists_options
 from ..convolution.patches import Array
-from .cells import grid, lines
-from .entries import Entries, entries_of, matrix_cells, rows_in_words, weight_labels
-from .style import EMPTY, GRID, INK, RAMP, TEXT, WIDTH, Drawing, axes_at, house_style, text_width
+from ._cells import grid, lines
+from ._entries import Entries, entries_of, matrix_cells, rows_in_words, weight_labels
+from ._style import (
+    EMPTY,
+    GRID,
+    INK,
+    RAMP,
+    TEXT,
+    WIDTH,
+    Drawing,
+    axes_at,
+    figure_of,
+    house_style,
+    text_width,
+)
 
 #: Summands that are drawn at most: more than a screen has pixels.
 MOST_SUMMANDS = 5_000_000
@@ -33,7 +45,7 @@ HUES = (
 )
 TOP, EDGE = 0.24, 0.12  # inches above and around the matrix
 FINE = 100  # pixels per inch for a matrix with more rows than that: what a phone shows
-LINES = ((1.4, INK), (0.7, "#555555"), (0.4, "#777777"))  # between blocks, from the largest on
+BETWEEN = ((1.4, INK), (0.7, "#555555"), (0.4, "#777777"))  # between blocks, from the largest on
 
 
 class Level(NamedTuple):
@@ -173,7 +185,7 @@ def _labelled_figure(
     rows, columns = geometry.matrix_shape
     unit = min(unit, 0.42)
     height = rows * max(min(unit, 0.3), _cell_height(geometry, entries))
-    figure = Figure(figsize=(WIDTH, TOP + height + EDGE), layout=None)
+    figure = figure_of(TOP + height + EDGE)
     left = (WIDTH + _left(geometry) - EDGE - columns * unit) / 2
     axes = axes_at(figure, left, TOP, columns * unit, height)
     matrix_cells(grid(axes, geometry.matrix_shape), geometry, labels, TEXT)
@@ -189,7 +201,7 @@ def _pixel_figure(geometry: Geometry, entries: Entries, names: str, blocks: bool
     colours = _weight_colours(geometry)
     side = _legend_cell(geometry, _legend_labels(geometry, names))
     legend = max(_legend_planes(geometry)[1] * side, 0.42)  # three lines of text
-    figure = Figure(figsize=(WIDTH, TOP + height + 0.3 + legend + EDGE), layout=None)
+    figure = figure_of(TOP + height + 0.3 + legend + EDGE)
     axes = axes_at(figure, left, TOP, width, height)
     grid(axes, geometry.matrix_shape)
     image = _raster(geometry, entries, colours, (height, width))
@@ -235,7 +247,7 @@ def _draw_blocks(axes: Axes, geometry: Geometry, inches: tuple[float, float], bl
     if named:
         _name_blocks(axes, geometry, named, inches)
     several = [b for b in _levels(geometry) if b.height < rows or b.width < columns]
-    for level, (width, colour) in zip(several, LINES, strict=False):
+    for level, (width, colour) in zip(several, BETWEEN, strict=False):
         down, across = rows // level.height, columns // level.width
         single = level.height == level.width == 1  # its lines would hide the entries
         if blocks and not single and inches[0] / down > 0.06 and inches[1] / across > 0.06:
@@ -250,13 +262,13 @@ def _name_blocks(axes: Axes, geometry: Geometry, level: Level, inches: tuple[flo
     for i in range(0, down, _step(0.2 / (inches[0] / down))):
         axes.annotate(
             f"{level.row_name} {i}", (0, (i + 0.5) * level.height), xytext=(-4, 0),
-            textcoords="offset points", ha="right", va="center", fontsize=TEXT, color=INK,
+            textcoords="offset points", ha="right", va="center",
         )  # fmt: skip
     room = text_width(f"{level.column_name} {across}") + 0.1
     for j in range(0, across, _step(room / (inches[1] / across))):
         axes.annotate(
             f"{level.column_name} {j}", ((j + 0.5) * level.width, 0), xytext=(0, 4),
-            textcoords="offset points", ha="center", va="bottom", fontsize=TEXT, color=INK,
+            textcoords="offset points", ha="center", va="bottom",
         )  # fmt: skip
 
 
@@ -295,13 +307,12 @@ def _draw_legend(
         axes = axes_at(figure, left, top + 0.2, columns * side, rows * side)
         shades = colours[pair * rows * columns :][: rows * columns]
         _legend_kernel(grid(axes, (rows, columns)), (rows, columns), shades, labels)
-        axes.text(0, -0.05 / side, text, fontsize=TEXT, color=INK, va="bottom", clip_on=False)
+        axes.text(0, -0.05 / side, text, va="bottom", clip_on=False)
         left += max(columns * side, text_width(text)) + 0.1
     rest = ["colours\nrepeat"] if kernels < math.prod(geometry.weight_shape[:2]) else []
     rest += ["black: a sum"] if sums else []
     figure.text(
-        left / WIDTH, 1 - (top + 0.2) / figure.get_figheight(), "\n".join(rest), fontsize=TEXT,
-        color=INK, va="top",
+        left / WIDTH, 1 - (top + 0.2) / figure.get_figheight(), "\n".join(rest), va="top",
     )  # fmt: skip
 
 
@@ -323,7 +334,7 @@ def _legend_kernel(axes: Axes, shape: tuple[int, int], shades: Array, labels: li
             dark = np.dot(shades[t], (0.299, 0.587, 0.114)) < 0.5
             axes.text(
                 column + 0.5, row + 0.5, labels[t], ha="center", va="center",
-                fontsize=TEXT, color="white" if dark else INK,
+                color="white" if dark else INK,
             )  # fmt: skip
 
 

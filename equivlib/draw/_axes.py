@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import (
     FixedLocator,
     FuncFormatter,
@@ -21,32 +19,27 @@ from matplotlib.ticker import (
     NullFormatter,
     NullLocator,
 )
-from scipy.special import stdtrit
 
 from ..convolution.patches import Array
-from .style import INK, LINES, PAPER, TEXT, WIDTH, Line, axes_at, text_width
+from ._series import Curve
+from ._style import (
+    HEAD,
+    INK,
+    LINES,
+    MARKED,
+    TEXT,
+    WIDTH,
+    Line,
+    axes_at,
+    figure_of,
+    halo,
+    text_width,
+)
 
 TALL = 2.06  # inches of the axes
 LEFT, RIGHT, BOTTOM = 0.58, 0.14, 0.5  # inches around the axes
 EDGE, LINE = 0.08, 0.16  # inches above all text, and of a line of it
 KEY = 0.5  # inches of a sample in the key and the space around it
-
-
-class Curve(NamedTuple):
-    """What is drawn of one series."""
-
-    x: Array
-    y: Array
-    #: Half the width of the interval around each y.
-    spread: Array
-    #: What each y is the mean of, to be drawn as well: one row for each run.
-    runs: Array | None = None
-
-
-def half_width(runs: Array, interval: float) -> Array:
-    """Half of Student's interval for the mean of independent runs, along the first axis."""
-    quantile = float(stdtrit(len(runs) - 1, (1 + interval) / 2))
-    return np.asarray(quantile * runs.std(axis=0, ddof=1) / math.sqrt(len(runs)))
 
 
 def plot(
@@ -60,10 +53,10 @@ def plot(
 
     Above them, from top to bottom: what y is, a note on what is the same for all, the key.
     """
-    head = [*fitted(on_scale(labels[1], log[1]), 9), *(fitted(note, TEXT) if note else [])]
+    head = [*fitted(on_scale(labels[1], log[1]), HEAD), *(fitted(note, TEXT) if note else [])]
     across = max(1, int((WIDTH - 2 * EDGE) / (KEY + max(map(text_width, curves)))))
     top = EDGE + LINE * (len(head) + math.ceil(len(curves) / across)) + 0.1
-    figure = Figure(figsize=(WIDTH, top + TALL + BOTTOM), layout=None)
+    figure = figure_of(top + TALL + BOTTOM)
     axes = axes_at(figure, LEFT, top, WIDTH - LEFT - RIGHT, TALL)
     floor = min(curve.y.min() for curve in curves.values()) / 3 if log[1] else -np.inf
     for place, (line, curve) in enumerate(zip(LINES, curves.values(), strict=False)):
@@ -73,7 +66,7 @@ def plot(
     axes.margins(0.03)
     if limits:
         axes.set(xlim=limits[0], ylim=limits[1])
-    _dress(axes, on_scale(labels[0], log[0]), log)
+    _dress_scales(axes, on_scale(labels[0], log[0]), log)
     write_head(figure, head, len(fitted(note, TEXT)) if note else 0)
     write_key(figure, list(curves), across, EDGE + LINE * len(head), samples=True)
     return figure
@@ -98,9 +91,9 @@ def write_head(figure: Figure, lines: Sequence[str], notes: int) -> None:
     """Lines from the top left corner on; the last ones are notes, and smaller."""
     height = figure.get_figheight()
     for place, line in enumerate(lines):
-        size = TEXT if place >= len(lines) - notes else 9
+        size = TEXT if place >= len(lines) - notes else HEAD
         y = 1 - (EDGE + place * LINE) / height
-        figure.text(EDGE / WIDTH, y, line, fontsize=size, color=INK, va="top")
+        figure.text(EDGE / WIDTH, y, line, fontsize=size, va="top")
 
 
 def write_key(figure: Figure, names: Sequence[str], across: int, top: float, samples: bool) -> None:
@@ -108,14 +101,13 @@ def write_key(figure: Figure, names: Sequence[str], across: int, top: float, sam
     handles = [
         Line2D(
             [], [], color=line.colour, marker=line.marker, markersize=5.5, linewidth=1.5,
-            linestyle=line.dash if samples else "none", markeredgecolor="white",
-            markeredgewidth=0.5,
+            linestyle=line.dash if samples else "none", **MARKED,
         )
         for line, _ in zip(LINES, names, strict=False)
     ]  # fmt: skip
     figure.legend(
-        handles, list(names), loc="upper left", ncols=across, frameon=False, fontsize=TEXT,
-        bbox_to_anchor=(EDGE, figure.get_figheight() - top), labelcolor=INK,
+        handles, list(names), loc="upper left", ncols=across,
+        bbox_to_anchor=(EDGE, figure.get_figheight() - top),
         bbox_transform=figure.dpi_scale_trans, handlelength=2.6 if samples else 1,
         handletextpad=0.4, columnspacing=1.0, borderaxespad=0, borderpad=0.1, labelspacing=0.25,
     )  # fmt: skip
@@ -130,8 +122,7 @@ def _draw(axes: Axes, curve: Curve, line: Line, place: int, floor: float) -> Non
     low, high = np.maximum(curve.y - curve.spread, floor), curve.y + curve.spread
     axes.plot(
         curve.x, curve.y, color=line.colour, linestyle=line.dash, marker=line.marker, markersize=5,
-        linewidth=1.5, markeredgecolor="white", markeredgewidth=0.5, zorder=3,
-        markevery=1 if few else (0.025 * place, 0.15),
+        linewidth=1.5, zorder=3, markevery=1 if few else (0.025 * place, 0.15), **MARKED,
     )  # fmt: skip
     if curve.runs is not None:
         _bars(axes, curve, line, low, high)
@@ -159,8 +150,8 @@ def _bars(axes: Axes, curve: Curve, line: Line, low: Array, high: Array) -> None
     )  # fmt: skip
 
 
-def _dress(axes: Axes, x_label: str, log: tuple[bool, bool]) -> None:
-    """Ticks, a faint grid and the label of x; that of y is a line above, easier to read."""
+def _dress_scales(axes: Axes, x_label: str, log: tuple[bool, bool]) -> None:
+    """Ticks, grid and the label of x; that of y is a line above, easier to read."""
     for axis, logarithmic in zip((axes.xaxis, axes.yaxis), log, strict=True):
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
@@ -169,14 +160,20 @@ def _dress(axes: Axes, x_label: str, log: tuple[bool, bool]) -> None:
         else:
             axis.set_major_locator(MaxNLocator(5))
         axis.set_major_formatter(FuncFormatter(_tick))
-    axes.tick_params(labelsize=TEXT, color=INK, labelcolor=INK, length=4)
+    dress(axes, x_label)
+    axes.tick_params(length=4)
     axes.tick_params(which="minor", color=INK, length=2, width=0.5)
+
+
+def dress(axes: Axes, x_label: str) -> None:
+    """A faint grid below all that is drawn, no frame on the right and above, the label of x."""
+    axes.tick_params(color=INK, length=3)
     axes.set_facecolor("none")
-    axes.grid(color="#e2e2de", linewidth=0.6)
+    axes.grid()
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
-    axes.set_xlabel(x_label, fontsize=9, color=INK)
+    axes.set_xlabel(x_label)
 
 
 def mark_log(axis: Axis) -> None:
@@ -210,12 +207,24 @@ def guides(axes: Axes, slopes: Sequence[float]) -> None:
         )
         axes.annotate(
             f"slope {slope:g}", (x, y), xytext=(-5, -7 if slope > 0 else 7),
-            textcoords="offset points", fontsize=TEXT, color=INK, ha="right",
-            va="top" if slope > 0 else "bottom", zorder=2,
-            path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+            textcoords="offset points", ha="right", va="top" if slope > 0 else "bottom",
+            zorder=2, path_effects=halo(),
         )  # fmt: skip
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
+
+
+def scales_in_words(log_x: bool, log_y: bool) -> str:
+    """Which axes are logarithmic, if any."""
+    if log_x and log_y:
+        return ", both axes logarithmic"
+    return f", {'x' if log_x else 'y'} axis logarithmic" if log_x or log_y else ""
+
+
+def guides_in_words(slopes: Sequence[float]) -> str:
+    """The slopes of the guide lines, if there are any."""
+    told = " and ".join(f"{slope:g}" for slope in slopes)
+    return f", guide lines of slope {told}" if slopes else ""
 
 
 def _tick(value: float, _: int | None = None) -> str:

@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from ..convolution.axis import PADDING
@@ -20,19 +19,20 @@ from ..convolution.geometry import Geometry, kernel_shape
 from ..convolution.options import GeometryOptions, PerAxis, check_names, lists_options
 from ..convolution.patches import Array, as_array, im2col, inside, positions
 from ..labels import written
-from .cells import grid
-from .style import (
+from ._cells import grid
+from ._style import (
     EMPTY,
     GRID,
-    INK,
+    HEAD,
     LINES,
     PAPER,
-    TEXT,
     WIDTH,
     Drawing,
     Line,
     as_plane,
     axes_at,
+    figure_of,
+    halo,
     house_style,
     numbers_width,
     size_in_words,
@@ -152,7 +152,7 @@ def _figure(geometry: Geometry, image: Array, found: list[Patch]) -> Figure:
     side = min(0.22, 3 / taps)
     width, depth = padded.shape[1] * unit, padded.shape[0] * unit
     margin = max(margin, 1.9 - width - right)  # beside each other, both labels need that
-    figure = Figure(figsize=(WIDTH, max(depth, taps * side) + 0.76), layout=None)
+    figure = figure_of(max(depth, taps * side) + 0.76)
     start = (WIDTH - width - margin - right) / 2
     axes = axes_at(figure, start, 0.6, width, depth)
     _draw_image(axes, padded, outside, unit >= max(written, 0.18))
@@ -170,15 +170,15 @@ def _figure(geometry: Geometry, image: Array, found: list[Patch]) -> Figure:
 def _name_columns(image: Axes, strip: Axes, names: list[str]) -> None:
     """Labels of both panels, and the tap of each row of the columns."""
     strip.set_axis_off()
-    image.set_title("image", fontsize=9, color=INK, pad=20, loc="left")
+    image.set_title("image", pad=20, loc="left")
     strip.annotate(
         "columns of im2col", (1, 1), xycoords="axes fraction", xytext=(0, 20),
-        textcoords="offset points", fontsize=9, color=INK, ha="right",
+        textcoords="offset points", fontsize=HEAD, ha="right",
     )  # fmt: skip
     for tap, name in enumerate(names):
         strip.annotate(
             name, (0, 1 - (tap + 0.5) / len(names)), xycoords="axes fraction", xytext=(-4, 0),
-            textcoords="offset points", fontsize=TEXT, color=INK, ha="right", va="center",
+            textcoords="offset points", ha="right", va="center",
         )  # fmt: skip
 
 
@@ -217,8 +217,8 @@ def _value(axes: Axes, at: tuple[int, int], value: object, padding: bool) -> Non
         Rectangle((column, row), 1, 1, facecolor=face, edgecolor=GRID, lw=0.6, clip_on=False)
     )
     axes.text(
-        column + 0.5, row + 0.5, written(value), ha="center", va="center", fontsize=TEXT, color=INK,
-        path_effects=[withStroke(linewidth=2.5, foreground=EMPTY)] if padding else None,
+        column + 0.5, row + 0.5, written(value), ha="center", va="center",
+        path_effects=halo(2.5, EMPTY) if padding else None,
     )  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def _frame(axes: Axes, patch: Patch, line: Line, place: int, unit: float) -> Non
         frame = Rectangle(
             (left + inset, top + inset), right - left - 2 * inset, bottom - top - 2 * inset,
             fill=False, edgecolor=line.colour, linestyle=line.dash, linewidth=1.8, zorder=4,
-            clip_on=False, path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+            clip_on=False, path_effects=halo(),
         )  # fmt: skip
         axes.add_patch(frame)
     corner, end, start = columns[0][0] + inset, columns[-1][1] - inset, rows[0][0] + inset
@@ -259,8 +259,8 @@ def _badge(
 ) -> None:
     """The number of the output position, in a box of the patch's own colour."""
     axes.annotate(
-        str(patch.output), at, xytext=away, textcoords="offset points", fontsize=TEXT,
-        color=INK, weight="bold", ha=side, va="center", zorder=5, annotation_clip=False,
+        str(patch.output), at, xytext=away, textcoords="offset points",
+        weight="bold", ha=side, va="center", zorder=5, annotation_clip=False,
         bbox={"boxstyle": "round,pad=0.15", "facecolor": PAPER, "edgecolor": line.colour},
     )  # fmt: skip
 

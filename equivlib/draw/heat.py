@@ -15,21 +15,20 @@ from numpy.typing import ArrayLike
 
 from ..convolution.patches import Array, as_array
 from ..labels import written
-from .style import (
+from ._style import (
     DIVERGING,
     INK,
     PAPER,
-    TEXT,
     WIDTH,
     Drawing,
     as_plane,
     axes_at,
     check_across,
+    figure_of,
     house_style,
     numbers_width,
     size_in_words,
     text_width,
-    title,
 )
 
 COLOURS = LinearSegmentedColormap.from_list("signed", DIVERGING)
@@ -116,7 +115,7 @@ def _heat_figure(
     unit = min(unit, 0.6)
     height = max(plane.shape[0] for plane in arrays.values()) * unit
     height, stretch = (height, 1.0) if height > 0.3 else (0.3, 0.3 / height)
-    figure = Figure(figsize=(WIDTH, max(lines * (height + 0.36), 1.3) + 0.1), layout=None)
+    figure = figure_of(max(lines * (height + 0.36), 1.3) + 0.1)
     scale = Normalize(-limit, limit)
     for place, (name, plane) in enumerate(arrays.items()):
         line, column = divmod(place, across)
@@ -127,7 +126,7 @@ def _heat_figure(
         axes.imshow(shades, interpolation="nearest", aspect="auto")
         axes.set_xticks([])
         axes.set_yticks([])
-        title(axes, name)
+        axes.set_title(name)
         _write(axes, plane, shades, unit)
     _colour_bar(figure, low, limit, of)
     return figure
@@ -142,9 +141,7 @@ def _write(axes: Axes, plane: Array, shades: Array, unit: float) -> None:
         dark = np.dot(shades[row, column, :3], (0.299, 0.587, 0.114)) < 0.55
         colour = PAPER if dark else INK
         if fits:
-            axes.text(
-                column, row, written(value), ha="center", va="center", fontsize=TEXT, color=colour
-            )
+            axes.text(column, row, written(value), ha="center", va="center", color=colour)
         elif value < 0:
             ends = [column - 0.25 * step, column + 0.25 * step]
             axes.plot(ends, [row, row], color=colour, linewidth=0.7)
@@ -160,11 +157,11 @@ def _colour_bar(figure: Figure, low: float, limit: float, of: str) -> None:
     axes = axes_at(figure, WIDTH - _bar_room(low, limit) + 0.06, 0.3, 0.12, height)
     bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), COLOURS), cax=axes)
     ticks = _ticks(low, limit)
-    bar.set_ticks(list(ticks), labels=list(ticks.values()), fontsize=TEXT, color=INK)
+    bar.set_ticks(list(ticks), labels=list(ticks.values()))
     axes.set_ylim(low, limit)
     axes.tick_params(length=2, pad=2)
     top = 1 - 0.24 / figure.get_figheight()
-    figure.text(1 - 0.05 / WIDTH, top, of, fontsize=TEXT, color=INK, ha="right")
+    figure.text(1 - 0.05 / WIDTH, top, of, ha="right")
 
 
 def _bar_room(low: float, limit: float) -> float:

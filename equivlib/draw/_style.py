@@ -1,4 +1,4 @@
-"""The house style: colours, sizes and words that all figures share, and what a figure is.
+"""The house style: one sheet for all figures, their colours and sizes, and what a figure is.
 
 The colours are Paul Tol's (Technical Note SRON/EPS/TN/09-002), told apart with every kind of colour
 vision. Text has at least 8 points on a width of 4.2 inches: 9 px high on a screen of 390 px.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
 from matplotlib.typing import LineStyleType
 
@@ -36,7 +37,26 @@ INK, GRID, PAPER, EMPTY = "#1b1b1b", "#9a9a9a", "#fdfdfb", "#f1f1ee"
 
 WIDTH = 4.2  # inches
 DPI = 200
-TEXT = 8.0  # points, the smallest
+TEXT, HEAD = 8.0, 9.0  # points: the smallest, and of titles and of the names of axes
+
+#: What matplotlib draws all figures with, over its own defaults.
+STYLE: dict[str, Any] = {
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "text.color": INK,
+    "font.size": TEXT,
+    "axes.titlesize": HEAD,
+    "axes.titlepad": 4,
+    "axes.labelsize": HEAD,
+    "axes.labelcolor": INK,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "grid.color": "#e2e2de",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+}
+#: The edge that markers have.
+MARKED: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5}
 
 
 class Line(NamedTuple):
@@ -85,9 +105,7 @@ class Drawing:
         """
         buffer = io.BytesIO()
         with house_style():
-            self.figure.savefig(
-                buffer, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None}
-            )
+            self.figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, bytes | str], dict[str, object]]:
@@ -99,8 +117,16 @@ class Drawing:
 
 
 def house_style() -> AbstractContextManager[None]:
-    """Matplotlib's own defaults, whatever a session has set: a figure must not depend on that."""
-    return matplotlib.style.context("default")
+    """Only this style, whatever a session has set: a figure must not depend on that.
+
+    Figures are made and written in it.
+    """
+    return matplotlib.style.context(["default", STYLE])
+
+
+def figure_of(height: float) -> Figure:
+    """A figure of the width that all have, and of so many inches of height."""
+    return Figure(figsize=(WIDTH, height), layout=None)
 
 
 def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -130,9 +156,9 @@ def numbers_width(array: Array) -> float:
     return text_width("0" * max(len(written(value)) for value in array.flat))
 
 
-def title(axes: Axes, text: str) -> None:
-    """A panel's label, above it."""
-    axes.set_title(text, fontsize=9, color=INK, pad=4)
+def halo(width: float = 3, colour: str = PAPER) -> list[withStroke]:
+    """What keeps a text or a line apart from what it lies on."""
+    return [withStroke(linewidth=width, foreground=colour)]
 
 
 def as_plane(array: Array) -> Array:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ..convolution.patches import Array
-from .style import GRID, INK
+from ._style import GRID, INK
 
 
 def grid(axes: Axes, shape: tuple[int, ...]) -> Axes:
@@ -26,7 +26,7 @@ def cell(
     row, column = at
     axes.add_patch(rectangle(column, row, 1, colour, GRID, 0.6))
     axes.text(
-        column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=size, color=INK,
+        column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=size,
         weight="bold" if bold else "normal", linespacing=1.1,
     )  # fmt: skip
     if bold:

@@ -12,8 +12,11 @@ from ..convolution.geometry import Geometry
 from ..convolution.patches import positions
 from ..convolution.pattern import pattern
 from ..labels import TAP_COLOURS, labels
-from .cells import cell, half
-from .style import EMPTY, PAPER
+from ._cells import cell, half
+from ._style import EMPTY, PAPER, TEXT
+
+LARGEST = 0.42  # inches of the side of a cell at most
+ROOM = 0.34  # inches for the title of a matrix
 
 
 class Entries(NamedTuple):
@@ -77,3 +80,17 @@ def matrix_cells(axes: Axes, geometry: Geometry, named: list[str], size: float) 
         cell(axes, (row, column), "\n+".join(named[t] for t in weights), colour, size)
         if len(set(weights)) > 1:  # a second weight takes half of the cell
             half(axes, (row, column), tap_colour(weights[1]))
+
+
+def require_one_channel(geometry: Geometry) -> None:
+    """Refuse what cannot be drawn entry by entry."""
+    if geometry.weight_shape[:2] != (1, 1) or geometry.ndim > 2:
+        raise ValueError(
+            f"weight_shape (={geometry.weight_shape}) must be (1, 1, *kernel) with one or two "
+            "spatial axes to be drawn"
+        )
+
+
+def text_size(unit: float, most: float) -> float:
+    """Points of the text in cells of so many inches: readable as long as the cells can hold it."""
+    return min(most, max(unit * 31, TEXT if unit > 0.2 else 0))
