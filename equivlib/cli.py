@@ -17,7 +17,8 @@ from .convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
 from .convolution.patches import Array
 from .interop.onnx import load
 from .interop.onnx.file import MAX_BYTES as FILE_BYTES
-from .interop.onnx.writer import LIMIT, beside, serialized
+from .files import replaced
+from .interop.onnx.writer import LIMIT, serialized
 from .layers import Network
 from .rounding import error_bound
 from .tables import Table
@@ -146,7 +147,7 @@ def _convert(options: argparse.Namespace) -> int:
     mlp = to_mlp(net, max_bytes=options.max_bytes)
     _say(f"writing {target}, about {readable(size)}")
     data = serialized(mlp)
-    with beside(target) as written:
+    with replaced(target) as written:
         written.write_bytes(data)
         _say(f"checking {options.samples} random inputs")
         if not _equal(net, source, written, options):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import singledispatch
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,6 +16,7 @@ from ...convolution.csr import is_sparse
 from ...convolution.geometry import Geometry
 from ...convolution.matrix import MatrixTooLarge, readable
 from ...convolution.patches import Array
+from ...files import replaced
 from ...layers import (
     AdaptiveAvgPool,
     Add,
@@ -97,7 +96,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
         save(equivlib.to_mlp(net), "lenet_mlp.onnx")
     """
     data = serialized(net)
-    with beside(path) as file:
+    with replaced(path) as file:
         file.write_bytes(data)
 
 
@@ -129,28 +128,6 @@ def serialized(net: Network) -> bytes:
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
     return data
-
-
-@contextmanager
-def beside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A place to write in the same folder; what is there is moved to ``path`` if all goes well.
-
-    So half a file is never seen, and after an error there is none.
-    """
-    target = Path(path)
-    if target.is_dir():
-        raise ValueError(f"{target} is a folder, and must be a file")
-    if not target.parent.is_dir():
-        raise ValueError(f"{target} cannot be written: the folder {target.parent} does not exist")
-    written = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        yield written
-        with written.open("rb+") as file:
-            os.fsync(file.fileno())
-        written.replace(target)
-    except BaseException:
-        written.unlink(missing_ok=True)
-        raise
 
 
 class _Writer:
