@@ -15,9 +15,9 @@ from .convert import Cost, conversion_table, to_mlp
 from .convert.plan import network_dtype
 from .convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
 from .convolution.patches import Array
+from .files import replaced
 from .interop.onnx import load
 from .interop.onnx.file import MAX_BYTES as FILE_BYTES
-from .files import replaced
 from .interop.onnx.writer import LIMIT, serialized
 from .layers import Network
 from .rounding import error_bound

@@ -6,7 +6,6 @@ import math
 import os
 from collections.abc import Sequence
 from functools import singledispatch
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
