@@ -24,7 +24,7 @@ QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py funct
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
 
-.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage weigh lighthouse notebooks experiments count review lint bench lab lock newest dist clean
+.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock newest dist clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -93,7 +93,8 @@ count: book ## of each page: words, minutes, open code, the way between pictures
 review: ## the changes of the notebooks as text, SINCE=HEAD; make review SINCE=main for a branch
 	git -c diff.notebook.textconv='$(PYTHON) tools/review.py' diff $(or $(SINCE),HEAD) -- '*.ipynb'
 
-lint: $(STAMP) ## style, types, who imports whom
+lint: $(STAMP) ## style, types, who imports whom, what editors leave behind
+	$(BIN)/python tools/hygiene.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -101,6 +102,9 @@ lint: $(STAMP) ## style, types, who imports whom
 
 bench: $(STAMP) ## speed and memory as ratios against peers and the memory floor
 	$(BIN)/python -m benchmarks
+
+hooks: $(STAMP) ## let git check each commit before it is made; the book need not be built
+	$(BIN)/pre-commit install
 
 lab: $(STAMP) ## open the chapters in JupyterLab, as Binder does
 	$(BIN)/jupyter lab chapters
@@ -123,8 +127,8 @@ dist: $(STAMP) ## the wheel and the source archive, in dist/
 clean: ## remove what make has made
 	rm -rf .venv .venv-newest _build dist
 
-# The package again whenever its metadata change; the locked packages only when the lock does.
-$(STAMP): $(LOCKED) pyproject.toml
+# The package again whenever its metadata change, its version included; the locked packages only when the lock does.
+$(STAMP): $(LOCKED) pyproject.toml equivlib/__init__.py
 	$(BIN)/pip install --no-deps --no-build-isolation -e .
 	@touch $@
 

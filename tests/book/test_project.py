@@ -15,7 +15,11 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from conftest import NOTEBOOKS, ROOT
+from flit_core.common import Module, make_metadata
+from flit_core.config import read_flit_config
 from matplotlib.image import imread
+
+import equivlib
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -90,9 +94,25 @@ def test_every_action_is_pinned_by_hash_and_permissions_are_least():
     assert set(workflow["jobs"]["deploy"]["needs"]) >= {"book-and-tests", "lint", "library"}
 
 
-def test_the_address_of_the_repository_stands_in_one_place():
+def test_the_book_and_the_package_name_one_repository():
     address = CONFIG["repository"]["url"].removeprefix("https://")
-    assert [name for name, text in tracked_files() if address in text] == ["_config.yml"]
+    named = [name for name, text in tracked_files() if address in text]
+    assert named == ["_config.yml", "pyproject.toml"]
+    urls = PROJECT["project"]["urls"]
+    assert urls["Repository"] == CONFIG["repository"]["url"]
+    for url in urls.values():
+        place, _, rest = url.removeprefix(urls["Repository"]).partition("/blob/main/")
+        assert place in ("", "/issues")
+        assert not rest or (ROOT / rest).is_file()
+
+
+def test_the_version_stands_in_the_package_and_the_citation_repeats_it():
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    assert "version" not in PROJECT["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == equivlib.__version__
+    built = read_flit_config(ROOT / "pyproject.toml")
+    assert make_metadata(Module(built.module, ROOT), built).version == equivlib.__version__
 
 
 def test_no_file_names_this_machine_or_a_package_registry():
@@ -183,8 +203,9 @@ def test_every_target_of_the_makefile_is_explained():
 
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_checkout_that_has_moved_gets_a_new_environment(tmp_path, moved):
-    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "equivlib").mkdir()
+    for name in ("Makefile", "requirements.txt", "pyproject.toml", "equivlib/__init__.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
     environment = tmp_path / ".venv"
     environment.mkdir()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
