@@ -31,6 +31,18 @@ FINE, DIFFERENT, REFUSED = 0, 1, 2
 
 DESCRIPTION = "Networks in ONNX files as multilayer perceptrons that equal them on every input."
 
+EXAMPLES = """\
+examples:
+  python -m equivlib inspect net.onnx
+      what each layer would cost as a fully connected one; nothing is built
+  python -m equivlib inspect net.onnx --input-shape 3,224,224
+      the same for a file that leaves the sizes of its input open
+  python -m equivlib convert net.onnx mlp.onnx
+      the equal perceptron, written after a check on 8 random inputs
+  python -m equivlib convert net.onnx mlp.onnx --samples 100 --seed 1
+      the same, checked on 100 other inputs
+"""
+
 CONVERT = """\
 Write the multilayer perceptron that equals a network on every input. The file it writes holds
 Gemm and Relu only, for the flattened input. It prints a table of the layers, then applies both
@@ -68,7 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m equivlib", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        prog="python -m equivlib", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw
+    )
     commands = parser.add_subparsers(required=True, metavar="{convert,inspect}")
     convert = commands.add_parser(
         "convert", help="write the equivalent perceptron", description=CONVERT, formatter_class=raw

@@ -1,4 +1,4 @@
-"""The check of what editors and merges leave behind: each fault is seen, and what can be is mended."""
+"""What editors and merges leave behind: each fault is seen, and what can be mended is."""
 
 import hygiene
 import pytest

@@ -24,6 +24,7 @@ import equivlib
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
 
 
@@ -187,11 +188,62 @@ def test_the_picture_is_what_the_library_draws_and_says(tmp_path):
     assert f"![{picture.picture().alt}](" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_example_of_the_readme_runs():
-    (example,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), flags=re.S
-    )
-    subprocess.run([sys.executable, "-c", example], check=True)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, flags=re.S | re.M)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_each_example_of_the_readme_runs_by_itself(example):
+    subprocess.run([sys.executable, "-c", example], check=True, cwd=ROOT)
+
+
+def test_the_readme_has_a_door_and_an_example_for_each_kind_of_user():
+    doors = re.findall(r"^\| \*\*(\w+)\*\*.*\]\(#([\w-]+)\)", README, flags=re.M)
+    assert doors == [("read", "read-it"), ("run", "run-it"), ("use", "use-it")]
+    sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", README, flags=re.M | re.S))
+    for _, anchor in doors:
+        section = sections[anchor.replace("-", " ").capitalize()]
+        assert "```python" in section or "`make " in section
+
+
+#: What people read on their way to a change.
+GUIDES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CODE_OF_CONDUCT")),
+    ROOT / ".github" / "PULL_REQUEST_TEMPLATE.md",
+    *sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")),
+]
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+def test_what_a_guide_names_exists(path):
+    text = path.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", text)
+    named = re.findall(r"`([A-Z_]+\.md|tests/book/[\w/]+)`", text)
+    assert all((ROOT / name).exists() for name in links + named)
+    targets = set(re.search(r"^\.PHONY: (.+)$", MAKEFILE, flags=re.M)[1].split())
+    told = re.findall(r"(?:`|^)make (?:[A-Z]+=\S+ )*([a-z][a-z-]*)", text, flags=re.M)
+    assert set(told) <= targets
+
+
+def test_a_changed_sentence_is_three_commands_away():
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    first = re.search(r"^```\n(.*?)^```", guide, flags=re.S | re.M)
+    assert first.start() < guide.index("## The architecture on one page")
+    commands = first[1].splitlines()
+    assert [command.split()[0] for command in commands] == ["git", "cd", "make"]
+    assert commands[1].split()[1] == commands[0].split()[-1]
+
+
+@pytest.mark.parametrize("name", ["bug", "false_statement", "question"])
+def test_a_form_for_issues_asks_for_something(name):
+    path = ROOT / ".github" / "ISSUE_TEMPLATE" / f"{name}.yml"
+    form = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {"name", "description", "body"} <= form.keys()
+    fields = [entry for entry in form["body"] if entry["type"] != "markdown"]
+    names = [field["id"] for field in fields]
+    assert len(set(names)) == len(names)
+    assert all(field["attributes"]["label"] for field in fields)
+    assert any(field.get("validations", {}).get("required") for field in fields)
 
 
 def test_every_target_of_the_makefile_is_explained():

@@ -173,6 +173,22 @@ def test_help_says_what_a_command_does(name, capsys):
     assert "fully connected" in out or "multilayer perceptron" in out
 
 
+def test_help_ends_with_examples_that_run(lenet, tmp_path, capsys, monkeypatch):
+    with pytest.raises(SystemExit) as error:
+        run("--help")
+    assert error.value.code == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    examples = [words[3:] for words in lines if words[:3] == ["python", "-m", "equivlib"]]
+    assert {words[0] for words in examples} == {"convert", "inspect"}
+    monkeypatch.chdir(tmp_path)
+    lenet.rename("net.onnx")
+    for words in examples:
+        if "--input-shape" in words:  # made for a larger image, so only its words are checked
+            assert command._parser().parse_args(words).input_shape == (3, 224, 224)
+        else:
+            assert run(*words) == 0
+
+
 def test_it_runs_as_a_module(lenet, tmp_path):
     words = [sys.executable, "-m", "equivlib", "convert", str(lenet), str(tmp_path / "mlp.onnx")]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
