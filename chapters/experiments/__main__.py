@@ -61,6 +61,15 @@ def work(name: str, setting: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def asked(
+    experiment: Any, runs: list[results.Run]
+) -> list[dict[str, Any]]:
+    """All runs that an experiment needs so far: those of its tasks, or what it says itself."""
+    if hasattr(experiment, "settings"):
+        return experiment.settings(runs)
+    return protocol.settings(experiment.tasks(), runs)
+
+
 def print_plan(names: tuple[str, ...], workers: int) -> None:
     """What there is and what is missing, with its cost in seconds of one core."""
     total, rows = 0.0, []
@@ -105,9 +114,7 @@ def complete(name: str, workers: int) -> None:
         mp_context=get_context("spawn"),
         max_tasks_per_child=1 if alone else None,
     ) as pool:
-        while missing := results.missing(
-            experiment.settings(runs), runs
-        ):
+        while missing := results.missing(asked(experiment, runs), runs):
             total = len(runs) + len(missing)
             passed = time.perf_counter() - start
             show_progress(

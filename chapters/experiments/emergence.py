@@ -529,11 +529,6 @@ def tasks() -> list[Task]:
     ]
 
 
-def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
-    """All runs that are needed so far."""
-    return protocol.settings(tasks(), runs)
-
-
 def run(setting: dict[str, Any]) -> dict[str, Any]:
     """One run of one of the three."""
     parts = {

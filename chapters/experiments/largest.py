@@ -6,13 +6,11 @@ are five judges.
 
 from __future__ import annotations
 
-from typing import Any
-
-from experiments import more_data, nets, protocol, results
+from experiments import more_data, nets
 from experiments.more_data import run
 from experiments.protocol import Task
 
-__all__ = "run", "settings", "tasks"
+__all__ = "run", "tasks"
 
 MODELS = "cnn", "local", "free"
 SIZE = nets.POOLS[-1]
@@ -24,8 +22,3 @@ def tasks() -> list[Task]:
     return [
         more_data.task(model, SIZE, judges=JUDGES) for model in MODELS
     ]
-
-
-def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
-    """All runs that are needed so far."""
-    return protocol.settings(tasks(), runs)

@@ -18,7 +18,7 @@ import numpy as np
 
 from equivlib import Network
 from equivlib.train import Adam
-from experiments import measures, nets, protocol, results
+from experiments import measures, nets, protocol
 from experiments.protocol import Plateau, Task
 
 SIZES = 1000, 4000, 12_000, 30_000, 60_000
@@ -66,11 +66,6 @@ def tasks() -> list[Task]:
         for model in MODELS
         if model != "ties" or size in TIES_SIZES
     ]
-
-
-def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
-    """All runs that are needed so far."""
-    return protocol.settings(tasks(), runs)
 
 
 def network(model: str, rng: np.random.Generator) -> Network:

@@ -6,13 +6,11 @@ strength is searched together with the learning rate.
 
 from __future__ import annotations
 
-from typing import Any
-
-from experiments import more_data, protocol, results
+from experiments import more_data
 from experiments.more_data import run
 from experiments.protocol import Task
 
-__all__ = "run", "settings", "tasks"
+__all__ = "run", "tasks"
 
 MODELS = "free", "mlp 100", "mlp 400"
 SIZES = 4000, 60_000
@@ -27,8 +25,3 @@ def tasks() -> list[Task]:
         for size in SIZES
         for model in MODELS
     ]
-
-
-def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
-    """All runs that are needed so far."""
-    return protocol.settings(tasks(), runs)

@@ -584,11 +584,6 @@ def tasks() -> list[protocol.Task]:
     return others() + growing + decayed()
 
 
-def settings(runs: Sequence[results.Run]) -> list[dict[str, Any]]:
-    """What is to be run, as far as the runs so far tell."""
-    return protocol.settings(tasks(), runs)
-
-
 # What the runs say ---------------------------------------------------------------------------------
 
 

@@ -656,8 +656,3 @@ def tasks() -> list[protocol.Task]:
         for model, seconds in (("convolution", 28), ("dense", 67))
     ]
     return [*trained, *pairs, *begun]
-
-
-def settings(runs: list[Result]) -> list[Result]:
-    """All runs that are needed, as far as the runs so far tell."""
-    return protocol.settings(tasks(), runs)

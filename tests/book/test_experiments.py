@@ -1,6 +1,5 @@
 """The stored results: all there, nothing else, and kept in a way that loses nothing."""
 
-import importlib
 import json
 import re
 import sys
@@ -11,23 +10,19 @@ from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "chapters"))
 from experiments import results
-from experiments.__main__ import EXPERIMENTS
+from experiments.__main__ import EXPERIMENTS, asked, module
 
 STORED = [name for name in EXPERIMENTS if results.path(name).exists()]
-
-
-def settings_of(name, runs):
-    return importlib.import_module(f"experiments.{name}").settings(runs)
 
 
 @pytest.mark.parametrize("name", STORED)
 def test_the_stored_runs_are_those_the_experiment_asks_for(name):
     runs = results.load(name)
-    asked = settings_of(name, runs)
+    wanted = asked(module(name), runs)
     there = [results.key(run["setting"]) for run in runs]
     assert len(set(there)) == len(there)
-    assert set(there) <= {results.key(setting) for setting in asked}
-    assert results.stored(name)["complete"] == (not results.missing(asked, runs))
+    assert set(there) <= {results.key(setting) for setting in wanted}
+    assert results.stored(name)["complete"] == (not results.missing(wanted, runs))
 
 
 def test_no_page_quotes_runs_that_are_not_complete():
