@@ -8,7 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ..convolution.patches import Array
+from ..labels import written
 from ._style import GRID, INK
+
+
+def signed(value: object) -> str:
+    """A number with a minus sign as long as a plus."""
+    return written(value).replace("-", "−")
 
 
 def grid(axes: Axes, shape: tuple[int, ...]) -> Axes:

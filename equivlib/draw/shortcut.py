@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from ..convolution.patches import Array, as_array
-from ..labels import TAP_COLOURS, written
-from ._cells import cell, grid
+from ..labels import TAP_COLOURS
+from ._cells import cell, grid, signed
 from ._style import (
     EMPTY,
     HEAD,
@@ -139,13 +139,8 @@ def _side(parts: Parts) -> float:
     return float(min(LARGEST, (WIDTH - gaps) / across))
 
 
-def _signed(value: Any) -> str:
-    """A number with a minus sign as long as a plus."""
-    return written(value).replace("-", "−")
-
-
 def _row(values: Array) -> str:
-    return " ".join(map(_signed, values))
+    return " ".join(map(signed, values))
 
 
 def _listed(blocks: Sequence[Array]) -> str:
@@ -166,10 +161,10 @@ def _missed(parts: Parts) -> str:
 def _followed(parts: Parts) -> str:
     """Number j of x on its way, in a sentence."""
     j = parts.followed
-    carried = [_signed(values[j]) for values in parts.behind[1:]]
+    carried = [signed(values[j]) for values in parts.behind[1:]]
     arrives = sum(s * values[j] for s, values in zip((1, -1), parts.behind[1:], strict=False))
-    came = f"{' − '.join(carried)} = {_signed(arrives)}" if len(carried) > 1 else carried[0]
-    return f"Number {j} of x is {_signed(parts.x[j])}, and {came} of it arrives at y."
+    came = f"{' − '.join(carried)} = {signed(arrives)}" if len(carried) > 1 else carried[0]
+    return f"Number {j} of x is {signed(parts.x[j])}, and {came} of it arrives at y."
 
 
 def _figure(parts: Parts) -> Figure:
@@ -233,5 +228,5 @@ def _draw(
     axes = grid(axes_at(figure, *at, columns * unit, rows * unit), array.shape)
     for place in np.ndindex(rows, columns):
         empty = colour != PAPER and array[place] == 0
-        text = "" if empty else _signed(array[place])
+        text = "" if empty else signed(array[place])
         cell(axes, place, text, EMPTY if empty else colour, TEXT, bold=place in marked)

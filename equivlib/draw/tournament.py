@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..convolution.patches import Array, as_array
 from ..labels import TAP_COLOURS, written
-from ._cells import cell, grid
+from ._cells import cell, grid, signed
 from ._style import (
     EMPTY,
     GRID,
@@ -97,14 +97,14 @@ def tournament(window: ArrayLike, *, nonnegative: bool = False) -> Drawing:
         raise ValueError(f"window (={plane.tolist()}) has numbers that are too long to be drawn")
     with house_style():
         figure = _figure(plane, rounds)
-    rows = " | ".join(" ".join(map(_signed, row)) for row in plane)
+    rows = " | ".join(" ".join(map(signed, row)) for row in plane)
     candidates, told = plane.ravel().tolist(), []
     for number, one in enumerate(rounds, 1):
         told.append(_in_words(number, one, candidates))
         candidates = [match.winner for match in one.matches]
     alt = (
         f"The window, row by row: {rows}. {' '.join(told)} The largest number is "
-        f"{_signed(candidates[0])}."
+        f"{signed(candidates[0])}."
     )
     return Drawing(figure, alt)
 
@@ -115,7 +115,7 @@ def _rounds(candidates: list[Any], nonnegative: bool) -> list[Round]:
         matches = []
         for first in range(0, len(candidates), 2):
             a, *others = candidates[first : first + 2]
-            made = "".join(f"{_signed(b)} + relu({_signed(a)} {_less(b)})" for b in others)
+            made = "".join(f"{signed(b)} + relu({signed(a)} {_less(b)})" for b in others)
             there = tuple(range(first, first + 1 + len(others)))
             matches.append(Match(there, max(a, *others) if others else a, made))
         carried = 1 if nonnegative else 2
@@ -135,11 +135,6 @@ def _close(text: str) -> str:
     return text.replace(" ", "")
 
 
-def _signed(value: Any) -> str:
-    """A number with a minus sign as long as a plus."""
-    return written(value).replace("-", "−")
-
-
 def _less(value: Any) -> str:
     return f"{'+' if value < 0 else '−'} {written(abs(value))}"
 
@@ -147,8 +142,8 @@ def _less(value: Any) -> str:
 def _in_words(number: int, one: Round, candidates: Sequence[Any]) -> str:
     parts = []
     for match in one.matches:
-        met = " and ".join(_signed(candidates[i]) for i in match.candidates)
-        result = f"give {match.made} = {_signed(match.winner)}" if match.made else "waits"
+        met = " and ".join(signed(candidates[i]) for i in match.candidates)
+        result = f"give {match.made} = {signed(match.winner)}" if match.made else "waits"
         parts.append(f"{met} {result}")
     return f"Round {number}, {one.units} units: {'; '.join(parts)}."
 
@@ -197,11 +192,11 @@ def _window(figure: Figure, plane: Array, size: float) -> None:
     drawn = axes_at(figure, left, EDGE + LINE, columns * size, rows * size)
     grid(drawn, plane.shape).set_title("the window")
     for at in np.ndindex(*plane.shape):
-        cell(drawn, at, _signed(plane[at]), PAPER, TEXT)
+        cell(drawn, at, signed(plane[at]), PAPER, TEXT)
 
 
 def _square(page: Axes, at: tuple[float, float], value: Any, wins: bool) -> None:
-    (x, y), text = at, _signed(value)
+    (x, y), text = at, signed(value)
     wide = max(SIDE, text_width(text, 9) + 0.1)
     page.add_patch(
         Rectangle(
