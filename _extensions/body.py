@@ -19,7 +19,7 @@ BOX = re.compile(
 
 
 def light_code(body: str) -> str:
-    """Code without the elements that only name what is not coloured."""
+    """Remove from code the elements that only name what is not coloured."""
     body = re.sub(rf'<span class="(?:{PLAIN})">([^<]*)</span>', r"\1", body)
     return body.replace("<pre><span></span>", "<pre>").replace(
         '<code class="docutils literal notranslate">', "<code>"
@@ -27,12 +27,12 @@ def light_code(body: str) -> str:
 
 
 def unique_names(body: str) -> str:
-    """Boxes without the names that each of them has."""
+    """Remove from boxes the names that each of them has."""
     return REPEATED.sub("", body)
 
 
 def linked_boxes(body: str) -> str:
-    """A link to itself on each theorem, definition and exercise, as headings have."""
+    """Put a link to itself on each theorem, definition and exercise, as headings have."""
     return BOX.sub(
         r'\1\4<a class="headerlink" href="#\3" title="Link to this box">#</a>\5',
         body,
@@ -40,7 +40,7 @@ def linked_boxes(body: str) -> str:
 
 
 def links_by_mouse(body: str) -> str:
-    """Links of headings and boxes to themselves, not stopped at by the tab key.
+    """Take the links of headings and boxes to themselves out of the order of the tab key.
 
     There are sixty on a page. By keyboard the contents, the list beside the text and the index of
     theorems lead to the same places.
@@ -49,13 +49,13 @@ def links_by_mouse(body: str) -> str:
 
 
 def framed_tables(body: str) -> str:
-    """Each table in a box of its own, in which it scrolls if it is too wide."""
+    """Put each table in a box of its own, in which it scrolls if it is too wide."""
     body = re.sub(r"<th\b[^>]*>\s*</th>", "<td></td>", body)  # an empty corner heads nothing
     return re.sub(r"<table\b.*?</table>", r'<div class="wide">\g<0></div>', body, flags=re.S)
 
 
 def size(path: Path) -> tuple[int, int] | None:
-    """Width and height of a PNG file in pixels, from its head."""
+    """Return the width and height of a PNG file in pixels, from its head."""
     head = path.read_bytes()[:24]
     if head[:8] != b"\x89PNG\r\n\x1a\n":
         return None
@@ -64,7 +64,7 @@ def size(path: Path) -> tuple[int, int] | None:
 
 
 def sized_pictures(body: str, files: dict[str, Path]) -> str:
-    """Pictures that keep their place before they are there, and come when they are near.
+    """Keep the place of pictures that are not there yet, and load them when they are near.
 
     Parameters
     ----------

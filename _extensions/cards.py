@@ -38,7 +38,7 @@ class Figure:
 
 
 def figures(body: str) -> list[Figure]:
-    """The figures of a page in their order."""
+    """Return the figures of a page in their order."""
     found = []
     for match in FIGURE.finditer(body):
         alt = html.unescape(match["told"] or match["alt"])
@@ -52,13 +52,13 @@ READABLE = 1.0
 
 
 def chosen(found: list[Figure]) -> Figure:
-    """The first figure that can be drawn, and read on a card; the cover where there is none."""
+    """Return the first figure that can be read on a card; the cover where there is none."""
     return next((figure for figure in found if figure.file or _readable(figure)), cover())
 
 
 @cache
 def cover() -> Figure:
-    """The drawing on the cover of the book, which says in its title what it shows."""
+    """Return the drawing on the cover of the book, which says in its title what it shows."""
     svg = COVER.read_text(encoding="utf-8")
     told = re.search(r"<title>(.*?)</title>", svg, re.S)
     return Figure(html.unescape(told[1]) if told else "", svg)
@@ -75,7 +75,7 @@ def _readable(figure: Figure) -> bool:
 
 
 def picture(figure: Figure, images: Path) -> Image.Image:
-    """A figure in pixels, more than a card has."""
+    """Return a figure in pixels, more than a card has."""
     if figure.file:
         drawn = Image.open(images / figure.file).convert("RGBA")
         ground = Image.new("RGBA", drawn.size, PAPER)
@@ -85,7 +85,7 @@ def picture(figure: Figure, images: Path) -> Image.Image:
 
 
 def card(title: str, told: str, book: str, shown: Image.Image) -> Image.Image:
-    """The title beside or above a figure, whichever shows the figure larger.
+    """Return the title beside or above a figure, whichever shows the figure larger.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _fit(shown: Image.Image, box: tuple[int, int, int, int]) -> tuple[float, tup
 
 
 def _wrapped(text: str, size: int, width: int) -> list[str]:
-    """The text in lines of at most so many pixels; a single longer word has a line of its own."""
+    """Return the text in lines of at most so many pixels; a longer word has its own line."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

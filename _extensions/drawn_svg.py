@@ -34,13 +34,13 @@ class NotDrawn(ValueError):
 
 @cache
 def font(size: int, bold: bool = False, serif: bool = False) -> ImageFont.FreeTypeFont:
-    """A font that comes with matplotlib, so it is the same on every machine."""
+    """Return a font that comes with matplotlib, so it is the same on every machine."""
     name = f"DejaVu{'Serif' if serif else 'Sans'}{'-Bold' if bold else ''}.ttf"
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
 
 
 def size(svg: str) -> tuple[float, float]:
-    """Width and height of a picture in its own units."""
+    """Return the width and height of a picture in its own units."""
     return _box(svg)[2:]
 
 
@@ -54,7 +54,7 @@ def _box(svg: str) -> tuple[float, float, float, float]:
 
 
 def draw(svg: str, scale: float) -> Image.Image:
-    """The picture, ``scale`` pixels for each of its units."""
+    """Return the picture, ``scale`` pixels for each of its units."""
     left, top, width, height = _box(svg)
     canvas = Image.new("RGB", (round(width * scale), round(height * scale)), "#fdfdfb")
     _element(_parsed(svg), _Pen(canvas, scale), INITIAL, (-left, -top))
@@ -131,7 +131,7 @@ def _path(element: ET.Element, pen: _Pen, style: dict[str, str], origin: Point) 
 
 
 def subpaths(told: str) -> Iterator[tuple[list[Point], bool]]:
-    """The corners of each part of a path of straight lines, and whether it is closed."""
+    """Yield the corners of each part of a path of straight lines, and whether it is closed."""
     tokens = TOKEN.findall(told)
     points: list[Point] = []
     x = y = 0.0

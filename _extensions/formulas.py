@@ -52,7 +52,7 @@ class FormulaError(ValueError):
 
 @cache
 def engine() -> Callable[[str, bool], str]:
-    """The converter, started once for a build."""
+    """Return the converter, started once for a build."""
     context = quickjs.Context()
     context.eval(TEMML.read_text(encoding="utf-8") + ";globalThis.temml = temml;" + SET)
     return context.get("set")  # type: ignore[no-any-return]
@@ -60,7 +60,7 @@ def engine() -> Callable[[str, bool], str]:
 
 @cache
 def mathml(tex: str, display: bool = False) -> str:
-    """One formula as MathML.
+    """Return one formula as MathML.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def mathml(tex: str, display: bool = False) -> str:
 
 
 def written(math: ElementTree.Element) -> str:
-    """The element as text, its non-ASCII letters as they are."""
+    """Return the element as text, its non-ASCII letters as they are."""
     return ElementTree.tostring(math, encoding="unicode")
 
 
@@ -118,7 +118,7 @@ def tidy(math: ElementTree.Element) -> None:
 
 
 def in_em(points: re.Match[str]) -> str:
-    """A length in TeX's points as em of its ten-point text, so that it grows with the formula."""
+    """Return a length in TeX's points as em of its ten-point text: it grows with the formula."""
     return f"{float(points[1]) / 10:.2g}em"
 
 
@@ -158,7 +158,7 @@ def set_dots(row: ElementTree.Element) -> None:
 
 
 def width(element: ElementTree.Element) -> float:
-    """Roughly how wide an element is, in em: enough to tell long formulas from short ones."""
+    """Estimate the width of an element in em, well enough to tell long formulas from short ones."""
     if element.tag == "mspace":
         return float((element.get("width") or "0em").removesuffix("em").removesuffix("pt"))
     if not len(element):
@@ -176,7 +176,7 @@ def width(element: ElementTree.Element) -> float:
 
 
 def token_width(token: ElementTree.Element) -> float:
-    """Roughly how wide a single sign or word is, with the space around an operator."""
+    """Return roughly how wide a single sign or word is, with the space around an operator."""
     text = token.text or ""
     if token.tag != "mo":
         return 0.55 * len(text)
@@ -186,13 +186,13 @@ def token_width(token: ElementTree.Element) -> float:
 
 
 def pieces(math: ElementTree.Element) -> Iterator[ElementTree.Element]:
-    """The parts of a long inline formula, each ending in an operator, as TeX ends a line."""
+    """Yield the parts of a long inline formula, each ending in an operator, as TeX ends a line."""
     signs = list(flat(math, 0))
     yield from (framed(group) for group in divided(signs, 0))
 
 
 def flat(row: ElementTree.Element, depth: int) -> Iterator[tuple[ElementTree.Element, int]]:
-    """The signs of a row one after another, each with the number of brackets around it.
+    """Yield the signs of a row one after another, each with the number of brackets around it.
 
     A pair of brackets that stretches with its content stays one sign.
     """
@@ -210,14 +210,14 @@ def flat(row: ElementTree.Element, depth: int) -> Iterator[tuple[ElementTree.Ele
 
 
 def flat_inside(row: ElementTree.Element, depth: int) -> Iterator[tuple[ElementTree.Element, int]]:
-    """What stands between the brackets of a row."""
+    """Yield what stands between the brackets of a row."""
     inside = ElementTree.Element("mrow")
     inside.extend(list(row)[1:-1])
     yield from flat(inside, depth)
 
 
 def fenced(row: ElementTree.Element) -> bool:
-    """Whether a row is a pair of brackets with its content."""
+    """Return whether a row is a pair of brackets with its content."""
     return len(row) > 1 and row[0].tag == row[-1].tag == "mo" and "stretchy" in row[0].attrib
 
 
@@ -243,7 +243,7 @@ def divided(
 
 
 def length(signs: list[tuple[ElementTree.Element, int]]) -> float:
-    """Roughly how wide signs are beside one another, in em."""
+    """Return roughly how wide signs are beside one another, in em."""
     return sum(width(sign) for sign, _ in signs)
 
 
@@ -263,7 +263,7 @@ def cut(
 
 
 def ends_a_line(line: list[ElementTree.Element], after: ElementTree.Element) -> bool:
-    """Whether a line of these signs may end before the next: at a wide space, or an operator."""
+    """Return whether a line of these signs may end before the next: wide space, or operator."""
     if after.tag == "mspace":
         return False
     if line[-1].tag == "mspace" and width(line[-1]) >= 0.9:
@@ -275,7 +275,7 @@ def ends_a_line(line: list[ElementTree.Element], after: ElementTree.Element) -> 
 
 
 def framed(group: list[tuple[ElementTree.Element, int]]) -> ElementTree.Element:
-    """A piece of a formula as a formula of its own.
+    """Return a piece of a formula as a formula of its own.
 
     Its outer operators would be taken for signs before or after a number: they say what they are.
     """
@@ -288,7 +288,7 @@ def framed(group: list[tuple[ElementTree.Element, int]]) -> ElementTree.Element:
 
 
 def display_source(node: nodes.math_block) -> str:
-    """The TeX of a display formula: several lines of one source are lines below one another."""
+    """Return the TeX of a display formula: lines of the source are lines below one another."""
     tex = node.astext().strip()
     if node.get("nowrap"):
         return tex
@@ -300,7 +300,7 @@ def display_source(node: nodes.math_block) -> str:
 
 
 def broken(tex: str) -> bool:
-    """Whether TeX has a line break outside all environments."""
+    """Return whether TeX has a line break outside all environments."""
     depth = 0
     for mark in re.findall(r"\\begin\{|\\end\{|\\\\", tex):
         depth += {r"\begin{": 1, r"\end{": -1}.get(mark, 0)
@@ -310,7 +310,7 @@ def broken(tex: str) -> bool:
 
 
 def formula(writer: Any, node: nodes.Element, tex: str, display: bool) -> str:
-    """The MathML of a node; one that cannot be set is reported with its page, and stays TeX."""
+    """Return the MathML of a node; one that cannot be set is reported and stays TeX."""
     try:
         return mathml(tex, display)
     except FormulaError as error:

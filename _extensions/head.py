@@ -61,7 +61,7 @@ GENERATED = {
 
 
 def public_address(repository: str, chosen: str = "") -> str:
-    """The address below which the book is published, with a slash at its end.
+    """Return the address below which the book is published, with a slash at its end.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def use_public_address(app: Any, config: Any) -> None:
 
 
 def address_of(app: Any, page: str) -> str:
-    """The one public address of a page; the front page has that of the whole book."""
+    """Return the one public address of a page; the front page has that of the whole book."""
     base = app.config.book_address
     return base if page == app.config.root_doc else f"{base}{quote(page)}.html"
 
@@ -149,7 +149,7 @@ def _plain(title: str) -> str:
 
 
 def description(tags: str) -> str:
-    """The description among the tags of a page's head, in whichever order its two parts stand."""
+    """Return the description among the tags of a page's head, in either order of its parts."""
     for tag in re.findall(r"<meta\b[^>]*>", tags):
         if 'name="description"' in tag:
             found = re.search(r'content="([^"]*)"', tag)
@@ -158,7 +158,7 @@ def description(tags: str) -> str:
 
 
 def _file(page: str) -> str:
-    """The name of a page's picture."""
+    """Return the name of a page's picture."""
     return page.replace("/", "-") + ".png"
 
 
@@ -197,7 +197,7 @@ def list_pages(app: Any) -> None:
 
 
 def lost_page(app: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """The page for addresses that do not exist, with the way to what the reader looked for."""
+    """Yield the page for addresses that do not exist, with a way to what the reader wants."""
     contents = "".join(
         f'<li><a href="{quote(page)}.html">{html.escape(_numbered(app, page))}</a></li>'
         for page in _in_order(app)
@@ -213,7 +213,7 @@ The <a href="index.html">front page</a> begins the book, and these lead on.</p>
 
 
 def _in_order(app: Any) -> list[str]:
-    """All pages of the book in the order of its contents."""
+    """Return all pages of the book in the order of its contents."""
     found: list[str] = []
 
     def walk(page: str) -> None:
@@ -227,7 +227,7 @@ def _in_order(app: Any) -> list[str]:
 
 
 def _numbered(app: Any, page: str) -> str:
-    """The title of a page behind its number, if it has one."""
+    """Return the title of a page behind its number, if it has one."""
     number = app.env.toc_secnumbers.get(page, {}).get("", ())
     return "".join(f"{n}. " for n in number) + str(app.env.titles[page].astext())
 
@@ -291,7 +291,7 @@ def _mistake(out: Path, new: str, place: str, moved: dict[str, str]) -> str:
 
 
 def leading_on(near: str, place: str, canonical: str) -> str:
-    """A page that leads on to another one, with scripts and without.
+    """Return a page that leads on to another one, with scripts and without.
 
     The script comes first, since it alone can keep what follows "#" in the address asked for.
     """

@@ -17,7 +17,7 @@ SCRIPT = "one.js"
 
 
 def squeezed(css: str) -> str:
-    """A style sheet without comments, line breaks and the spaces that mean nothing."""
+    """Return a style sheet without comments, line breaks and the spaces that mean nothing."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
     css = re.sub(r"\s+", " ", css)
     return re.sub(r"\s*([{};,>])\s*", r"\1", css).replace(";}", "}").strip()
@@ -25,7 +25,7 @@ def squeezed(css: str) -> str:
 
 @functools.cache
 def style_sheet() -> str:
-    """The parts of the style sheet, joined."""
+    """Return the parts of the style sheet, joined."""
     return "".join(
         squeezed((STATIC / part).read_text(encoding="utf-8"))
         for part in PARTS
@@ -35,14 +35,14 @@ def style_sheet() -> str:
 
 @functools.cache
 def cover_text() -> str:
-    """What the drawing on the cover shows, in words."""
+    """Return what the drawing on the cover shows, in words."""
     drawing = (THEME.parents[1] / "_static" / "cover.svg").read_text(encoding="utf-8")
     told = re.search("<title>(.*?)</title>", drawing)
     return told[1] if told else ""
 
 
 def version(content: bytes) -> str:
-    """What changes with a file's content, for its address: a browser may keep it for ever."""
+    """Return a mark of a file's content, for its address: a browser may keep it for ever."""
     return hashlib.sha256(content).hexdigest()[:8]
 
 
@@ -56,7 +56,7 @@ def write_style_sheet(app: Any, error: Exception | None) -> None:
 
 
 def contents(toctree: str, home: str, title: str, front: bool) -> str:
-    """The list of all pages, from what Sphinx makes of the table of contents."""
+    """Return the list of all pages, from what Sphinx makes of the table of contents."""
     listed = re.sub(
         r'<p class="caption"[^>]*>\s*<span class="caption-text">(.*?)</span>\s*</p>',
         r'<p class="part">\1</p>',
@@ -74,14 +74,14 @@ def _marked(link: re.Match[str]) -> str:
 
 
 def part(listed: str) -> str:
-    """The name of the part of the book that the current page belongs to."""
+    """Return the name of the part of the book that the current page belongs to."""
     before = listed.partition(' aria-current="page"')[0]
     names = re.findall(r'<p class="part">(.*?)</p>', before, flags=re.S)
     return names[-1] if names and before != listed else ""
 
 
 def sections(toc: str) -> str:
-    """The list of a page's sections, without the page's own title."""
+    """Return the list of a page's sections, without the page's own title."""
     start, end = toc.find("<ul", 3), toc.rfind("</ul>", 0, toc.rfind("</ul>"))
     if start < 0 or end < start:
         return ""
@@ -89,7 +89,7 @@ def sections(toc: str) -> str:
 
 
 def tools(options: dict[str, Any], source: str, copy: str, title: str) -> list[dict[str, str]]:
-    """What a reader can do with a page: links with a kind, an address and a text.
+    """Return what a reader can do with a page: links with a kind, an address and a text.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def tools(options: dict[str, Any], source: str, copy: str, title: str) -> list[d
 
 
 def kept(scripts: list[Any]) -> list[Any]:
-    """Of the scripts that extensions add, those that do something on a page of this theme."""
+    """Return those scripts of extensions that do something on a page of this theme."""
     own = {path.name for path in STATIC.glob("*.js")} - {SCRIPT}
     found = {}
     for script in scripts:

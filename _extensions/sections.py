@@ -19,7 +19,7 @@ SILENT = (nodes.raw, nodes.comment, nodes.math, nodes.math_block, nodes.image)
 
 
 def places(doctree: nodes.document) -> Iterator[tuple[str, str, str]]:
-    """Anchor, title and text of every part of a page that a result can lead to."""
+    """Yield the anchor, title and text of every part of a page that a result can lead to."""
     for node in doctree.findall(_is_place):
         title = (_title(node) or "").strip()
         if title.startswith("(") and title.endswith(")"):  # that of a theorem
@@ -32,12 +32,12 @@ def places(doctree: nodes.document) -> Iterator[tuple[str, str, str]]:
 
 
 def _is_place(node: nodes.Node) -> bool:
-    """Whether a node is a section, or a theorem or the like, with an anchor and a title."""
+    """Return whether a node is a section, or a theorem or the like, with an anchor and a title."""
     return isinstance(node, nodes.Element) and bool(node["ids"]) and _title(node) is not None
 
 
 def _title(node: nodes.Element) -> str | None:
-    """The title of a section or a box; that of a folded section is noted on what it holds."""
+    """Return the title of a section or box; that of a folded section is noted on its contents."""
     if isinstance(node, (nodes.section, nodes.Admonition)):
         first = node.first_child_matching_class(nodes.title)
         return node[first].astext() if first is not None else None
@@ -45,7 +45,7 @@ def _title(node: nodes.Element) -> str | None:
 
 
 def _words(node: nodes.Node, place: nodes.Node) -> Iterator[str]:
-    """The text of a place without that of the places in it."""
+    """Yield the text of a place without that of the places in it."""
     if isinstance(node, SILENT) or (node is not place and _is_place(node)):
         return
     if isinstance(node, nodes.Text):
@@ -55,7 +55,7 @@ def _words(node: nodes.Node, place: nodes.Node) -> Iterator[str]:
 
 
 def stems(language: Any, text: str) -> set[str]:
-    """The words of a text as Sphinx's index has them."""
+    """Return the words of a text as Sphinx's index has them."""
     found = set()
     for word in language.split(text.lower()):
         kept = next(filter(language.word_filter, (language.stem(word), word)), None)
@@ -76,7 +76,7 @@ def collect(app: Any, page: str, template: str, context: Any, doctree: Any) -> N
 
 
 def index(noted: dict[str, list[tuple[str, str, set[str]]]]) -> dict[str, Any]:
-    """The places of all pages in a row, and for each stem the numbers of its places.
+    """Return the places of all pages in a row, and for each stem the numbers of its places.
 
     Each number but the first is written as the distance from the one before, which is shorter.
 

@@ -26,7 +26,7 @@ SLOW_ROUNDS = 1
 
 
 def seconds(rounds: int, *actions: Callable[[], Any]) -> list[float]:
-    """Median time of each action, the actions in turn, so that all see the same machine."""
+    """Return the median time of each action, all in turn, so that they see the same machine."""
     times: list[list[float]] = [[] for _ in actions]
     for _ in range(rounds):
         for own, action in zip(times, actions, strict=True):
@@ -43,7 +43,7 @@ def row(what: str, time_in_seconds: float, ratio: float, against: str) -> None:
 
 
 def build(layer: cases.Case) -> None:
-    """Building the matrix against the floor and against the two usual ways."""
+    """Compare building the matrix with the floor and with the two usual ways."""
     geometry = layer.geometry
 
     def ours() -> Any:
@@ -65,7 +65,7 @@ def build(layer: cases.Case) -> None:
 
 
 def peak(layer: cases.Case) -> None:
-    """Most memory that building holds at any time, against the size of the result."""
+    """Measure the most memory that building holds, against the size of the result."""
     tracemalloc.start()
     W = equivlib.conv_matrix(layer.weight, layer.input_shape, padding=1)
     most = tracemalloc.get_traced_memory()[1]
@@ -79,7 +79,7 @@ def peak(layer: cases.Case) -> None:
 
 
 def apply(layer: cases.Case) -> None:
-    """Applying the layer in three ways, against PyTorch if it is installed."""
+    """Compare three ways to apply the layer, and PyTorch if it is installed."""
     rng = np.random.default_rng(1)
     x = rng.standard_normal((BATCH, *layer.input_shape), dtype=np.float32)
     W = equivlib.conv_matrix(layer.weight, layer.input_shape, padding=1)
@@ -99,7 +99,7 @@ def apply(layer: cases.Case) -> None:
 
 
 def torch_functions() -> Any:
-    """PyTorch's functions, if PyTorch is there."""
+    """Return PyTorch's functions, if PyTorch is there."""
     try:
         import torch
     except ImportError:
@@ -109,7 +109,7 @@ def torch_functions() -> Any:
 
 
 def torch_conv(x: Any, weight: Any) -> Callable[[], Any] | None:
-    """PyTorch's convolution of the same numbers."""
+    """Return PyTorch's convolution of the same numbers."""
     functions = torch_functions()
     if functions is None:
         return None
@@ -120,7 +120,7 @@ def torch_conv(x: Any, weight: Any) -> Callable[[], Any] | None:
 
 
 def patches(layer: cases.Case) -> None:
-    """Patches as columns and back, one input, against PyTorch's unfold and fold."""
+    """Time patches as columns and back, one input, against PyTorch's unfold and fold."""
     rng = np.random.default_rng(2)
     x = rng.standard_normal((1, *layer.input_shape), dtype=np.float32)
     columns = equivlib.im2col(x, (3, 3), padding=1)
@@ -146,7 +146,7 @@ def patches(layer: cases.Case) -> None:
 
 
 def projection() -> None:
-    """The nearest convolution to a dense matrix against one pass over its bytes."""
+    """Compare the nearest convolution to a dense matrix with one pass over its bytes."""
     matrix = np.random.default_rng(3).standard_normal((4096, 4096))
     taken, base = seconds(
         ROUNDS,
@@ -157,7 +157,7 @@ def projection() -> None:
 
 
 def growth() -> None:
-    """Building over three decades of stored numbers: the time of one number stays the same."""
+    """Time building over three decades of stored numbers: that of one number stays the same."""
     sizes, costs = [], []
     for channels, side in ((4, 28), (8, 56), (16, 90), (32, 144), (64, 112)):
         layer = cases.case("", channels, (channels, side, side))
@@ -193,7 +193,7 @@ def plot(sizes: list[int], costs: list[float]) -> None:
 
 
 def import_time() -> None:
-    """Importing the library against importing what it needs."""
+    """Compare importing the library with importing what it needs."""
 
     def run(code: str) -> Callable[[], Any]:
         return lambda: subprocess.run([sys.executable, "-c", code], check=True)

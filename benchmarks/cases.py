@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
 
 def case(name: str, out_channels: int, input_shape: tuple[int, int, int]) -> Case:
-    """A case with random weights, the same ones every time."""
+    """Return a case with random weights, the same ones every time."""
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((out_channels, input_shape[0], 3, 3), dtype=np.float32)
     return Case(name, weight, input_shape)
@@ -37,7 +37,7 @@ CASES = (case("A", 16, (3, 64, 64)), case("B", 64, (64, 56, 56)))
 
 
 def floor(geometry: Geometry) -> tuple[Array, Array]:
-    """The least that any builder has to do: fresh arrays of that size, written once."""
+    """Return the least that any builder has to do: fresh arrays of that size, written once."""
     data, indices = np.empty(geometry.nnz, np.float32), np.empty(geometry.nnz, np.int32)
     data.fill(1)
     indices.fill(1)

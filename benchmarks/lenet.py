@@ -28,13 +28,13 @@ EPOCHS, BATCH = 6, 64
 
 
 def images(folder: Path, part: str) -> tuple[Array, Array]:
-    """Images of (1, 28, 28) between 0 and 1, and their labels."""
+    """Return the images of (1, 28, 28) between 0 and 1, and their labels."""
     x = idx(folder / f"{part}-images-idx3-ubyte.gz")[:, None].astype(np.float32) / 255
     return x, idx(folder / f"{part}-labels-idx1-ubyte.gz").astype(np.int64)
 
 
 def lenet(seed: int = 0) -> Network:
-    """LeNet-5 with ReLU and max pooling, 61,706 numbers, as it is taught today."""
+    """Return LeNet-5 with ReLU and max pooling, 61,706 numbers, as it is taught today."""
     rng = np.random.default_rng(seed)
 
     def normal(*shape: int) -> tuple[Array, Array]:
@@ -52,7 +52,7 @@ def lenet(seed: int = 0) -> Network:
 
 
 def in_type(net: Network, dtype: Any) -> Network:
-    """The same network with its numbers in another type."""
+    """Return the same network with its numbers in another type."""
     layers = copy.deepcopy(net.layers)
     for layer in layers:
         for name, value in layer.params.items():

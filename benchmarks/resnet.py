@@ -23,12 +23,12 @@ GIB = 2**30
 
 
 def resnet18(width: int, seed: int = 0) -> Network:
-    """Basic blocks in four stages of two, a 3 × 3 stem, random weights and statistics, float64."""
+    """Make basic blocks in four stages of two, a 3 × 3 stem, random weights, in float64."""
     rng = np.random.default_rng(seed)
     layers: list[Layer] = []
 
     def convolution(outputs: int, inputs: int, size: int, stride: int, source: int) -> int:
-        """A convolution with its normalisation; the position of the latter."""
+        """Return a convolution with its normalisation; the position of the latter."""
         scale = np.sqrt(2 / (inputs * size * size))
         weight = rng.normal(scale=scale, size=(outputs, inputs, size, size))
         layers.append(Conv(weight, stride=stride, padding=size // 2, source=source))

@@ -73,7 +73,7 @@ SHADOWED = ("explore", "pattern")
 
 
 def _new(old: str) -> ModuleType:
-    """The module that was called ``old``; whoever asks for it is told where it is."""
+    """Return the module that was called ``old``; whoever asks for it is told where it is."""
     new = f"{PACKAGE}.{MOVED[old]}"
     # Level 1 is this line, 2 the function of this file that was asked, 3 whoever asked.
     warnings.warn(f"{PACKAGE}.{old} is now {new}", DeprecationWarning, stacklevel=3)
@@ -116,7 +116,7 @@ class _Shadowed(ModuleType):
 
 
 def __getattr__(name: str) -> ModuleType:
-    """The attributes of the package that were modules."""
+    """Return the attributes of the package that were modules."""
     if name not in MOVED:
         raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}")
     module = sys.modules[f"{PACKAGE}.{name}"] = _new(name)

@@ -170,7 +170,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _print_table(net: Network) -> Cost:
-    """A line for each layer, and the sums, which are returned too."""
+    """Print a line for each layer, and the sums, which are returned too."""
     table = conversion_table(net)
     rows: list[tuple[object, ...]] = []
     counts = [sum(p.size for p in layer.params.values()) for layer in net.layers]
@@ -188,7 +188,7 @@ def _print_table(net: Network) -> Cost:
 
 
 def _equal(net: Network, source: Path, written: Path, options: argparse.Namespace) -> bool:
-    """Whether the file that is read and the one that is written agree on random inputs."""
+    """Return whether the file that is read and the one that is written agree on random inputs."""
     dtype = network_dtype(net)
     rng = np.random.default_rng(options.seed)
     x = rng.standard_normal((options.samples, *net.input_shape)).astype(dtype)
@@ -210,7 +210,7 @@ def _equal(net: Network, source: Path, written: Path, options: argparse.Namespac
 
 
 def _applied(file: Path, x: Array, otherwise: Callable[[], Network]) -> tuple[Array, str]:
-    """What a file gives, and who computed it."""
+    """Return what a file gives, and who computed it."""
     try:
         import onnxruntime
     except ImportError:
@@ -233,7 +233,7 @@ def _applied(file: Path, x: Array, otherwise: Callable[[], Network]) -> tuple[Ar
 
 
 def _run(session: InferenceSession, name: str, x: Array, fixed: int) -> Array:
-    """One batch, filled up if the file fixes how many there are."""
+    """Return one batch, filled up if the file fixes how many there are."""
     filled = np.concatenate([x, np.zeros((fixed - len(x), *x.shape[1:]), dtype=x.dtype)])
     y: Array = session.run(None, {name: filled})[0]
     return y[: len(x)]

@@ -13,7 +13,7 @@ __all__ = ["replaced"]
 
 @contextmanager
 def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A place to write in the same folder; what is there is moved to ``path`` if all goes well.
+    """Yield a place to write in the same folder; move it to ``path`` if all goes well.
 
     So half a file is never seen, and after an error the old one is still whole.
 

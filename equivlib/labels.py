@@ -39,7 +39,7 @@ def labels(name: str, shape: Sequence[int]) -> list[str]:
 
 
 def written(value: object) -> str:
-    """A number as figures show it: three digits of a float, anything exact in full."""
+    """Return a number as figures show it: three digits of a float, anything exact in full."""
     if isinstance(value, (complex, np.complexfloating)):
         return f"{value:.3g}"
     if not isinstance(value, (float, np.floating)):

@@ -63,7 +63,7 @@ class Size(NamedTuple):
 
 
 def error_bound(net: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Array:
-    r"""A bound on how far ``to_mlp(net)(x)`` can differ from ``net(x)``, for each output.
+    r"""Return a bound on how far ``to_mlp(net)(x)`` can differ from ``net(x)``, for each output.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def _absolute(value: Parameter) -> Parameter:
 
 @singledispatch
 def propagate(layer: Layer, sizes: list[Size]) -> Size | None:
-    """The size of a layer's output from those of its inputs; None if there is no rule for it."""
+    """Return the size of a layer's output from those of its inputs; None if it has no rule."""
     return None
 
 

@@ -129,7 +129,7 @@ def slide(net: Network, input_shape: Sequence[int], *, exact: bool = True) -> Sl
 def _sliding(
     layer: Layer, shape: tuple[int, ...], label: str, exact: bool
 ) -> tuple[Layer, Strides]:
-    """The layer as it slides, and its stride; or why it does not."""
+    """Return the layer as it slides, and its stride; or why it does not."""
     once = (1,) * (len(shape) - 1)
     if isinstance(layer, ConvTranspose):
         raise ValueError(
@@ -158,7 +158,7 @@ def _sliding(
 
 
 def _fixed_windows(layer: AdaptiveAvgPool, shape: tuple[int, ...], label: str) -> AvgPool:
-    """The windows that an adaptive average has on an input of this shape."""
+    """Return the windows that an adaptive average has on an input of this shape."""
     sizes = layer.output_shape(shape)[1:]
     if any(n % m for n, m in zip(shape[1:], sizes, strict=True)):
         raise ValueError(

@@ -18,7 +18,7 @@ INPUT = IndexedBase("x")
 
 
 def symbol_array(name: str, shape: Sequence[int]) -> NDArray[np.object_]:
-    """An array of symbols to put into :func:`~equivlib.conv` or :func:`~equivlib.conv_matrix`.
+    """Make an array of symbols for :func:`~equivlib.conv` or :func:`~equivlib.conv_matrix`.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class AxisSymbols:
 
 
 def axis_symbols(number: int | None = None) -> AxisSymbols:
-    """The symbols of one axis, numbered if there are several.
+    """Return the symbols of one axis, numbered if there are several.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def axis_symbols(number: int | None = None) -> AxisSymbols:
 
 
 def entry(*axes: AxisSymbols) -> Sum:
-    r"""The entry formula of the matrix of one channel with zero padding, for every size.
+    r"""Return the entry formula of the matrix of one channel with zero padding, for every size.
 
     .. math:: W[i, j] = \sum_a k[a] \prod_{\text{axes}} \delta(j, \, s\,i + d\,a - p)
 
@@ -137,7 +137,7 @@ def entry(*axes: AxisSymbols) -> Sum:
 
 
 def matrix_times_input(*axes: AxisSymbols) -> Sum:
-    r"""One entry of ``W @ x``, the sum over the columns carried out for every size.
+    r"""Return one entry of ``W @ x``, the sum over the columns carried out for every size.
 
     The Kronecker delta picks one column if it is there, so that zero padding comes out by itself
     as the second case. Exchanging the two finite sums, over columns and over taps, changes nothing.
@@ -154,7 +154,7 @@ def matrix_times_input(*axes: AxisSymbols) -> Sum:
 
 
 def convolution(*axes: AxisSymbols) -> Sum:
-    r"""One output of the convolution by its definition, zeros around the input.
+    r"""Return one output of the convolution by its definition, zeros around the input.
 
     .. math:: y[i] = \sum_a k[a] \; \bar x[s\,i + d\,a - p]
 
@@ -170,7 +170,7 @@ def convolution(*axes: AxisSymbols) -> Sum:
 
 
 def difference(*axes: AxisSymbols) -> Expr:
-    """What a tap adds to ``W @ x`` less what it adds to the convolution: 0 for every size.
+    """Return what a tap adds to ``W @ x`` less what it adds to the convolution: 0 for every size.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def _tap_limits(axes: Sequence[AxisSymbols]) -> list[tuple[Expr, int, Expr]]:
 
 
 def index_below(name: str) -> tuple[Expr, Expr]:
-    """An index and a size larger than it, both of any value.
+    """Return an index and a size larger than it, both of any value.
 
     The size is the index plus something, so that sympy knows which of the two is larger.
 
@@ -214,7 +214,7 @@ def index_below(name: str) -> tuple[Expr, Expr]:
 
 
 def divided(place: Expr, size: Expr, remainder: Expr) -> tuple[Expr, Expr]:
-    """Quotient and remainder of an integer division, proved for every size.
+    """Return the quotient and remainder of an integer division, proved for every size.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def kronecker_entry(
     row: tuple[Expr, Expr, Expr],
     column: tuple[Expr, Expr, Expr],
 ) -> Expr:
-    """One entry of a Kronecker product of matrices of any size.
+    """Return one entry of a Kronecker product of matrices of any size.
 
     Parameters
     ----------
@@ -279,7 +279,7 @@ def kronecker_entry(
 
 
 def picked(total: Expr) -> tuple[Expr, set[Expr]]:
-    """What sums over Kronecker deltas pick: the term, and what has to be at least 0 for it.
+    """Return what sums over Kronecker deltas pick: the term, and what has to be at least 0 for it.
 
     Raises
     ------

@@ -79,7 +79,7 @@ class Table:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """Return what a notebook shows."""
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         # An empty corner is no heading, so a screen reader has nothing to announce there.
         head = self._line(self.headings, ["th scope='col'" if h else "td" for h in self.headings])
@@ -88,7 +88,7 @@ class Table:
         return f"<table class='results'>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"
 
     def _line(self, cells: Sequence[str], kinds: Sequence[str]) -> str:
-        """One row; the side of each column is written here, for pages without a style sheet."""
+        """Return one row; it says the side of each column, for pages without a style sheet."""
         made = (
             f"<{kind} style='text-align: {SIDES[side]}'>{escape(cell)}</{kind.split()[0]}>"
             for cell, kind, side in zip(cells, kinds, self.align, strict=True)

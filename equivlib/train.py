@@ -25,7 +25,7 @@ BLOCK = 2**15
 
 
 def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
-    r"""Mean negative logarithm of the probability that the softmax gives to the right class.
+    r"""Compute the mean negative logarithm of the softmax's probability of the right class.
 
     .. math:: L = -\frac{1}{B} \sum_i \log \frac{e^{z_{i, t_i}}}{\sum_c e^{z_{i, c}}}
 
@@ -68,7 +68,7 @@ def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
 
 
 def squared_error(outputs: Array, targets: Array) -> tuple[float, Array]:
-    r"""Mean square of the differences, over the batch and all outputs.
+    r"""Compute the mean square of the differences, over the batch and all outputs.
 
     .. math:: L = \frac{1}{n} \sum_i (y_i - t_i)^2
 
@@ -220,7 +220,7 @@ class Adam:
     def _change(
         self, value: Array, grad: Array, mean: Array, square: Array, changed: Array
     ) -> None:
-        """One step of some entries, into the moments and into ``changed``."""
+        """Step some entries, writing the moments and ``changed``."""
         first, second = self.betas
         if self.decoupled:
             value = value * (1 - self.rate * self.weight_decay)
@@ -387,7 +387,7 @@ def show_progress(what: str, share: float, told: str, width: int = 30) -> None:
 
 
 def predict(net: Network, x: ArrayLike, *, batch_size: int = 256) -> Array:
-    """Outputs of a network, made for some samples at a time to bound the memory.
+    """Compute the outputs of a network, for some samples at a time to bound the memory.
 
     Parameters
     ----------
@@ -411,7 +411,7 @@ def predict(net: Network, x: ArrayLike, *, batch_size: int = 256) -> Array:
 def he_normal(
     shape: Sequence[int], seed: int | np.random.Generator = 0, dtype: DTypeLike = np.float32
 ) -> Array:
-    r"""Random weights with which a layer and its ReLU keep the mean square of a number, on average.
+    r"""Draw random weights with which a layer and its ReLU keep the mean square, on average.
 
     That is the average over the weights, for inputs without padding and a bias of 0. Normally
     distributed with standard deviation :math:`\sqrt{2 / n}`, n the number of inputs of one

@@ -18,7 +18,7 @@ MANY_WORDS = 80  # fewer than this is an empty page
 
 
 def pages(toc: Path = ROOT / "_toc.yml") -> list[str]:
-    """Every document that the table of contents names, as a path without its ending."""
+    """Return every document that the table of contents names, as a path without its ending."""
     found: list[str] = []
 
     def walk(node: object) -> None:
@@ -35,7 +35,7 @@ def pages(toc: Path = ROOT / "_toc.yml") -> list[str]:
 
 
 def faults(html: Path, name: str) -> list[str]:
-    """What is wrong with one page."""
+    """Return what is wrong with one page."""
     path = html / f"{name}.html"
     if not path.is_file():
         return ["was not built"]
@@ -73,7 +73,7 @@ def _text_faults(article: BeautifulSoup) -> list[str]:
 
 
 def _foreign(soup: BeautifulSoup) -> list[str]:
-    """Addresses on other hosts that the page itself would ask for."""
+    """Return the addresses on other hosts that the page itself would ask for."""
     sources = [
         tag[attribute]
         for attribute in ("src", "srcset", "data", "poster")
@@ -95,7 +95,7 @@ def _foreign(soup: BeautifulSoup) -> list[str]:
 
 
 def _broken(soup: BeautifulSoup, path: Path) -> list[str]:
-    """Addresses within the book that lead nowhere."""
+    """Return the addresses within the book that lead nowhere."""
     broken = []
     addresses = {tag["href"] for tag in soup.find_all("a", href=True)}
     addresses |= {tag["src"] for tag in soup.find_all(src=True)}
@@ -112,7 +112,7 @@ def _broken(soup: BeautifulSoup, path: Path) -> list[str]:
 
 @functools.cache
 def _ids(page: Path) -> set[str]:
-    """The places of a page that a link may name; pages link to each other hundreds of times."""
+    """Return the places of a page that a link may name; pages link to each other often."""
     return set(re.findall(r'id="([^"]*)"', page.read_text(encoding="utf-8")))
 
 

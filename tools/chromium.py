@@ -18,6 +18,6 @@ ARGUMENTS = [
 
 
 def chromium() -> str | None:
-    """The path of the browser, or nothing where there is none."""
+    """Return the path of the browser, or nothing where there is none."""
     found = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
     return next((path for path in found if path), None)

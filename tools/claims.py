@@ -15,7 +15,7 @@ FIELDS = {"id", "claim", "verdict", "reason", "shown"}
 
 
 def load(path: Path = DATA) -> list[dict[str, Any]]:
-    """The sources in their order, each with its claims."""
+    """Return the sources in their order, each with its claims."""
     sources = yaml.safe_load(path.read_text(encoding="utf-8"))
     for claim in (claim for source in sources for claim in source["claims"]):
         if FIELDS - claim.keys() or claim["verdict"] not in VERDICTS:
@@ -28,7 +28,7 @@ def load(path: Path = DATA) -> list[dict[str, Any]]:
 
 
 def render(sources: list[dict[str, Any]]) -> str:
-    """The claims as MyST Markdown: all verdicts at a glance, then each with its reason."""
+    """Return the claims as MyST Markdown: all verdicts at a glance, then each with its reason."""
     claims = [claim for source in sources for claim in source["claims"]]
     lines = ["## At a glance", ""]
     for verdict, words in VERDICTS.items():

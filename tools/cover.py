@@ -19,7 +19,7 @@ ALT = (
 
 
 def cover() -> str:
-    """The drawing as SVG: one square for each entry that is not empty, one path for each weight.
+    """Return the drawing as SVG: a square for each entry that is not empty, a path for each weight.
 
     The ground is that of the page, light or dark, with a faint line around the matrix.
     """

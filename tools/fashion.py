@@ -21,7 +21,7 @@ CLASSES, TRAINING, TEST = 10, 200, 50
 
 
 def idx(path: Path) -> Any:
-    """An array in the format of the MNIST files: its shape, then one byte for each number."""
+    """Read an array in the format of the MNIST files: its shape, then one byte for each number."""
     raw = gzip.decompress(path.read_bytes())
     ndim = raw[3]
     shape = np.frombuffer(raw, ">i4", ndim, 4)
@@ -29,7 +29,7 @@ def idx(path: Path) -> Any:
 
 
 def first_of_each(folder: Path, part: str, count: int) -> tuple[Any, Any]:
-    """Images and labels: the first ``count`` of each class, in the published order."""
+    """Return the images and labels: the first ``count`` of each class, in the published order."""
     images = idx(folder / f"{part}-images-idx3-ubyte.gz")
     labels = idx(folder / f"{part}-labels-idx1-ubyte.gz")
     chosen = [np.flatnonzero(labels == label)[:count] for label in range(CLASSES)]

@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _file(self) -> Path | None:
-        """The file that an address names, if it lies in the folder."""
+        """Return the file that an address names, if it lies in the folder."""
         asked = unquote(urlsplit(self.path).path)
         if not asked.startswith(self.base):
             return None
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def base_path(folder: Path) -> str:
-    """The path below which the book will be published, as its front page says: ``/name/``."""
+    """Return the path below which the book is published, as its front page says: ``/name/``."""
     found = re.search(r'rel="canonical" href="([^"]+)"', _text(folder / "intro.html"))
     return urlsplit(found[1]).path.removesuffix("intro.html") if found else "/"
 

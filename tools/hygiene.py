@@ -36,14 +36,14 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 def mended(text: str) -> str:
-    """The text with plain line ends, no spaces before them, and one at its end."""
+    """Return the text with plain line ends, no spaces before them, and one at its end."""
     lines = [line.rstrip(" \t") for line in re.split(r"\r\n|\r|\n", text)]
     ended = "\n".join(lines).rstrip("\n")
     return f"{ended}\n" if ended else ""
 
 
 def faults(path: Path) -> Iterator[str]:
-    """What is wrong with a file, a line for each kind of fault."""
+    """Yield what is wrong with a file, a line for each kind of fault."""
     data = path.read_bytes()
     if len(data) > LARGEST:
         yield f"{len(data):,} bytes, over {LARGEST:,}"
@@ -83,7 +83,7 @@ def fix(path: Path) -> None:
 
 
 def tracked() -> list[Path]:
-    """The files that git knows; what comes from elsewhere stays as it is."""
+    """Return the files that git knows; what comes from elsewhere stays as it is."""
     command = ["git", "ls-files", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = [name for name in listed.split("\0") if name and "/vendor/" not in name]

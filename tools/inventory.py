@@ -62,7 +62,7 @@ class Page:
     _box: str = ""
 
     def labels(self) -> list[str]:
-        """Every label of the page that a link can name."""
+        """Return every label of the page that a link can name."""
         boxes = [*self.definitions, *self.theorems, *self.exercises]
         return [*self.targets, *self.equations, *self.figures, *boxes]
 
@@ -114,7 +114,7 @@ class Page:
 
 
 def _options(below: list[str]) -> tuple[dict[str, str], str]:
-    """The options of a directive, and the first line of its content."""
+    """Return the options of a directive, and the first line of its content."""
     options = {}
     for line in below:
         if found := OPTION.match(line):
@@ -125,7 +125,7 @@ def _options(below: list[str]) -> tuple[dict[str, str], str]:
 
 
 def of_notebook(path: Path) -> Page:
-    """What a notebook has."""
+    """Return what a notebook has."""
     page = Page()
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "markdown":
@@ -137,7 +137,7 @@ def of_notebook(path: Path) -> Page:
 
 
 def of_text(path: Path) -> Page:
-    """What a page in Markdown has; that of claims is made from its list."""
+    """Return what a page in Markdown has; that of claims is made from its list."""
     page = Page()
     page.read_text(path.read_text(encoding="utf-8"))
     listed = path.with_suffix(".yml")
@@ -148,7 +148,7 @@ def of_text(path: Path) -> Page:
 
 
 def of_book(folder: Path = ROOT) -> dict[str, Page]:
-    """Each page of a book by its name, such as chapters/02_one_dimension."""
+    """Return each page of a book by its name, such as chapters/02_one_dimension."""
     notebooks = [*folder.glob("*.ipynb"), *folder.glob("chapters/*.ipynb")]
     texts = [*folder.glob("chapters/*.md"), *folder.glob("back/*.md")]
     pages = {path: of_notebook(path) for path in notebooks}
@@ -160,7 +160,7 @@ def of_book(folder: Path = ROOT) -> dict[str, Page]:
 
 
 def as_data(pages: dict[str, Page]) -> dict[str, Any]:
-    """Pages as they are stored: sorted, and without what is empty."""
+    """Return the pages as they are stored: sorted, and without what is empty."""
     proved_elsewhere = {label for page in pages.values() for label in page.proves}
     data = {}
     for name, page in pages.items():
@@ -185,12 +185,12 @@ BOXES = ("proved", "not proved", "solved", "not solved")
 
 
 def labels_of(parts: dict[str, Any]) -> list[str]:
-    """Every label of a stored page."""
+    """Return every label of a stored page."""
     return [label for part in (*LABELS, *BOXES) for label in parts.get(part, ())]
 
 
 def faults(stored: dict[str, Any], pages: dict[str, Page]) -> Iterator[str]:
-    """What a book has lost against the stored inventory without giving a reason.
+    """Yield what a book has lost against the stored inventory without giving a reason.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def faults(stored: dict[str, Any], pages: dict[str, Page]) -> Iterator[str]:
 
 
 def _lost_asserts(name: str, before: dict[str, Any], data: dict[str, Any]) -> int:
-    """How many assertions fewer a page has, with those below its labels that are elsewhere now."""
+    """Count the assertions that a page lacks, without those that are elsewhere now."""
     labels = set(labels_of(before))
     today = sum(data.get(name, {}).get("asserts", {}).values())
     for other, parts in data.items():
@@ -238,7 +238,7 @@ def _lost_asserts(name: str, before: dict[str, Any], data: dict[str, Any]) -> in
 def _wrong_reasons(
     pages: dict[str, Any], gone: dict[str, Any], merged: dict[str, Any], known: set[str]
 ) -> Iterator[str]:
-    """Entries of the two lists that explain nothing."""
+    """Yield entries of the two lists that explain nothing."""
     labels = {label for parts in pages.values() for label in labels_of(parts)}
     for label, entry in gone.items():
         if label not in labels:
@@ -257,7 +257,7 @@ def _wrong_reasons(
 
 
 def load(path: Path = STORED) -> dict[str, Any]:
-    """The stored inventory."""
+    """Return the stored inventory."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 

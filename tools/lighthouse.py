@@ -43,7 +43,7 @@ class Scores:
     failed: tuple[str, ...]
 
     def faults(self) -> list[str]:
-        """What misses its limit, and which audits failed."""
+        """Return what misses its limit, and which audits failed."""
         low = [
             f"{key} {self.values[key]:.2f}, at least {least:.2f}"
             for key, least in LEAST.items()
@@ -59,12 +59,12 @@ class Scores:
 
 
 def program() -> str | None:
-    """The program, or nothing where it is not installed."""
+    """Return the program, or nothing where it is not installed."""
     return os.environ.get("LIGHTHOUSE") or shutil.which("lighthouse")
 
 
 def report(command: str, address: str) -> dict[str, Any]:
-    """What Lighthouse says about one address, once."""
+    """Return what Lighthouse says about one address, once."""
     flags = " ".join(["--headless=new", *ARGUMENTS])
     done = subprocess.run(
         [command, address, "--output=json", "--quiet", f"--chrome-flags={flags}"],
@@ -79,7 +79,7 @@ def report(command: str, address: str) -> dict[str, Any]:
 
 
 def scores(name: str, reports: list[dict[str, Any]]) -> Scores:
-    """The medians of several reports of one page."""
+    """Return the medians of several reports of one page."""
     values = {
         key: median(float(one["categories"][key]["score"] or 0) for one in reports) for key in LEAST
     }
@@ -90,7 +90,7 @@ def scores(name: str, reports: list[dict[str, Any]]) -> Scores:
 
 
 def _failed(report: dict[str, Any]) -> list[str]:
-    """The audits that cost a page points outside performance."""
+    """Return the audits that cost a page points outside performance."""
     weighed = {
         reference["id"]
         for key in LEAST
@@ -102,7 +102,7 @@ def _failed(report: dict[str, Any]) -> list[str]:
 
 
 def table(measured: list[Scores]) -> str:
-    """The scores of all pages in Markdown."""
+    """Return the scores of all pages in Markdown."""
     keys = [*LEAST, *MOST]
     lines = [f"| page | {' | '.join(keys)} |", f"| --- |{' ---: |' * len(keys)}"]
     for one in measured:

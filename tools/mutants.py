@@ -87,7 +87,7 @@ class Mutant:
 
 
 def mutants(source: str) -> list[Mutant]:
-    """Every mutant of a cell, in the order of its lines."""
+    """Return every mutant of a cell, in the order of its lines."""
     tree = ast.parse(source)
     lines = source.splitlines()
     found = []
@@ -99,7 +99,7 @@ def mutants(source: str) -> list[Mutant]:
 
 
 def _replaced(source: str, node: Any, new: str) -> str:
-    """The source with one expression written anew; columns are counted in bytes."""
+    """Return the source with one expression written anew; columns are counted in bytes."""
     lines = source.encode().splitlines(keepends=True)
     start = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
     end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
@@ -108,7 +108,7 @@ def _replaced(source: str, node: Any, new: str) -> str:
 
 
 def _changes(tree: ast.Module) -> Iterator[tuple[Any, Any]]:
-    """Pairs of an expression and what it becomes."""
+    """Yield the pairs of an expression and what it becomes."""
     shown = tree.body[-1] if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     for statement in tree.body:
         if statement is not shown:
@@ -116,7 +116,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[Any, Any]]:
 
 
 def _walk(node: ast.AST, *, claimed: bool) -> Iterator[tuple[Any, Any]]:
-    """The changes below a node; ``claimed`` inside an assertion, where literals are the claim."""
+    """Yield the changes below a node; inside an assertion (``claimed``) literals are the claim."""
     if isinstance(node, ast.Call):
         yield from _fewer_assumptions(node)
     if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Call) and _left_out(node)):
@@ -133,7 +133,7 @@ def _walk(node: ast.AST, *, claimed: bool) -> Iterator[tuple[Any, Any]]:
 
 
 def _fewer_assumptions(call: ast.Call) -> Iterator[tuple[Any, Any]]:
-    """A symbol without one of its assumptions, or with a weaker one."""
+    """Yield a symbol without one of its assumptions, or with a weaker one."""
     for place, keyword in enumerate(call.keywords):
         if keyword.arg in ASSUMPTIONS and getattr(keyword.value, "value", None) is True:
             changed = copy.deepcopy(call)
@@ -146,7 +146,7 @@ def _fewer_assumptions(call: ast.Call) -> Iterator[tuple[Any, Any]]:
 
 
 def _only_loosens(node: ast.AST) -> bool:
-    """An assertion that all are equal, asked of any: still true, and nothing else is claimed."""
+    """Recognise "all are equal" asked of any: still true, and nothing else is claimed."""
     if not isinstance(node, ast.Call):
         return False
     of = node.func.value if isinstance(node.func, ast.Attribute) else None
@@ -155,7 +155,7 @@ def _only_loosens(node: ast.AST) -> bool:
 
 
 def _walk_claim(test: ast.expr) -> Iterator[tuple[Any, Any]]:
-    """The changes of what is asserted; turning the whole of it round would prove nothing."""
+    """Yield the changes of what is asserted; turning the whole of it round would prove nothing."""
     if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq | ast.NotEq | ast.In):
         for child in ast.iter_child_nodes(test):
             yield from _walk(child, claimed=True)
@@ -166,7 +166,7 @@ def _walk_claim(test: ast.expr) -> Iterator[tuple[Any, Any]]:
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a node that may be changed."""
+    """Yield the parts of a node that may be changed."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.keyword) and child.arg in OPTIONS and _literal(child.value):
             continue
@@ -188,7 +188,7 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_data(node: ast.AST) -> bool:
-    """Sizes and data outside an assertion: n, m = 7, 3 or a list of numbers."""
+    """Tell sizes and data outside an assertion: n, m = 7, 3 or a list of numbers."""
     if isinstance(node, ast.Assign | ast.AnnAssign):
         return node.value is not None and _literal(node.value)
     return isinstance(node, ast.List | ast.Tuple) and bool(node.elts) and _literal(node)
@@ -206,7 +206,7 @@ def _name(call: ast.Call) -> str:
 
 
 def _literal(node: ast.AST) -> bool:
-    """Whether it is made of numbers and strings alone."""
+    """Return whether it is made of numbers and strings alone."""
     if isinstance(node, ast.UnaryOp):
         return _literal(node.operand)
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
@@ -219,12 +219,12 @@ def _literal(node: ast.AST) -> bool:
 
 
 def _measured(node: ast.Compare) -> bool:
-    """A measured number against a decimal: to be exactly equal makes no difference."""
+    """Return a measured number against a decimal: to be exactly equal makes no difference."""
     return any(isinstance(n, ast.Constant) and isinstance(n.value, float) for n in ast.walk(node))
 
 
 def _changed(node: ast.AST) -> Iterator[tuple[Any, Any]]:
-    """The changes of one node itself."""
+    """Yield the changes of one node itself."""
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS and not _text(node):
         yield node, _with(node, op=OPERATORS[type(node.op)]())
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
@@ -277,7 +277,7 @@ def _with(node: Any, **parts: Any) -> Any:
 
 
 def load(stem: str) -> dict[str, list[dict[str, str]]]:
-    """The mutants of a chapter that say the same, by cell: line, change, and why."""
+    """Return the mutants of a chapter that say the same, by cell: line, change, and why."""
     path = EQUIVALENT / f"{stem}.yml"
     if not path.is_file():
         return {}
@@ -339,7 +339,7 @@ def study(stem: str, only: str | None = None, at_once: int | None = None) -> Rep
 
 
 def _print(report: Report) -> None:
-    """The survivors as the entries that would list them as equivalent."""
+    """Print the survivors as the entries that would list them as equivalent."""
     last = None
     for target, mutant in report.survivors:
         if target != last:

@@ -61,7 +61,7 @@ def _normalise_code(cell: Any, count: int) -> None:
 
 
 def _joined(outputs: list[Any]) -> list[Any]:
-    """Pieces of one stream that follow each other as one: where they are cut is chance."""
+    """Join the pieces of one stream that follow each other: where they are cut is chance."""
     whole: list[Any] = []
     for output in outputs:
         name = output.get("name")
@@ -82,7 +82,7 @@ def execute(path: Path) -> Any:
 
 
 def faults(path: Path) -> list[str]:
-    """What keeps a notebook from the normal form."""
+    """Return what keeps a notebook from the normal form."""
     text = path.read_text(encoding="utf-8")
     notebook = nbformat.reads(text, as_version=4)
     found = []

@@ -12,7 +12,7 @@ PATH = Path(__file__).resolve().parents[1] / "_static" / "layer.png"
 
 
 def picture() -> draw.Drawing:
-    """The layer of the picture: a kernel of 2 × 2 on an image of 3 × 3."""
+    """Return the layer of the picture: a kernel of 2 × 2 on an image of 3 × 3."""
     image = np.array([[[3, 1, 4], [1, 5, 9], [2, 6, 5]]])
     return draw.layer(np.array([[[[1, 2], [-1, 3]]]]), image, output=1)
 

@@ -41,7 +41,7 @@ class Planted:
 
 
 def load(stem: str) -> dict[str, dict[str, Any]]:
-    """The register of a chapter: for each theorem its claim, how it is checked, what is planted.
+    """Read the register of a chapter: each theorem's claim, how it is checked, what is planted.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def load(stem: str) -> dict[str, dict[str, Any]]:
 
 
 def claims(stem: str) -> list[Planted]:
-    """Every planted claim of a chapter."""
+    """Return every planted claim of a chapter."""
     return [
         Planted(
             label,
@@ -82,7 +82,7 @@ def claims(stem: str) -> list[Planted]:
 
 
 def faults(stem: str, only: str | None = None, at_once: int | None = None) -> Iterator[str]:
-    """What is wrong with the register of a chapter: claims that pass, or that cannot be planted."""
+    """Yield what is wrong with a chapter's register: claims that pass, or cannot be planted."""
     path = replay.notebook(stem)
     cells = replay.cells(path)
     chosen = [claim for claim in claims(stem) if only in (None, claim.theorem, claim.cell)]
@@ -113,7 +113,7 @@ def faults(stem: str, only: str | None = None, at_once: int | None = None) -> It
 
 
 def _place(claim: Planted, cells: Sequence[replay.Cell]) -> int | None:
-    """Which cell a claim is planted in, or just before: the one that first imports its file."""
+    """Return the cell a claim is planted in, or before: the one that first imports its file."""
     imports = re.compile(rf"^(?:from|import) {re.escape(Path(claim.file).stem)}\b", re.M)
     for position, cell in enumerate(cells):
         if imports.search(cell.source) if claim.file else claim.cell in cell.targets:
@@ -122,7 +122,7 @@ def _place(claim: Planted, cells: Sequence[replay.Cell]) -> int | None:
 
 
 def _text(claim: Planted, path: Path, cell: replay.Cell) -> str:
-    """What the claim changes: the source of the cell or of the file."""
+    """Return what the claim changes: the source of the cell or of the file."""
     if not claim.file:
         return cell.source
     return (path.parent / claim.file).read_text(encoding="utf-8")
@@ -131,7 +131,7 @@ def _text(claim: Planted, path: Path, cell: replay.Cell) -> str:
 def _run(
     claim: Planted, state: replay.Replay, cells: Sequence[replay.Cell]
 ) -> Callable[[], replay.Failure | None]:
-    """A run of these cells with the claim planted."""
+    """Return a run of these cells with the claim planted."""
     text = _text(claim, state.path, cells[0]).replace(claim.old, claim.new)
     if not claim.file:
         return state.changed(text, cells)

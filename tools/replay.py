@@ -49,7 +49,7 @@ class Cell:
 
 @functools.cache
 def cells(path: Path) -> tuple[Cell, ...]:
-    """The code cells of a notebook in their order."""
+    """Return the code cells of a notebook in their order."""
     found, targets = [], ()
     for number, cell in enumerate(nbformat.read(path, as_version=4).cells):
         if cell.cell_type == "code":
@@ -62,7 +62,7 @@ def cells(path: Path) -> tuple[Cell, ...]:
 
 
 def _last_targets(text: str) -> tuple[str, ...]:
-    """The targets in the last lines of a text: they belong to the cell that follows."""
+    """Return the targets in the last lines of a text: they belong to the cell that follows."""
     found: list[str] = []
     for line in reversed(text.strip().splitlines()):
         match = TARGET.match(line)
@@ -123,13 +123,13 @@ class Replay:
         return next((failure for cell in following if (failure := self.run(cell))), None)
 
     def changed(self, source: str, cells: Sequence[Cell]) -> Callable[[], Failure | None]:
-        """A run of these cells, the first of them with another source; for :func:`in_copies`."""
+        """Return a run of these cells, the first with another source; for :func:`in_copies`."""
         return lambda: self.run_all((replace(cells[0], source=source), *cells[1:]))
 
 
 @contextmanager
 def _as_in_a_kernel(folder: Path) -> Iterator[None]:
-    """The notebook's folder as the current one and first in the path; nothing printed."""
+    """Enter the notebook's folder and put it first in the path; print nothing."""
     before = os.getcwd()
     os.environ.setdefault("MPLBACKEND", "agg")
     os.chdir(folder)
@@ -163,7 +163,7 @@ def _shifted_seeds(offset: int) -> Iterator[None]:
 def in_copies(
     runs: Sequence[Callable[[], Failure | None]], *, seconds: float, at_once: int | None = None
 ) -> list[Failure | None]:
-    """The outcome of each run, each in a copy of this process.
+    """Return the outcome of each run, each in a copy of this process.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def in_copies(
 
 
 def _wait(processes: list[int]) -> tuple[int, int]:
-    """The next of these processes to end; others that the program may have are left alone."""
+    """Wait for the next of these processes to end; leave others that the program may have alone."""
     while True:
         for process in processes:
             ended, status = os.waitpid(process, os.WNOHANG)
@@ -242,7 +242,7 @@ def warm_up() -> None:
 
 
 def notebook(stem: str) -> Path:
-    """The notebook of a chapter, or the front page."""
+    """Return the notebook of a chapter, or the front page."""
     path = ROOT / ("intro.ipynb" if stem == "intro" else f"chapters/{stem}.ipynb")
     if not path.is_file():
         raise ValueError(
@@ -252,5 +252,5 @@ def notebook(stem: str) -> Path:
 
 
 def stems() -> list[str]:
-    """Every chapter in reading order."""
+    """Return every chapter in reading order."""
     return [path.stem for path in sorted((ROOT / "chapters").glob("*.ipynb"))]

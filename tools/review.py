@@ -19,7 +19,7 @@ LINES = 12  # of an output
 
 
 def text(notebook: dict[str, Any]) -> str:
-    """A notebook as text."""
+    """Return a notebook as text."""
     lines = []
     for cell in notebook["cells"]:
         lines += _cell(cell)

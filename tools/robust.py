@@ -24,7 +24,7 @@ VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_CORETYPE")
 
 
 def failures(stems: Sequence[str], offsets: Sequence[int], at_once: int | None = None) -> list[str]:
-    """The notebooks that fail, each with the seeds at which they do."""
+    """Return the notebooks that fail, each with the seeds at which they do."""
     found = []
     for stem in stems:
         path = replay.notebook(stem)
@@ -40,7 +40,7 @@ def failures(stems: Sequence[str], offsets: Sequence[int], at_once: int | None =
 
 
 def conditions() -> list[dict[str, str]]:
-    """The variables of each run in an interpreter of its own: threads, then kernels that start."""
+    """Yield the variables of each run in its own interpreter: threads, then kernels that start."""
     chosen = [dict.fromkeys(VARIABLES[:2], threads) for threads in THREADS]
     for kernel in KERNELS:
         variables = {"OPENBLAS_CORETYPE": kernel}

@@ -28,7 +28,7 @@ ITALIC = {"h": "ℎ"}  # the one letter that stands elsewhere
 
 
 def letters() -> set[str]:
-    """Upright and italic letters, Latin and Greek, and those of the other alphabets in use."""
+    """List upright and italic letters, Latin and Greek, and those of other alphabets in use."""
     found = {chr(code) for code in range(0x20, 0x7F)}
     found |= {chr(code) for code in range(0x391, 0x3CA) if unicodedata.name(chr(code), "")}
     found |= set("ϑϕϖϱϵ") | set(ITALIC.values())
@@ -39,7 +39,7 @@ def letters() -> set[str]:
 
 
 def italic(letter: str) -> str:
-    """The italic form that a browser shows of a single letter, or nothing."""
+    """Return the italic form that a browser shows of a single letter, or nothing."""
     for first, last, to in (("a", "z", 0x1D44E), ("A", "Z", 0x1D434), ("α", "ω", 0x1D6FC)):
         if len(letter) == 1 and first <= letter <= last:
             return ITALIC.get(letter, chr(to + ord(letter) - ord(first)))
@@ -47,7 +47,7 @@ def italic(letter: str) -> str:
 
 
 def wanted() -> set[str]:
-    """All signs that the font has to hold."""
+    """Return all signs that the font has to hold."""
     return letters() | set(SIGNS) | {""}
 
 

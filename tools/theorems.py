@@ -61,7 +61,7 @@ class Theorem:
 
 @functools.cache
 def of_chapter(stem: str) -> tuple[Theorem, ...]:
-    """The theorems of a chapter in their order."""
+    """Return the theorems of a chapter in their order."""
     path = replay.notebook(stem)
     markdown = [
         c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown"
@@ -90,7 +90,7 @@ def _theorems(text: str, targets: list[str], register: dict[str, Any]) -> Iterat
 
 
 def render(stems: list[str]) -> str:
-    """The theorems as MyST Markdown: a table of counts, then each with its checks."""
+    """Return the theorems as MyST Markdown: a table of counts, then each with its checks."""
     chapters = {stem: of_chapter(stem) for stem in stems}
     lines = [*_summary(chapters), ""]
     for stem, theorems in chapters.items():
@@ -102,12 +102,12 @@ def render(stems: list[str]) -> str:
 
 
 def _kind(stem: str) -> str:
-    """Chapters have names that begin with a number, appendices with a letter."""
+    """Sort by names: chapters have names that begin with a number, appendices with a letter."""
     return "Appendix" if stem[0].isalpha() else "Chapter"
 
 
 def _title(stem: str) -> str:
-    """The heading of a chapter."""
+    """Return the heading of a chapter."""
     first = nbformat.read(replay.notebook(stem), as_version=4).cells[0].source
     return first.splitlines()[0].removeprefix("# ")
 

@@ -58,7 +58,7 @@ class Weight:
         return sum(self.loaded.values())
 
     def second(self, seen: Weight) -> int:
-        """Bytes for a reader who comes from the page ``seen`` and has its files."""
+        """Return the bytes for a reader who comes from the page ``seen`` and has its files."""
         return sum(size for address, size in self.loaded.items() if address not in seen.loaded)
 
 
@@ -98,7 +98,7 @@ def _size(folder: Path, site: str, address: str) -> int:
 
 
 def names(folder: Path) -> list[str]:
-    """Every page that a reader can come to: not those that only lead on."""
+    """Return every page that a reader can come to: not those that only lead on."""
     found = []
     for path in sorted(folder.rglob("*.html")):
         name = path.relative_to(folder).with_suffix("").as_posix()
@@ -109,7 +109,7 @@ def names(folder: Path) -> list[str]:
 
 
 def faults(weight: Weight, seen: Weight) -> Iterator[str]:
-    """What of a page exceeds its limit."""
+    """Yield what of a page exceeds its limit."""
     for told, measured, limit in (
         ("bytes on a first visit", weight.first, FIRST),
         ("bytes as a second page", weight.second(seen), SECOND),
@@ -121,13 +121,13 @@ def faults(weight: Weight, seen: Weight) -> Iterator[str]:
 
 
 def seen_before(name: str) -> str:
-    """The page from which a reader comes: the front page, and to it from the first chapter."""
+    """Return the page a reader comes from: the front page, and to it from the first chapter."""
     front, first, *_ = pages()
     return first if name in (front, "index") else front
 
 
 def table(weights: dict[str, Weight]) -> str:
-    """The weights of all pages in Markdown."""
+    """Return the weights of all pages in Markdown."""
     lines = [
         "| page | first, KiB | second, KiB | lazy pictures, KiB | requests | elements |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",

@@ -36,12 +36,12 @@ Built: TypeAlias = "csr_array | Array"
 
 
 def is_exact(dtype: DType) -> bool:
-    """Whether numbers are exact objects. scipy.sparse holds none: their matrices are ndarrays."""
+    """Return whether numbers are exact objects, whose matrices are ndarrays, not sparse."""
     return dtype.kind == "O"
 
 
 def as_objects(matrix: Weight) -> Array:
-    """The matrix as an ndarray of Python's numbers: numpy's overflow and make no fractions."""
+    """Return the matrix as an ndarray of Python's numbers, which neither overflow nor round."""
     dense = matrix.toarray() if is_sparse(matrix) else matrix
     return np.array(dense.tolist(), dtype=object).reshape(dense.shape)
 
@@ -73,12 +73,12 @@ class Operator(ABC):
         return self.to_objects() if is_exact(dtype) else self.to_csr(dtype)
 
     def as_linear_operator(self, dtype: DType) -> LinearOperator:
-        """Something that applies the matrix and its adjoint, and takes little memory."""
+        """Return something that applies the matrix and its adjoint, and takes little memory."""
         return _applied(self.build(dtype), dtype)
 
 
 def _applied(matrix: Built, dtype: DType) -> LinearOperator:
-    """A matrix as a LinearOperator. The vectors are conjugated, so the matrix is not copied."""
+    """Return a matrix as a LinearOperator that conjugates vectors, so the matrix is not copied."""
     return _linear_operator(
         matrix.shape, lambda x: matrix @ x, lambda y: (matrix.T @ y.conj()).conj(), dtype
     )
@@ -90,7 +90,7 @@ def _linear_operator(
     adjoint: Callable[[Array], Array],
     dtype: DType,
 ) -> LinearOperator:
-    """A LinearOperator from what it does to the columns of a matrix, and its adjoint."""
+    """Return a LinearOperator from what it does to the columns of a matrix, and its adjoint."""
     from scipy.sparse.linalg import LinearOperator
 
     return LinearOperator(
@@ -240,7 +240,7 @@ class TransposedConvolution(Operator):
         return self.shape[1] < self.convolution.shape[0]
 
     def _positions(self) -> Array:
-        """Rows of the convolution that are not left out."""
+        """Return the rows of the convolution that are not left out."""
         geometry = self.convolution.geometry
         every = np.arange(geometry.matrix_shape[0]).reshape(geometry.output_shape)
         rows: Array = every[(slice(None), *(slice(count) for count in self.spatial))].ravel()
@@ -313,7 +313,7 @@ class PerChannel(Operator):
         )
 
     def _apply(self, matrix: Built, x: Array) -> Array:
-        """One product for all channels: they become columns."""
+        """Return one product for all channels: they become columns."""
         each = x.reshape(self.channels, matrix.shape[1], -1).swapaxes(0, 1)
         y = matrix @ np.ascontiguousarray(each).reshape(matrix.shape[1], -1)
         channels: Array = y.reshape(matrix.shape[0], self.channels, -1).swapaxes(0, 1)
@@ -364,7 +364,7 @@ class BlockRow:
         return term.block if unchanged and not others and self.bias is None else None
 
     def to_csr(self, starts: list[int], dtype: DType) -> csr_array:
-        """The rows over all columns; input block i begins at column ``starts[i]``."""
+        """Return the rows over all columns; input block i begins at column ``starts[i]``."""
         shape = self.size, starts[-1]
         shifted = []
         for factor, operator, block in sorted(self.terms, key=lambda term: term.block):
@@ -384,7 +384,7 @@ class BlockRow:
 
 
 def _interleaved(matrices: list[csr_array]) -> csr_array:
-    """The sum of matrices with no column in common, stored zeros included."""
+    """Return the sum of matrices with no column in common, stored zeros included."""
     coordinates = [matrix.tocoo() for matrix in matrices]
     rows = np.concatenate([matrix.coords[0] for matrix in coordinates])
     columns = np.concatenate([matrix.coords[1] for matrix in coordinates])
@@ -393,7 +393,7 @@ def _interleaved(matrices: list[csr_array]) -> csr_array:
 
 
 def _starts(sizes: Iterable[int]) -> list[int]:
-    """Where blocks of these sizes begin, and where the last one ends."""
+    """Return where blocks of these sizes begin, and where the last one ends."""
     return list(accumulate(sizes, initial=0))
 
 
@@ -422,22 +422,22 @@ class AffineStage(Operator):
         self.has_bias = any(row.bias is not None for row in rows)
 
     def stored(self, dtype: DType) -> int:
-        """Numbers that are stored: all of them for exact objects, which are kept as an ndarray."""
+        """Count the stored numbers: all of them for exact objects, which are kept as an ndarray."""
         return self.dense if is_exact(dtype) else self.nnz
 
     def nbytes(self, dtype: DType, *, dense: bool = False) -> int:
-        """Bytes of matrix and bias."""
+        """Count the bytes of matrix and bias."""
         bias = self.shape[0] * dtype.itemsize if self.has_bias else 0
         form: Format = "dense" if dense or is_exact(dtype) else "csr"
         return matrix_nbytes(*self.shape, self.nnz, dtype, form) + bias
 
     def layer(self, dtype: DType, *, matrix_free: bool = False) -> Layer:
-        """The stage as a layer."""
+        """Return the stage as a layer."""
         weight = self.as_linear_operator(dtype) if matrix_free else self.build(dtype)
         return Dense(weight, self.bias(dtype))
 
     def bias(self, dtype: DType) -> Array | None:
-        """What is added to the product, if anything is."""
+        """Return what is added to the product, if anything is."""
         if not self.has_bias:
             return None
         biases = []
@@ -489,7 +489,7 @@ class AffineStage(Operator):
         return _linear_operator(self.shape, apply, adjoint, dtype)
 
     def _blocks(self) -> list[tuple[slice, slice, Term]]:
-        """Each term with the rows and the columns that it takes."""
+        """Return each term with the rows and the columns that it takes."""
         row, column = _starts(row.size for row in self.rows), _starts(self.widths)
         return [
             (slice(row[i], row[i + 1]), slice(column[t.block], column[t.block + 1]), t)
@@ -515,15 +515,15 @@ class ReLUStage:
     dense = 0
 
     def stored(self, dtype: DType) -> int:
-        """Numbers that are stored."""
+        """Count the numbers that are stored."""
         return 0
 
     def nbytes(self, dtype: DType, *, dense: bool = False) -> int:
-        """Bytes of what is stored."""
+        """Count the bytes of what is stored."""
         return 0
 
     def layer(self, dtype: DType, *, matrix_free: bool = False) -> Layer:
-        """The stage as a layer."""
+        """Return the stage as a layer."""
         return ReLU()
 
     def __str__(self) -> str:

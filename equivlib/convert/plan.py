@@ -118,14 +118,14 @@ class UnsupportedLayer(ValueError):
 
 
 def unsupported(net: Network, position: int) -> UnsupportedLayer:
-    """The error that names a layer and why it has no equal."""
+    """Return the error that names a layer and why it has no equal."""
     layer, unknown = net.layers[position], "no rule is known for it"
     reason = next((why for kind, why in REASONS.items() if isinstance(layer, kind)), unknown)
     return UnsupportedLayer(f"{net.label(position)} has no equal of Dense and ReLU: {reason}")
 
 
 def network_dtype(net: Network) -> DType:
-    """The type that holds the numbers of all layers, averages included."""
+    """Return the type that holds the numbers of all layers, averages included."""
     arrays: list[Weight] = [value for _, _, value in net.parameters()]
     arrays += [layer.weight for layer in net.layers if isinstance(layer, Dense)]
     arrays += [layer.scale for layer in net.layers if isinstance(layer, BatchNorm)]
@@ -170,7 +170,7 @@ def liveness(net: Network) -> tuple[frozenset[int], ...]:
 
 
 def fold_norms(net: Network) -> list[Layer | None]:
-    """The layers, with batch normalisation folded into the affine layer that it alone reads.
+    """Return the layers, with batch normalisation folded into the affine layer that it alone reads.
 
     In place of a batch normalisation that is folded there is None.
     """
@@ -207,7 +207,7 @@ class Value(NamedTuple):
     nonnegative: bool = False
 
     def row(self, operator: Operator, *, factor: Number = 1, bias: Array | None = None) -> BlockRow:
-        """The rows that give a number times an operator on the value, plus a bias."""
+        """Return the rows that give a number times an operator on the value, plus a bias."""
         return BlockRow(tuple(Term(factor * c, operator, block) for c, block in self.terms), bias)
 
 
@@ -261,25 +261,25 @@ class State:
         return sorted({block for value in self.values.values() for _, block in value.terms})
 
     def keeping(self, live: Collection[int]) -> State:
-        """The state without the values that are not live."""
+        """Return the state without the values that are not live."""
         return replace(self, values={p: v for p, v in self.values.items() if p in live})
 
     def holding(self, position: int, value: Value) -> State:
-        """The state with the value of one more layer."""
+        """Return the state with the value of one more layer."""
         return replace(self, values={**self.values, position: value})
 
     def form(self, value: Value) -> Form:
-        """Where a value is found."""
+        """Return where a value is found."""
         starts = list(accumulate(self.widths, initial=0))
         terms = tuple((factor, starts[block]) for factor, block in value.terms)
         return Form(len(self.stages) - 1, terms)
 
     def copy(self, block: int) -> BlockRow:
-        """The rows that copy a block."""
+        """Return the rows that copy a block."""
         return BlockRow((Term(1, Identity(self.blocks[block].size), block),))
 
     def rewritten(self, new: Mapping[int, Terms]) -> dict[int, Value]:
-        """The values made of other blocks: each old block is a sum of factors times new ones."""
+        """Return the values made of other blocks: each old block sums factors times new ones."""
         return {
             position: value._replace(
                 terms=tuple(
@@ -508,7 +508,7 @@ def _relu(layer: ReLU, site: Site, state: State) -> tuple[State, Value]:
 
 @plan_layer.register(LeakyReLU)
 def _leaky_relu(layer: LeakyReLU, site: Site, state: State) -> tuple[State, Value]:
-    """``relu(x) - slope * relu(-x)``."""
+    """Return ``relu(x) - slope * relu(-x)``."""
     value, slope, same = site.value, _scalar(layer.slope, site.dtype), site.identity
     if value.nonnegative:
         return state, value
@@ -524,7 +524,7 @@ def _scalar(value: Number, dtype: DType) -> Number:
 
 @plan_layer.register(ReLU6)
 def _relu6(layer: ReLU6, site: Site, state: State) -> tuple[State, Value]:
-    """``relu(x) - relu(x - 6)``."""
+    """Return ``relu(x) - relu(x - 6)``."""
     minus_six = np.array([-6], dtype=object if is_exact(site.dtype) else int)
     rows = site.value.row(site.identity), site.value.row(site.identity, bias=minus_six)
     state, (above, beyond) = emit_relu(state, site.position, *rows)
@@ -603,7 +603,7 @@ def make_plan(net: Network, dtype: DType, max_bytes: float = math.inf) -> Plan:
 
 
 def _output_alone(state: State, position: int) -> tuple[Stage, ...]:
-    """The stages, with one more if the output is not the only block already."""
+    """Return the stages, with one more if the output is not the only block already."""
     value = state.values[position]
     if value.terms == ((1, 0),) and len(state.blocks) == 1 and state.stages:
         return state.stages

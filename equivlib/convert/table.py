@@ -59,7 +59,7 @@ class ConversionTable(tuple[Cost, ...]):
 
 
 def conversion_table(net: Network, dtype: DTypeLike | None = None) -> ConversionTable:
-    """What :func:`to_mlp` will make of each layer, found without building it.
+    """Return what :func:`to_mlp` will make of each layer, found without building it.
 
     A number that carries a value past a layer counts for the layer whose matrix it is in.
 

@@ -19,7 +19,7 @@ from ..layers import Add, BatchNorm, Conv, Dense, Flatten, Layer, Network, Rearr
 
 
 def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
-    r"""The same function with convolutions in place of fully connected layers.
+    r"""Return the same function with convolutions in place of fully connected layers.
 
     A :class:`Dense` layer that reads a flattened input of ``(channels, *spatial)`` becomes a
     convolution over the full extent of it, with one position. The next one then reads one pixel,
@@ -105,7 +105,7 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
 
 
 def _as_convolution(layer: Dense, shape: tuple[int, ...], label: str) -> Conv:
-    """A fully connected layer as a convolution over the full extent of its input."""
+    """Return a fully connected layer as a convolution over the full extent of its input."""
     if "weight" not in layer.params:
         raise ValueError(f"{label} has an operator as weight: there are no numbers for a kernel")
     weight = layer.weight.toarray() if is_sparse(layer.weight) else layer.weight
@@ -113,7 +113,7 @@ def _as_convolution(layer: Dense, shape: tuple[int, ...], label: str) -> Conv:
 
 
 def _reading(layer: Layer, sources: tuple[int, ...]) -> Layer:
-    """The layer, reading other positions: a copy, as the given network keeps its own."""
+    """Return the layer, reading other positions: a copy, as the given network keeps its own."""
     if layer.sources == sources:
         return layer
     moved = copy.copy(layer)

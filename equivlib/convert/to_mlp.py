@@ -22,7 +22,7 @@ def to_mlp(
     matrix_free: bool = False,
     dtype: DTypeLike | None = None,
 ) -> Network:
-    r"""The multilayer perceptron that equals a network on every finite input, up to rounding.
+    r"""Convert a network to a multilayer perceptron that equals it on every finite input.
 
     .. math:: mlp(x.ravel()) = net(x).ravel()
 
@@ -123,7 +123,7 @@ def to_mlp(
 
 
 def _product(second: Dense, first: Dense, max_bytes: float) -> Dense:
-    """Two affine maps as one, refused before it is made if even its bound does not fit."""
+    """Return two affine maps as one, refused before it is made if even its bound does not fit."""
     a, b = second.weight, first.weight
     if is_sparse(a) and is_sparse(b):
         rows, columns = a.shape[0], b.shape[1]

@@ -87,7 +87,7 @@ def tournament(windows: Index, size: int, *, nonnegative: bool) -> Tournament:
 def _round(
     met: Index, value: scipy.sparse.csr_array, signs: tuple[int, ...]
 ) -> tuple[scipy.sparse.csr_array, scipy.sparse.csr_array]:
-    """The matrix before the ReLU of a round, and each winner as a combination of its outputs."""
+    """Return the matrix before the ReLU of a round, and each winner in terms of its outputs."""
     first, second = met.T
     compared = np.flatnonzero(second != PADDING)
     # Of a pair the second is carried; a candidate without an opponent carries itself.

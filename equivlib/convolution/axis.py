@@ -61,7 +61,7 @@ class Axis:
         return (self.size + self.low + self.high - self.extent) // self.stride + 1
 
     def element(self, place: Index) -> Index:
-        """Input element shown at any place, before, in or after the input.
+        """Return the input element shown at any place, before, in or after the input.
 
         This is the whole meaning of a padding mode; a new mode is one more line here.
         """
@@ -78,26 +78,26 @@ class Axis:
         return np.minimum(place % period, -place % period)
 
     def padded(self) -> Index:
-        """Input element shown at each place of the padded axis, ``-low`` to ``size + high - 1``."""
+        """Return the elements shown at the places ``-low`` to ``size + high - 1``, with padding."""
         return self.element(np.arange(-self.low, self.size + self.high))
 
     def _offsets(self) -> list[int]:
-        """Place of each tap relative to the first place that is read."""
+        """Return the place of each tap relative to the first place that is read."""
         offsets = [self.dilation * a for a in range(self.taps)]
         return offsets[::-1] if self.flip else offsets
 
     def tap_slices(self) -> list[slice]:
-        """For each tap, the places of the padded axis that the outputs read."""
+        """Return for each tap the places of the padded axis that the outputs read."""
         span = self.stride * (self.outputs - 1) + 1
         return [slice(offset, offset + span, self.stride) for offset in self._offsets()]
 
     def reads(self, start: int = 0, stop: int | None = None) -> Index:
-        """Input element for each (output position, tap), or ``PADDING``."""
+        """Return the input element for each (output position, tap), or ``PADDING``."""
         outputs = np.arange(start, self.outputs if stop is None else stop)
         return self.element(self.stride * outputs[:, None] + np.array(self._offsets()) - self.low)
 
     def counts(self) -> Index:
-        """How many different input elements each output position reads."""
+        """Return how many different input elements each output position reads."""
         lengths = [run.stop - run.start for run in self.runs]
         return np.repeat([len(run.elements) for run in self.runs], lengths)
 
@@ -129,7 +129,7 @@ class Axis:
         return Run(start, stop, met[new], taps, np.flatnonzero(new))
 
     def runs_within(self, start: int, stop: int) -> list[Run]:
-        """The runs of the output positions ``start`` to ``stop`` alone."""
+        """Return the runs of the output positions ``start`` to ``stop`` alone."""
         cut = []
         for run in self.runs:
             begin, end = max(run.start, start), min(run.stop, stop)

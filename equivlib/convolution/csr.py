@@ -29,7 +29,7 @@ Region: TypeAlias = tuple[tuple[Run, int, int], ...]
 def csr_arrays(
     geometry: Geometry, weight: Array, start: int, stop: int
 ) -> tuple[Array, Index, Index]:
-    """``(data, indices, indptr)``, written in place: nothing else of their size is ever made."""
+    """Return ``(data, indices, indptr)``, written in place: nothing else of their size is made."""
     nnz = stored_count(geometry, start, stop)
     dtype = index_dtype(stop - start, geometry.matrix_shape[1], nnz)
     data = np.empty(nnz, dtype=weight.dtype)
@@ -48,17 +48,17 @@ def csr_arrays(
 
 
 def is_sparse(matrix: object) -> TypeGuard[csr_array]:
-    """Whether a matrix is one of scipy.sparse."""
+    """Return whether a matrix is one of scipy.sparse."""
     return bool(issparse(matrix))
 
 
 def row_numbers(indptr: Index) -> Index:
-    """The row of each stored number, counted from the first row."""
+    """Return the row of each stored number, counted from the first row."""
     return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
 
 
 def stored_count(geometry: Geometry, start: int, stop: int) -> int:
-    """Stored numbers of the rows ``start`` to ``stop``."""
+    """Count the stored numbers of the rows ``start`` to ``stop``."""
     total = 0
     for box in _boxes(_split_output(geometry), start, stop):
         along = (sum(run.stored for run in runs) for runs in _runs_within(geometry, box))
@@ -67,7 +67,7 @@ def stored_count(geometry: Geometry, start: int, stop: int) -> int:
 
 
 def _split_output(geometry: Geometry) -> tuple[int, ...]:
-    """Output elements by group, channel within the group, and position."""
+    """Return the output elements by group, channel within the group, and position."""
     per_group = geometry.out_channels // geometry.groups
     return geometry.groups, per_group, *geometry.output_shape[1:]
 
@@ -104,7 +104,7 @@ def _slice_boxes(shape: tuple[int, ...], at: int, start: int, stop: int) -> Iter
 
 
 def _runs_within(geometry: Geometry, box: Box) -> list[list[Run]]:
-    """The runs of each axis, cut to the box."""
+    """Return the runs of each axis, cut to the box."""
     return [
         axis.runs_within(part.start, part.stop)
         for axis, part in zip(geometry.axes, box[2:], strict=True)
@@ -112,7 +112,7 @@ def _runs_within(geometry: Geometry, box: Box) -> list[list[Run]]:
 
 
 def _row_ends(geometry: Geometry, box: Box, start: int, into: Index) -> None:
-    """Where each row of the box ends, if its numbers begin at ``start``: its part of ``indptr``."""
+    """Return the part of ``indptr`` for the rows of the box, whose numbers begin at ``start``."""
     lengths = np.array([geometry.weight_shape[1]])
     for axis, part in zip(geometry.axes, box[2:], strict=True):
         lengths = np.outer(lengths, axis.counts()[part.start : part.stop]).ravel()
@@ -141,12 +141,12 @@ def _fill_box(geometry: Geometry, box: Box, weight: Array, data: Array, indices:
 
 
 def _group_offset(geometry: Geometry) -> int:
-    """Columns between the inputs of one group and those of the next."""
+    """Count the columns between the inputs of one group and those of the next."""
     return geometry.weight_shape[1] * math.prod(geometry.spatial_shape)
 
 
 def _regions(runs: list[list[Run]]) -> Iterator[Region]:
-    """Products of one run per axis, each run with its offset in its axis and the axis' total."""
+    """Yield products of one run per axis, each with its offset in its axis and the axis' total."""
     located = []
     for along in runs:
         ends = list(accumulate((run.stored for run in along), initial=0))
@@ -155,7 +155,7 @@ def _regions(runs: list[list[Run]]) -> Iterator[Region]:
 
 
 def _view(rows: Array, region: Region) -> Array:
-    """The stored places of a region: axes (..., *positions, numbers of a row).
+    """Return the stored places of a region: axes (..., *positions, numbers of a row).
 
     Rows are stored one after the other, so axis by axis the region is one stretch of the last
     axis, and within that stretch every position has the same length.
@@ -168,7 +168,7 @@ def _view(rows: Array, region: Region) -> Array:
 
 
 def _tap_values(weight: Array, region: Region) -> Array:
-    """The weights in the order of the elements they meet; taps that meet one element are summed."""
+    """Return the weights in the order of their elements, summed where taps meet one element."""
     for number, (run, _, _) in enumerate(region, start=3):
         weight = weight.take(run.taps, axis=number)
         if len(run.begins) < len(run.taps):
@@ -177,7 +177,7 @@ def _tap_values(weight: Array, region: Region) -> Array:
 
 
 def _write_columns(geometry: Geometry, group: int, region: Region, into: Index) -> None:
-    """Column indices of a region: flat index over (channel, *spatial) of each element read.
+    """Write the column of each element read: its flat index over (channel, *spatial).
 
     An index is a part that grows with the position plus a part for the element among those read,
     so the sum of two small arrays.

@@ -93,7 +93,7 @@ def conv(
 def batched_geometry(
     x: Array, weight: Array, options: GeometryOptions
 ) -> tuple[Geometry, tuple[int, ...]]:
-    """The geometry that ``weight`` and the last axes of ``x`` have, and the batch axes before."""
+    """Return the geometry of ``weight`` and the last axes of ``x``, and the batch axes before."""
     split = x.ndim - weight.ndim + 1
     if weight.ndim < 3 or split < 0:
         raise ValueError(
@@ -105,7 +105,7 @@ def batched_geometry(
 
 
 def forward(x: Array, weight: Array, geometry: Geometry) -> Array:
-    """``W x`` for a checked batch ``(batch, *input_shape)`` of the dtype of ``weight``."""
+    """Return ``W x`` for a checked batch ``(batch, *input_shape)`` of the dtype of ``weight``."""
     if _taps_pay(geometry, weight.dtype):
         return _forward_by_taps(x, weight, geometry)
     groups, places = geometry.groups, positions(geometry)
@@ -122,7 +122,7 @@ def forward(x: Array, weight: Array, geometry: Geometry) -> Array:
 
 
 def _taps_pay(geometry: Geometry, dtype: np.dtype[np.generic]) -> bool:
-    """Whether every tap reads one block of the image, and that is faster than columns."""
+    """Return whether every tap reads one block of the image, and that is faster than columns."""
     blocks = set(geometry.stride) == {1} and geometry.padding_mode == "zeros"
     return (
         blocks
@@ -134,7 +134,7 @@ def _taps_pay(geometry: Geometry, dtype: np.dtype[np.generic]) -> bool:
 
 
 def _forward_by_taps(x: Array, weight: Array, geometry: Geometry) -> Array:
-    """``W x`` without columns: the sum over the taps of their weights times the shifted image.
+    """Return ``W x`` as the sum over the taps of their weights times the shifted image.
 
     With stride 1 and the channels last, what one tap reads at all positions is one contiguous
     block of the padded image. BLAS multiplies it where it lies and adds to the sums; the few
@@ -167,7 +167,7 @@ def _forward_by_taps(x: Array, weight: Array, geometry: Geometry) -> Array:
 
 
 def backward(y: Array, weight: Array, geometry: Geometry) -> Array:
-    """``Wᵀ y`` for a checked batch ``(batch, *output_shape)``: no conjugation."""
+    """Return ``Wᵀ y`` for a checked batch ``(batch, *output_shape)``: no conjugation."""
     groups, places = geometry.groups, positions(geometry)
     per_group = geometry.out_channels // groups
     columns_to_rows = weight.reshape(groups, per_group, -1).swapaxes(1, 2)
@@ -180,7 +180,7 @@ def backward(y: Array, weight: Array, geometry: Geometry) -> Array:
 
 
 def weight_gradient(x: Array, grad: Array, geometry: Geometry) -> Array:
-    r"""Gradient of the weight for checked batches of inputs and of output gradients.
+    r"""Return the gradient of the weight for checked batches of inputs and of output gradients.
 
     The fully connected layer has the gradient :math:`g x^T`, a number for each entry of its
     matrix. Entries that are one weight are tied, so their numbers are summed:
@@ -202,12 +202,12 @@ def weight_gradient(x: Array, grad: Array, geometry: Geometry) -> Array:
 
 
 def _samples_at_once(geometry: Geometry, batch: Array) -> int:
-    """How many samples have columns that fit a tile together, at least one."""
+    """Return how many samples have columns that fit a tile together, at least one."""
     return max(1, min(len(batch), TILE_BYTES // _columns_nbytes(geometry, batch.dtype)))
 
 
 def _columns_nbytes(geometry: Geometry, dtype: np.dtype[np.generic]) -> int:
-    """Bytes of the columns of one sample."""
+    """Count the bytes of the columns of one sample."""
     rows = geometry.in_channels * math.prod(geometry.kernel_size)
     return rows * positions(geometry) * dtype.itemsize
 
@@ -222,7 +222,7 @@ def conv_transpose(
     output_shape: PerAxis | None = None,
     **options: Unpack[GeometryOptions],
 ) -> Array:
-    r"""The transposed convolution: multiplication by the transpose of the matrix of ``conv``.
+    r"""Apply the transposed convolution: multiply by the transpose of the matrix of ``conv``.
 
     .. math:: x[c, j] = b[c] + \sum_{u, o, a} w[u, c, a] \; \delta(j, \, s\,o + d\,a - p) \; y[u, o]
 

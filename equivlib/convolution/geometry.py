@@ -157,7 +157,7 @@ class Geometry:
         output_shape: PerAxis | None = None,
         **options: Unpack[GeometryOptions],
     ) -> Geometry:
-        r"""The convolution whose transpose takes ``spatial`` positions to a larger input.
+        r"""Return the convolution whose transpose takes ``spatial`` positions to a larger input.
 
         Several input sizes of a strided convolution give one output size, so the transpose has
         to be told which is meant: along each axis
@@ -248,7 +248,7 @@ class Geometry:
         kernel_size: PerAxis,
         **options: Unpack[PoolOptions],
     ) -> Geometry:
-        r"""The depthwise convolution that reads the windows of a pooling layer.
+        r"""Return the depthwise convolution that reads the windows of a pooling layer.
 
         Parameters
         ----------
@@ -369,7 +369,7 @@ class Geometry:
         }
 
     def nbytes(self, dtype: DTypeLike = np.float64, format: Format = "csr") -> int:
-        """Bytes that the matrix takes, known before it is built.
+        """Return the number of bytes that the matrix takes, known before it is built.
 
         Parameters
         ----------
@@ -387,13 +387,13 @@ class Geometry:
 
 
 def index_dtype(rows: int, columns: int, nnz: int) -> np.dtype[np.signedinteger]:
-    """Width of the sparse indices: int32 while every index and count fits, else int64."""
+    """Return the type of the sparse indices: int32 while every index and count fits, else int64."""
     fits = max(rows, columns, nnz) <= np.iinfo(np.int32).max
     return np.dtype(np.int32 if fits else np.int64)
 
 
 def matrix_nbytes(rows: int, columns: int, nnz: int, dtype: DTypeLike, format: Format) -> int:
-    """Bytes of the arrays that make up a matrix."""
+    """Count the bytes of the arrays that make up a matrix."""
     check_format(format)
     itemsize = np.dtype(dtype).itemsize
     if format == "dense":
@@ -428,7 +428,7 @@ def _integer(name: str, value: object, minimum: int) -> int:
 
 
 def checked_shape(name: str, value: object, *, flat: bool = False) -> tuple[int, ...]:
-    """A shape as a tuple, or the error that names it: with spatial axes, unless it may be flat."""
+    """Return a shape as a tuple; refuse one without spatial axes, unless it may be flat."""
     least = 1 if flat else 2
     rule = "at least one size" if flat else "channels and at least one spatial axis"
     if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, str):
@@ -442,7 +442,7 @@ def checked_shape(name: str, value: object, *, flat: bool = False) -> tuple[int,
 
 
 def _per_axis(name: str, value: object, ndim: int, minimum: int) -> tuple[int, ...]:
-    """An int for all axes, or one per axis."""
+    """Return an int for all axes, or one per axis."""
     if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
         if len(value) != ndim:
             raise ValueError(
@@ -453,7 +453,7 @@ def _per_axis(name: str, value: object, ndim: int, minimum: int) -> tuple[int, .
 
 
 def kernel_shape(value: object, ndim: int) -> tuple[int, ...]:
-    """``kernel_size`` in full: an int for all axes, or one per axis."""
+    """Return ``kernel_size`` in full: an int for all axes, or one per axis."""
     if ndim < 1:
         raise ValueError(f"kernel_size (={value!r}) must have at least one spatial axis")
     return _per_axis("kernel_size", value, ndim, minimum=1)
@@ -483,7 +483,7 @@ def check_words(kernel: tuple[int, ...], options: GeometryOptions) -> None:
 
 
 def _extents(kernel: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
-    """Elements from the first to the last that a kernel reads along each axis."""
+    """Count the elements from the first to the last that a kernel reads along each axis."""
     return tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
 
 
@@ -508,7 +508,7 @@ def _check_mode(mode: object) -> None:
 def _parse_padding(
     padding: object, sizes: tuple[int, ...], extents: tuple[int, ...], strides: tuple[int, ...]
 ) -> Pairs:
-    """Every form of ``padding`` as one (low, high) pair per axis."""
+    """Return every form of ``padding`` as one (low, high) pair per axis."""
     if isinstance(padding, str):
         _check_word(padding, extents)
         if padding == "valid":

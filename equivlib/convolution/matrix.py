@@ -75,7 +75,7 @@ def conv_matrix(
     rows: slice | None = None,
     **options: Unpack[GeometryOptions],
 ) -> csr_array | Array:
-    r"""The matrix W with ``W @ x.ravel() == conv(x, weight).ravel()`` for every ``x``.
+    r"""Return the matrix W with ``W @ x.ravel() == conv(x, weight).ravel()`` for every ``x``.
 
     .. math:: W[(u, o), (c, j)] = \sum_a w[u, c, a] \; \delta(j, \, s\,o + d\,a - p)
 
@@ -167,7 +167,7 @@ def tap_matrix(
     input_shape: Sequence[int],
     **options: Unpack[GeometryOptions],
 ) -> csr_array:
-    r"""The matrix :math:`E_t` of one tap: where the weight ``weight[tap]`` stands in W.
+    r"""Return the matrix :math:`E_t` of one tap: where the weight ``weight[tap]`` stands in W.
 
     .. math:: W = \sum_t w_t E_t
 
@@ -224,7 +224,7 @@ def tap_matrix(
 def conv_operator(
     weight: ArrayLike, input_shape: Sequence[int], **options: Unpack[GeometryOptions]
 ) -> LinearOperator:
-    r"""The map of :func:`conv_matrix` as a linear operator: applied, never built.
+    r"""Return the map of :func:`conv_matrix` as a linear operator: applied, never built.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def conv_operator(
 
 
 def dense_to_conv(matrix: ArrayLike, input_shape: Sequence[int]) -> Array:
-    r"""The kernel with which a convolution is the fully connected layer of ``matrix``.
+    r"""Return the kernel with which a convolution is the fully connected layer of ``matrix``.
 
     Each row, reshaped to the input, is the kernel of one output channel. It is as large as the
     input, so without padding it has one position there; on a larger input it slides.
@@ -335,7 +335,7 @@ def dense_to_conv(matrix: ArrayLike, input_shape: Sequence[int]) -> Array:
 
 
 def dense_to_pointwise(matrix: ArrayLike) -> Array:
-    r"""The 1 x 1 kernel with which a convolution of one pixel is the fully connected layer.
+    r"""Return the 1 x 1 kernel with which a convolution of one pixel is the fully connected layer.
 
     Parameters
     ----------
@@ -476,7 +476,7 @@ def checked_limit(max_bytes: float) -> None:
 
 
 def readable(size: int) -> str:
-    """A number of bytes in decimal units, as disks and networks count."""
+    """Return a number of bytes in decimal units, as disks and networks count."""
     value, unit = float(size), "bytes"
     for larger in ("kB", "MB", "GB", "TB", "PB", "EB"):
         if value < 1000:
@@ -496,7 +496,7 @@ def _dense(geometry: Geometry, weight: Array, start: int, stop: int) -> Array:
 
 
 def _sympy_of(weight: Array) -> ModuleType | None:
-    """sympy, if the weight holds its expressions: whoever made them has imported it."""
+    """Return sympy if the weight holds its expressions: whoever made them has imported it."""
     sympy = sys.modules.get("sympy")
     if sympy is None or weight.dtype != object:
         return None

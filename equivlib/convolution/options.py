@@ -104,7 +104,7 @@ flip : bool, default False
 
 
 def _listed(docstring: str | None) -> str | None:
-    """A docstring with the meaning of the options in its place; there is none under python -OO."""
+    """Return a docstring with the options filled in; None under python -OO, which has none."""
     if docstring is None:
         return None
     lines = []
@@ -128,12 +128,12 @@ def lists_options(documented: Documented) -> Documented:
 
 
 def lists_transpose_options(documented: Documented) -> Documented:
-    """The same for the options of a transposed convolution."""
+    """Return the same for the options of a transposed convolution."""
     return _lists(documented, TRANSPOSE_DEFAULTS)
 
 
 def lists_pool_options(documented: Documented) -> Documented:
-    """The same for the options of a pooling layer, which its own docstring describes."""
+    """Return the same for the options of a pooling layer, which its own docstring describes."""
     return _lists(documented, POOL_DEFAULTS)
 
 
@@ -233,7 +233,7 @@ _MODE_NOTES: Final = {
 
 
 def padding_elsewhere(word: str, extents: Sequence[int]) -> str:
-    """What a padding word of another library is here, or nothing if it is not known.
+    """Return what a padding word of another library is here, or nothing if it is not known.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ def padding_elsewhere(word: str, extents: Sequence[int]) -> str:
 
 
 def mode_elsewhere(mode: str) -> str:
-    """What a padding mode of another library is here, or nothing if it is not known."""
+    """Return what a padding mode of another library is here, or nothing if it is not known."""
     small = mode.lower()
     if small in PADDING_MODES:
         same = f"{mode!r} is padding_mode={small!r} here"
@@ -279,7 +279,7 @@ def mode_elsewhere(mode: str) -> str:
 
 
 def flat_elsewhere(padding: Sequence[object], axes: int) -> str:
-    """Both readings of a flat list of paddings, or nothing if it is none."""
+    """Return both readings of a flat list of paddings, or nothing if it is none."""
     whole = [n for n in padding if isinstance(n, numbers.Integral) and not isinstance(n, bool)]
     ends = [int(n) for n in whole]
     if len(padding) != 2 * axes or len(ends) < len(padding) or min(ends) < 0:
@@ -296,7 +296,7 @@ def flat_elsewhere(padding: Sequence[object], axes: int) -> str:
 
 
 def shortest(pairs: Sequence[tuple[int, int]]) -> int | tuple[int, ...] | Pairs:
-    """The shortest form of ``padding`` that says these (low, high) pairs."""
+    """Return the shortest form of ``padding`` that says these (low, high) pairs."""
     if any(low != high for low, high in pairs):
         return tuple(pairs)
     ends = {low for low, _ in pairs}

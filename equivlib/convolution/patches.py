@@ -22,7 +22,7 @@ Selection: TypeAlias = tuple[int | slice, ...]
 
 
 def as_array(name: str, value: ArrayLike) -> Array:
-    """``value`` as an array of numbers, or of objects that add and multiply."""
+    """Return ``value`` as an array of numbers, or of objects that add and multiply."""
     array = np.asarray(value)
     if array.dtype.kind not in "iufcO":
         raise ValueError(f"{name} (of dtype {array.dtype}) must hold numbers")
@@ -147,7 +147,7 @@ def col2im(
 
 
 def columns_of(x: Array, geometry: Geometry, into: Array | None = None) -> Array:
-    """``im2col`` of a checked batch ``(batch, *input_shape)``, written into an array if given."""
+    """Return ``im2col`` of a checked batch ``(batch, *input_shape)``, in an array if given."""
     padded = _pad(x, geometry)
     shape = (*x.shape[:2], *geometry.kernel_size, *geometry.output_shape[1:])
     columns = np.empty(shape, dtype=x.dtype) if into is None else into.reshape(shape)
@@ -158,7 +158,7 @@ def columns_of(x: Array, geometry: Geometry, into: Array | None = None) -> Array
 
 
 def image_of(columns: Array, geometry: Geometry) -> Array:
-    """``col2im`` of a checked batch ``(batch, in_channels * taps, positions)``."""
+    """Return ``col2im`` of a checked batch ``(batch, in_channels * taps, positions)``."""
     columns = columns.reshape(
         len(columns), geometry.in_channels, *geometry.kernel_size, *geometry.output_shape[1:]
     )
@@ -169,7 +169,7 @@ def image_of(columns: Array, geometry: Geometry) -> Array:
 
 
 def taps(geometry: Geometry) -> Iterator[tuple[Selection, Selection]]:
-    """For each tap, its index into the columns and the places of the padded input it meets."""
+    """Yield for each tap its index into the columns and the places of the padded input it meets."""
     slices = [axis.tap_slices() for axis in geometry.axes]
     all_channels = (slice(None), slice(None))
     for tap in product(*(range(k) for k in geometry.kernel_size)):
@@ -178,17 +178,17 @@ def taps(geometry: Geometry) -> Iterator[tuple[Selection, Selection]]:
 
 
 def padded_shape(geometry: Geometry) -> tuple[int, ...]:
-    """Sizes of the padded axes."""
+    """Return the sizes of the padded axes."""
     return tuple(axis.low + axis.size + axis.high for axis in geometry.axes)
 
 
 def inside(geometry: Geometry) -> tuple[slice, ...]:
-    """Where the input lies in its padded axes."""
+    """Return where the input lies in its padded axes."""
     return tuple(slice(axis.low, axis.low + axis.size) for axis in geometry.axes)
 
 
 def _pad(x: Array, geometry: Geometry) -> Array:
-    """The input as its padding shows it."""
+    """Return the input as its padding shows it."""
     if not any(axis.low or axis.high for axis in geometry.axes):
         return x
     if geometry.padding_mode == "zeros":
@@ -215,7 +215,7 @@ def _fold_padding(padded: Array, geometry: Geometry) -> Array:
 
 
 def positions(geometry: Geometry) -> int:
-    """Number of output positions, all axes together."""
+    """Return the number of output positions, all axes together."""
     return math.prod(geometry.output_shape[1:])
 
 
@@ -235,7 +235,7 @@ def _geometry_of(
 def _patch_geometry(
     input_shape: tuple[int, ...], kernel_size: PerAxis, options: GeometryOptions
 ) -> Geometry:
-    """The geometry of a convolution that reads these patches (any number of outputs would do)."""
+    """Return the geometry of a convolution, here of one output, that reads these patches."""
     kernel = kernel_shape(kernel_size, len(input_shape) - 1)
     groups = options.get("groups", DEFAULTS["groups"])
     divides = isinstance(groups, (int, np.integer)) and groups > 0 and input_shape[0] % groups == 0

@@ -9,7 +9,7 @@ from .geometry import Geometry
 
 
 def pattern(geometry: Geometry) -> Index:
-    r"""Flat input element, within one channel, that each (output position, tap) reads.
+    r"""Return the flat input element, within one channel, that each (output position, tap) reads.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def project(
     input_shape: Sequence[int],
     **options: Unpack[GeometryOptions],
 ) -> Projection:
-    r"""The convolution nearest to a matrix in Frobenius norm.
+    r"""Return the convolution nearest to a matrix in Frobenius norm.
 
     .. math:: \min_k \; \big\| M - \sum_t k_t E_t \big\|_F
 
@@ -138,7 +138,7 @@ def kernel_from_matrix(
     tol: float = 0,
     **options: Unpack[GeometryOptions],
 ) -> Array:
-    r"""The weight whose convolution has this matrix.
+    r"""Return the weight whose convolution has this matrix.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def kernel_from_matrix(
 
 
 def checked_matrix(matrix: ArrayLike | sparray, shape: tuple[int, int]) -> Matrix:
-    """The matrix as an array or as canonical CSR, if it has this shape and holds numbers."""
+    """Return the matrix as an array or as canonical CSR, if it has this shape and holds numbers."""
     if is_sparse(matrix):
         if matrix.dtype.kind not in "iufc":
             raise ValueError(f"matrix (of dtype {matrix.dtype}) must hold numbers")
@@ -209,7 +209,7 @@ def checked_matrix(matrix: ArrayLike | sparray, shape: tuple[int, int]) -> Matri
 
 
 def take(matrix: Matrix, rows: Index, columns: Index) -> Array:
-    """Entries of a dense or sparse matrix, in the shape of the indices."""
+    """Return the entries of a dense or sparse matrix, in the shape of the indices."""
     if not is_sparse(matrix):
         return matrix[rows, columns]
     rows, columns = np.broadcast_arrays(rows, columns)
@@ -219,7 +219,7 @@ def take(matrix: Matrix, rows: Index, columns: Index) -> Array:
 
 
 def _columns_of(geometry: Geometry, output_channel: int) -> Index:
-    """First column of each input channel that an output channel reads."""
+    """Return the first column of each input channel that an output channel reads."""
     per_group = geometry.out_channels // geometry.groups
     width = geometry.weight_shape[1]
     first = output_channel // per_group * width
@@ -227,7 +227,7 @@ def _columns_of(geometry: Geometry, output_channel: int) -> Index:
 
 
 def _gram(geometry: Geometry) -> NDArray[np.int64]:
-    """``<E_s, E_t>`` for the taps of one pair of channels: at how many places both meet."""
+    """Return ``<E_s, E_t>`` for the taps of one pair of channels: at how many places both meet."""
     gram = np.ones((1, 1), dtype=np.int64)
     for axis in geometry.axes:
         reads = axis.reads()
@@ -238,7 +238,7 @@ def _gram(geometry: Geometry) -> NDArray[np.int64]:
 
 
 def _tap_sums(matrix: Matrix, geometry: Geometry) -> Array:
-    """``<E_t, M>`` for every weight: the sum of M over the places of its tap."""
+    """Return ``<E_t, M>`` for every weight: the sum of M over the places of its tap."""
     reads = pattern(geometry)
     met, places = reads != PADDING, reads.clip(0)
     rows = np.arange(len(reads))[:, None]
@@ -257,7 +257,7 @@ def _tap_sums(matrix: Matrix, geometry: Geometry) -> Array:
 
 
 def _solve(gram: NDArray[np.int64], sums: Array) -> Array:
-    """A least-squares solution of ``gram @ k = sums`` for every pair of channels."""
+    """Return a least-squares solution of ``gram @ k = sums`` for every pair of channels."""
     flat = sums.reshape(-1, len(gram))
     if (gram == np.diag(gram.diagonal())).all():
         counts = gram.diagonal()
@@ -274,7 +274,7 @@ def _solve(gram: NDArray[np.int64], sums: Array) -> Array:
 
 
 def _exact_inverse(gram: NDArray[np.int64]) -> Array:
-    """The inverse over a largest set of independent taps, zero elsewhere, in fractions."""
+    """Return the inverse over a largest set of independent taps, zero elsewhere, in fractions."""
     size = len(gram)
     rows = [[Fraction(int(x)) for x in line] + [Fraction(int(i == j)) for j in range(size)]
             for i, line in enumerate(gram)]  # fmt: skip
@@ -294,7 +294,7 @@ def _exact_inverse(gram: NDArray[np.int64]) -> Array:
 
 
 def _independent(gram: NDArray[np.int64]) -> list[int]:
-    """Taps whose patterns are linearly independent and span all the others."""
+    """Return the taps whose patterns are linearly independent and span all the others."""
     chosen: list[int] = []
     for tap in range(len(gram)):
         wider = [*chosen, tap]
@@ -304,7 +304,7 @@ def _independent(gram: NDArray[np.int64]) -> list[int]:
 
 
 def _row_blocks(geometry: Geometry, width: int) -> Iterator[tuple[int, int]]:
-    """Ranges of rows that together hold about ``BLOCK`` entries of ``width`` a row."""
+    """Yield the ranges of rows that together hold about ``BLOCK`` entries of ``width`` a row."""
     rows = geometry.matrix_shape[0]
     step = max(1, BLOCK // max(1, width))
     for start in range(0, rows, step):
@@ -314,7 +314,7 @@ def _row_blocks(geometry: Geometry, width: int) -> Iterator[tuple[int, int]]:
 def _stored_rows(
     geometry: Geometry, weight: Array, start: int, stop: int
 ) -> tuple[Array, Index, Index]:
-    """``(numbers, rows, columns)`` of the convolution's own entries, rows counted from start."""
+    """Return the convolution's entries as ``(numbers, rows, columns)``, rows counted from start."""
     data, indices, indptr = csr_arrays(geometry, weight, start, stop)
     return data, row_numbers(indptr), indices
 
@@ -333,7 +333,7 @@ def _square_sum(values: Array) -> float | Fraction:
 
 
 def _difference_norms(matrix: Matrix, weight: Array, geometry: Geometry) -> tuple[float, float]:
-    """``|M - W|^2`` and ``|M|^2``."""
+    """Return ``|M - W|^2`` and ``|M|^2``."""
     if is_sparse(matrix):
         convolution = _sparse_convolution(geometry, weight)
         return float(_square_sum((matrix - convolution).data)), float(_square_sum(matrix.data))
@@ -354,7 +354,7 @@ def _difference_norms(matrix: Matrix, weight: Array, geometry: Geometry) -> tupl
 
 
 def _elsewhere(matrix: Array, weight: Array, geometry: Geometry) -> float:
-    """The square sum of the entries that belong to no tap, summed by themselves."""
+    """Return the square sum of the entries that belong to no tap, summed by themselves."""
     total = 0.0
     for start, stop in _row_blocks(geometry, matrix.shape[1]):
         _, rows, columns = _stored_rows(geometry, weight, start, stop)
@@ -365,13 +365,13 @@ def _elsewhere(matrix: Array, weight: Array, geometry: Geometry) -> float:
 
 
 def _reads_somewhere(geometry: Geometry) -> NDArray[np.bool_]:
-    """Whether each tap reads any input at all."""
+    """Return whether each tap reads any input at all."""
     somewhere: NDArray[np.bool_] = (pattern(geometry) != PADDING).any(axis=0)
     return somewhere
 
 
 def _alone(geometry: Geometry) -> Index:
-    """For each tap the first position at which no other reads the same element, or -1."""
+    """Return for each tap the first position at which no other reads the same element, or -1."""
     reads = pattern(geometry)
     together = sum((reads == reads[:, [a]]).astype(np.intp) for a in range(reads.shape[1]))
     single = (reads != PADDING) & (together == 1)
@@ -379,7 +379,7 @@ def _alone(geometry: Geometry) -> Index:
 
 
 def _read_alone(matrix: Matrix, geometry: Geometry, alone: Index) -> Array:
-    """Each weight as it stands where its tap is alone; 0 for a tap that reads nothing."""
+    """Return each weight as it stands where its tap is alone; 0 for a tap that reads nothing."""
     reads = pattern(geometry)
     places = reads[alone, np.arange(len(alone))].clip(0)
     weight = np.zeros((geometry.out_channels, geometry.weight_shape[1], len(alone)), matrix.dtype)
@@ -393,7 +393,7 @@ def _read_alone(matrix: Matrix, geometry: Geometry, alone: Index) -> Array:
 def _first_difference(
     matrix: Matrix, weight: Array, geometry: Geometry, tol: float
 ) -> tuple[int, int] | None:
-    """The first entry, row by row, that is not within ``tol`` of the convolution's."""
+    """Return the first entry, row by row, that is not within ``tol`` of the convolution's."""
     if is_sparse(matrix):
         convolution = _sparse_convolution(geometry, weight)
         difference = scipy.sparse.coo_array((matrix - convolution).tocsr())
@@ -417,7 +417,7 @@ def _first_difference(
 def _reason(
     matrix: Matrix, weight: Array, geometry: Geometry, alone: Index, row: int, column: int
 ) -> str:
-    """Why an entry cannot stand in the matrix of this convolution."""
+    """Return why an entry cannot stand in the matrix of this convolution."""
     reads = pattern(geometry)
     u, position = divmod(row, len(reads))
     channel, element = divmod(column, math.prod(geometry.spatial_shape))

@@ -139,7 +139,7 @@ class _Entries:
         return cls(values, rows, columns, out_channel, in_channel, tuple(output), tuple(read))
 
     def apart_from(self, axis: int) -> Index:
-        """One number for everything about an entry but its two places along ``axis``."""
+        """Return one number for everything about an entry but its two places along ``axis``."""
         others = [self.out_channel, self.in_channel]
         for number, (output, read) in enumerate(zip(self.output, self.input, strict=True)):
             if number != axis:
@@ -151,7 +151,7 @@ class _Entries:
 
 
 def _most_groups(entries: _Entries, in_channels: int, out_channels: int) -> int:
-    """The largest number of groups whose blocks hold all entries."""
+    """Return the largest number of groups whose blocks hold all entries."""
     for groups in range(math.gcd(in_channels, out_channels), 1, -1):
         if in_channels % groups or out_channels % groups:
             continue
@@ -169,7 +169,7 @@ AxisOptions: TypeAlias = tuple[int, int, int, tuple[int, int]]
 
 
 def _axis_options(entries: _Entries, axis: int, n: int, outputs: int) -> list[AxisOptions]:
-    """Every (kernel, stride, dilation, padding) along one axis that the entries allow."""
+    """Return every (kernel, stride, dilation, padding) along one axis that the entries allow."""
     found, furthest = [], (-1, -1)
     rest = entries.apart_from(axis)
     first = rest == rest[0] if len(rest) else rest == 0
@@ -199,7 +199,7 @@ def _axis_options(entries: _Entries, axis: int, n: int, outputs: int) -> list[Ax
 def _sharing_broken(
     entries: _Entries, rest: Index, axis: int, stride: int, n: int, outputs: int, part: slice | Mask
 ) -> tuple[int, int] | None:
-    """The first entry of a diagonal ``j - stride*i`` that is not whole or not constant."""
+    """Return the first entry of a diagonal ``j - stride*i`` that is not whole or not constant."""
     output = entries.output[axis][part]
     offset = entries.input[axis][part] - stride * output
     rest, values = rest[part], entries.values[part]
@@ -223,7 +223,7 @@ def _sharing_broken(
 
 
 def _fits(offsets: Index, stride: int, n: int, outputs: int) -> list[AxisOptions]:
-    """The smallest kernel for each dilation whose taps lie at these offsets, within the bounds."""
+    """Yield for each dilation, within bounds, the smallest kernel with taps at these offsets."""
     low, high = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
     step = int(np.gcd.reduce(offsets - low)) if len(offsets) > 1 else 1
     fits = []

@@ -25,7 +25,7 @@ def singular_values(
     max_bytes: float = MAX_BYTES,
     **options: Unpack[GeometryOptions],
 ) -> Values:
-    r"""All singular values of the matrix of a convolution, largest first.
+    r"""Return all singular values of the matrix of a convolution, largest first.
 
     A convolution with circular padding, stride 1 and as many outputs as inputs is taken apart by
     the Fourier transform: its singular values are those of one small matrix for each group and
@@ -107,7 +107,7 @@ def operator_norm(
     seed: int = 0,
     **options: Unpack[GeometryOptions],
 ) -> float:
-    r"""The largest singular value: how much the layer can lengthen an input.
+    r"""Return the largest singular value: how much the layer can lengthen an input.
 
     .. math:: \|W\|_2 = \max_{x \ne 0} \|W x\|_2 / \|x\|_2
 
@@ -178,7 +178,7 @@ SMALL = 32
 
 
 def is_circular(geometry: Geometry) -> bool:
-    """Whether the matrix is circulant along every axis, so that the transform takes it apart."""
+    """Return whether the matrix is circulant along every axis: Fourier's transform splits it."""
     return all(
         axis.stride == 1
         and axis.outputs == axis.size
@@ -188,7 +188,7 @@ def is_circular(geometry: Geometry) -> bool:
 
 
 def transfer(weight: Array, geometry: Geometry) -> Array:
-    """What a circular convolution does to each frequency, but for a factor of modulus 1.
+    """Return what a circular convolution does to each frequency, but for a factor of modulus 1.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def transfer(weight: Array, geometry: Geometry) -> Array:
 
 
 def _group_matrices(weight: Array, geometry: Geometry, max_bytes: float) -> Array:
-    """The dense matrix of each group; the matrix of the layer is zero outside of them."""
+    """Return the dense matrix of each group; the matrix of the layer is zero outside of them."""
     options: GeometryOptions = {**geometry.options, "groups": 1}
     shape = (geometry.weight_shape[1], *geometry.spatial_shape)
     per_group = weight.reshape(geometry.groups, -1, *weight.shape[1:])

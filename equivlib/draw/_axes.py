@@ -49,7 +49,7 @@ def plot(
     limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
     note: str = "",
 ) -> Figure:
-    """All curves in one pair of axes, x and y each linear or logarithmic, perhaps with limits.
+    """Draw all curves in one pair of axes, x and y each linear or logarithmic.
 
     Above them, from top to bottom: what y is, a note on what is the same for all, the key.
     """
@@ -73,12 +73,12 @@ def plot(
 
 
 def on_scale(label: str, log: bool) -> str:
-    """The label of an axis, which says so if the axis is logarithmic."""
+    """Return the label of an axis, which says so if the axis is logarithmic."""
     return f"{label} (log scale)" if log else label
 
 
 def fitted(text: str, size: float) -> list[str]:
-    """A text in lines as wide as the figure at most."""
+    """Return a text in lines as wide as the figure at most."""
     letters = len(text)
     while letters > 8 and any(
         text_width(line, size) > WIDTH - 2 * EDGE for line in textwrap.wrap(text, letters)
@@ -88,7 +88,7 @@ def fitted(text: str, size: float) -> list[str]:
 
 
 def write_head(figure: Figure, lines: Sequence[str], notes: int) -> None:
-    """Lines from the top left corner on; the last ones are notes, and smaller."""
+    """Write lines from the top left corner on; the last ones are notes, and smaller."""
     height = figure.get_figheight()
     for place, line in enumerate(lines):
         size = TEXT if place >= len(lines) - notes else HEAD
@@ -97,7 +97,7 @@ def write_head(figure: Figure, lines: Sequence[str], notes: int) -> None:
 
 
 def write_key(figure: Figure, names: Sequence[str], across: int, top: float, samples: bool) -> None:
-    """What each series looks like, in rows above the axes: a key there is not taken for a point."""
+    """Draw the key in rows above the axes, where none of its signs is taken for a point."""
     handles = [
         Line2D(
             [], [], color=line.colour, marker=line.marker, markersize=5.5, linewidth=1.5,
@@ -114,7 +114,7 @@ def write_key(figure: Figure, names: Sequence[str], across: int, top: float, sam
 
 
 def _draw(axes: Axes, curve: Curve, line: Line, place: int, floor: float) -> None:
-    """A line with markers; its interval as a band, with bars at the points if they are few.
+    """Draw a line with markers, its interval as a band, with bars at the points if they are few.
 
     If the runs are drawn, they take the place of the band.
     """
@@ -143,7 +143,7 @@ def _draw(axes: Axes, curve: Curve, line: Line, place: int, floor: float) -> Non
 
 
 def _bars(axes: Axes, curve: Curve, line: Line, low: Array, high: Array) -> None:
-    """The interval at each point."""
+    """Draw the interval at each point."""
     axes.errorbar(
         curve.x, curve.y, yerr=(curve.y - low, high - curve.y), fmt="none",
         ecolor=line.colour, elinewidth=0.9, capsize=2.5, capthick=0.9,
@@ -151,7 +151,7 @@ def _bars(axes: Axes, curve: Curve, line: Line, low: Array, high: Array) -> None
 
 
 def _dress_scales(axes: Axes, x_label: str, log: tuple[bool, bool]) -> None:
-    """Ticks, grid and the label of x; that of y is a line above, easier to read."""
+    """Draw ticks, grid and the label of x; that of y is a line above, easier to read."""
     for axis, logarithmic in zip((axes.xaxis, axes.yaxis), log, strict=True):
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
@@ -166,7 +166,7 @@ def _dress_scales(axes: Axes, x_label: str, log: tuple[bool, bool]) -> None:
 
 
 def dress(axes: Axes, x_label: str) -> None:
-    """A faint grid below all that is drawn, no frame on the right and above, the label of x."""
+    """Draw a faint grid below all else and the label of x; leave out the right and top frame."""
     axes.tick_params(color=INK, length=3)
     axes.set_facecolor("none")
     axes.grid()
@@ -177,7 +177,7 @@ def dress(axes: Axes, x_label: str) -> None:
 
 
 def mark_log(axis: Axis) -> None:
-    """Ticks that get closer towards each power of ten, the mark of a logarithmic axis."""
+    """Draw ticks that get closer towards each power of ten, the mark of a logarithmic axis."""
     low, high = sorted(axis.get_view_interval())
     decades = np.log10(high / low)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -193,7 +193,7 @@ def mark_log(axis: Axis) -> None:
 
 
 def guides(axes: Axes, slopes: Sequence[float]) -> None:
-    """Dotted lines of given slopes on two logarithmic axes, from a corner on the left, named.
+    """Draw dotted lines of given slopes, with names, from a left corner of logarithmic axes.
 
     A line that rises starts in the lower corner, one that falls in the upper one.
     """
@@ -215,14 +215,14 @@ def guides(axes: Axes, slopes: Sequence[float]) -> None:
 
 
 def scales_in_words(log_x: bool, log_y: bool) -> str:
-    """Which axes are logarithmic, if any."""
+    """Return which axes are logarithmic, if any."""
     if log_x and log_y:
         return ", both axes logarithmic"
     return f", {'x' if log_x else 'y'} axis logarithmic" if log_x or log_y else ""
 
 
 def guides_in_words(slopes: Sequence[float]) -> str:
-    """The slopes of the guide lines, if there are any."""
+    """Return the slopes of the guide lines, if there are any."""
     told = " and ".join(f"{slope:g}" for slope in slopes)
     return f", guide lines of slope {told}" if slopes else ""
 

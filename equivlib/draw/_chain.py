@@ -37,12 +37,12 @@ class Level(NamedTuple):
     read: tuple[int, int, int, int, int] = (1, 1, 1, 0, 0)
 
     def field(self, i: int) -> tuple[int, int]:
-        """The first and the last place of the input that number i depends on."""
+        """Return the first and the last place of the input that number i depends on."""
         first = self.step * i - self.over
         return first, first + self.span - 1
 
     def left(self, i: int) -> float:
-        """Where the cell of number i begins: over the middle of what it depends on."""
+        """Return where the cell of number i begins: over the middle of what it depends on."""
         return self.step * i - self.over + (self.span - 1) / 2
 
 
@@ -76,7 +76,7 @@ def levels_of(layers: Layers, x: Array) -> list[Level]:
 def canvas(
     levels: Sequence[Level], rows: float, panels: int = 1, extra: float = 0
 ) -> tuple[Figure, list[Axes], float]:
-    """Axes below each other in which a number of the input takes a unit square of that side.
+    """Return axes below each other in which a number of the input takes a square of that side.
 
     Each has so many rows of squares, and ``extra`` inches below them.
     """
@@ -99,7 +99,7 @@ def canvas(
 
 
 def _reach(level: Level) -> tuple[float, float]:
-    """From where to where the cells of a level go, those of its padding included."""
+    """Return from where to where the cells of a level go, those of its padding included."""
     _, _, _, low, high = level.read
     return level.left(-low), level.left(len(level.values) - 1 + high) + 1
 
@@ -110,7 +110,7 @@ def write_name(axes: Axes, level: Level, y: float, side: float) -> None:
 
 
 def draw_padding(axes: Axes, level: Level, y: float, text: str, shift: int = 0) -> None:
-    """The places that the next layer reads before and behind the numbers, dashed."""
+    """Draw dashed the places that the next layer reads before and behind the numbers."""
     _, _, _, low, high = level.read
     count = len(level.values)
     for i in [*range(-low, 0), *range(count, count + high)]:

@@ -29,7 +29,7 @@ class Entries(NamedTuple):
 
 
 def entries_of(geometry: Geometry) -> Entries:
-    """All summands, those of one entry in the order of their taps; nothing dense is made."""
+    """Return all summands, those of one entry in the order of their taps; nothing dense is made."""
     table = pattern(geometry)
     outputs, taps = np.nonzero(table != PADDING)
     elements = table[outputs, taps]
@@ -43,7 +43,7 @@ def entries_of(geometry: Geometry) -> Entries:
 
 
 def summed(entries: Entries) -> dict[tuple[int, int], list[int]]:
-    """For each entry of W that is not empty, the weights that are summed in it."""
+    """Return, for each entry of W that is not empty, the weights that are summed in it."""
     found: dict[tuple[int, int], list[int]] = {}
     for row, column, weight in zip(*(part.tolist() for part in entries), strict=True):
         found.setdefault((row, column), []).append(weight)
@@ -51,12 +51,12 @@ def summed(entries: Entries) -> dict[tuple[int, int], list[int]]:
 
 
 def weight_labels(geometry: Geometry, names: str) -> list[str]:
-    """A name for each weight: its letter with its index along every axis longer than 1."""
+    """Return a name for each weight: its letter with its index along every axis longer than 1."""
     return labels(names, geometry.weight_shape)
 
 
 def rows_in_words(geometry: Geometry, named: list[str]) -> str:
-    """The matrix spelled out: a dot for an empty entry, a bar between rows."""
+    """Return the matrix spelled out: a dot for an empty entry, a bar between rows."""
     found = summed(entries_of(geometry))
     rows, columns = geometry.matrix_shape
 
@@ -67,12 +67,12 @@ def rows_in_words(geometry: Geometry, named: list[str]) -> str:
 
 
 def tap_colour(weight: int | None) -> str:
-    """The colour of a labelled weight; after nine they begin again."""
+    """Return the colour of a labelled weight; after nine they begin again."""
     return PAPER if weight is None else TAP_COLOURS[weight % len(TAP_COLOURS)]
 
 
 def matrix_cells(axes: Axes, geometry: Geometry, named: list[str], size: float) -> None:
-    """W with every entry as a labelled cell."""
+    """Draw W with every entry as a labelled cell."""
     found = summed(entries_of(geometry))
     for row, column in np.ndindex(*geometry.matrix_shape):
         weights = found.get((row, column), [])
@@ -92,5 +92,5 @@ def require_one_channel(geometry: Geometry) -> None:
 
 
 def text_size(unit: float, most: float) -> float:
-    """Points of the text in cells of so many inches: readable as long as the cells can hold it."""
+    """Return the points of text in cells of so many inches: readable as far as it fits."""
     return min(most, max(unit * 31, TEXT if unit > 0.2 else 0))

@@ -28,7 +28,7 @@ class Curve(NamedTuple):
 
 
 def half_width(runs: ArrayLike, interval: float = 0.95) -> Array:
-    """Half of Student's interval for the mean of independent runs, along the first axis.
+    """Return half of Student's interval for the mean of independent runs, along the first axis.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def half_width(runs: ArrayLike, interval: float = 0.95) -> Array:
 
 
 def check_names(name: str, series: Mapping[str, object]) -> None:
-    """As many series as there are lines told apart."""
+    """Refuse more series than there are lines told apart."""
     if not isinstance(series, Mapping) or not 1 <= len(series) <= len(LINES):
         given = list(series) if isinstance(series, Mapping) else series
         raise ValueError(
@@ -55,7 +55,7 @@ def check_names(name: str, series: Mapping[str, object]) -> None:
 
 
 def check_pairs(series: Mapping[str, object], second: str) -> None:
-    """Series of two parts each, of which the second has this name."""
+    """Refuse series that have not two parts each, the second with this name."""
     check_names("series", series)
     for name, given in series.items():
         if not isinstance(given, Sequence) or len(given) != 2:
@@ -63,13 +63,13 @@ def check_pairs(series: Mapping[str, object], second: str) -> None:
 
 
 def check_interval(interval: float) -> None:
-    """A probability that is neither 0 nor 1."""
+    """Refuse a probability that is 0, 1 or outside."""
     if not isinstance(interval, float) or not 0 < interval < 1:
         raise ValueError(f"interval (={interval!r}) must be a probability between 0 and 1")
 
 
 def check_slopes(slopes: Sequence[float]) -> None:
-    """Exponents of guide lines that are not level."""
+    """Refuse exponents of guide lines that are level."""
     if any(not isinstance(slope, numbers.Real) or slope == 0 for slope in slopes):
         raise ValueError(f"slopes (={tuple(slopes)}) must be numbers other than 0")
 
@@ -77,7 +77,7 @@ def check_slopes(slopes: Sequence[float]) -> None:
 def check_positive(
     drawn: Mapping[str, Curve], log: tuple[bool, bool], parts: tuple[str, str] = ("x", "y")
 ) -> None:
-    """Positive numbers along every logarithmic axis; ``parts`` are the names of x and y."""
+    """Refuse numbers along a logarithmic axis that are not positive; ``parts`` names x and y."""
     for name, curve in drawn.items():
         for part, values, needed in zip(parts, curve[:2], log, strict=True):
             if needed and not (values > 0).all():
@@ -88,12 +88,12 @@ def check_positive(
 
 
 def vector(name: str, given: ArrayLike) -> Array:
-    """One axis of finite real numbers, at least one."""
+    """Return one axis of finite real numbers, at least one."""
     return finite(name, as_array(name, given), ndim=1)
 
 
 def finite(name: str, array: Array, ndim: int) -> Array:
-    """So many axes of finite real numbers, at least one, as floats."""
+    """Return so many axes of finite real numbers, at least one, as floats."""
     if array.ndim != ndim or array.size == 0 or array.dtype.kind == "c":
         axes = "one axis" if ndim == 1 else f"{ndim} axes"
         raise ValueError(
@@ -106,13 +106,13 @@ def finite(name: str, array: Array, ndim: int) -> Array:
 
 
 def is_ascending(x: Sequence[Any] | Array) -> bool:
-    """Whether finite numbers grow from each to the next."""
+    """Return whether finite numbers grow from each to the next."""
     values = np.asarray(x, float)
     return bool(np.isfinite(values).all() and (np.diff(values) > 0).all())
 
 
 def ascending(name: str, given: ArrayLike) -> Array:
-    """Two or more numbers, each larger than the one before."""
+    """Return two or more numbers, each larger than the one before."""
     x = vector(name, given)
     if len(x) < 2 or not is_ascending(x):
         raise ValueError(f"{name} (={x.tolist()}) must hold two or more ascending numbers")
@@ -120,7 +120,7 @@ def ascending(name: str, given: ArrayLike) -> Array:
 
 
 def as_many(name: str, x: Array, y: Array, what: str, places: str) -> Curve:
-    """A curve through points, with one y (``what``) for each x (``places``)."""
+    """Return a curve through points, with one y (``what``) for each x (``places``)."""
     if len(x) != len(y):
         raise ValueError(
             f"series[{name!r}] (of shapes {x.shape} and {y.shape}) must have one {what} for each "

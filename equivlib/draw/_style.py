@@ -96,7 +96,7 @@ class Drawing:
         return self.alt
 
     def png(self, dpi: int = DPI) -> bytes:
-        """The figure as a PNG file, the same bytes every time.
+        """Return the figure as a PNG file, the same bytes every time.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class Drawing:
 
 
 def house_style() -> AbstractContextManager[None]:
-    """Only this style, whatever a session has set: a figure must not depend on that.
+    """Set this style alone for a while: a figure must not depend on what a session has set.
 
     Figures are made and written in it.
     """
@@ -125,12 +125,12 @@ def house_style() -> AbstractContextManager[None]:
 
 
 def figure_of(height: float) -> Figure:
-    """A figure of the width that all have, and of so many inches of height."""
+    """Return a figure of the width that all have, and of so many inches of height."""
     return Figure(figsize=(WIDTH, height), layout=None)
 
 
 def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes placed by inches from the top left corner of the figure."""
+    """Return the axes placed by inches from the top left corner of the figure."""
     across, down = figure.get_size_inches()
     return figure.add_axes(
         (left / across, 1 - (top + height) / down, width / across, height / down)
@@ -144,7 +144,7 @@ def check_across(across: object) -> None:
 
 
 def text_width(text: str, size: float = TEXT) -> float:
-    """Inches that the longest line of a text takes, known before it is drawn."""
+    """Return the inches that the longest line of a text takes, known before it is drawn."""
     lines = [line for line in text.split("\n") if line.strip()]
     font = FontProperties(family="DejaVu Sans")
     points = (TextPath((0, 0), line, size=size, prop=font).vertices[:, 0].max() for line in lines)
@@ -152,20 +152,20 @@ def text_width(text: str, size: float = TEXT) -> float:
 
 
 def numbers_width(array: Array) -> float:
-    """Inches that each number of an array takes at most: a digit is the widest of its signs."""
+    """Return the inches that each number of an array takes: a digit is the widest of its signs."""
     return text_width("0" * max(len(written(value)) for value in array.flat))
 
 
 def halo(width: float = 3, colour: str = PAPER) -> list[withStroke]:
-    """What keeps a text or a line apart from what it lies on."""
+    """Return what keeps a text or a line apart from what it lies on."""
     return [withStroke(linewidth=width, foreground=colour)]
 
 
 def as_plane(array: Array) -> Array:
-    """An array of one axis as a single row."""
+    """Return an array of one axis as a single row."""
     return array.reshape(1, -1) if array.ndim == 1 else array
 
 
 def size_in_words(plane: Array) -> str:
-    """Rows × columns."""
+    """Write a size as rows × columns."""
     return f"{plane.shape[0]} × {plane.shape[1]}"

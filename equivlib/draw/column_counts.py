@@ -25,7 +25,7 @@ from ._style import HEAD, TEXT, WIDTH, Drawing, axes_at, figure_of, house_style
 def column_counts(
     cases: Mapping[str, tuple[Sequence[int], Sequence[int], GeometryOptions]], *, names: str = "k"
 ) -> Drawing:
-    """Matrices one below the other, and under each column how many weights it holds.
+    """Draw matrices one below the other, and under each column how many weights it holds.
 
     So often does the transposed convolution write the place of that column.
 
@@ -73,7 +73,7 @@ def column_counts(
 
 
 def _counts(geometry: Geometry) -> list[int]:
-    """How many weights each column of W holds; where two are added, both count."""
+    """Return how many weights each column of W holds; where two are added, both count."""
     found = np.bincount(entries_of(geometry).columns, minlength=geometry.matrix_shape[1])
     return [int(count) for count in found]
 

@@ -24,7 +24,7 @@ def costs(
     slopes: Sequence[float] = (1, 2),
     note: str = "",
 ) -> Drawing:
-    """Cost against size on logarithmic axes, with guide lines and break-even points.
+    """Draw cost against size on logarithmic axes, with guide lines and break-even points.
 
     A cost proportional to a power of the size is a straight line whose slope is the exponent. Each
     series gets the exponent of its least-squares line; where two series cross, interpolated along
@@ -84,12 +84,12 @@ def _cost_curve(name: str, sizes: ArrayLike, given: ArrayLike) -> Curve:
 
 
 def _exponent(curve: Curve) -> float:
-    """The slope of the least-squares line on logarithmic axes."""
+    """Return the slope of the least-squares line on logarithmic axes."""
     return float(np.polyfit(np.log(curve.x), np.log(curve.y), 1)[0])
 
 
 def _common(first: Curve, second: Curve) -> tuple[Array, Array]:
-    """Logarithms of the sizes both cover, and of the ratio of their costs there."""
+    """Return the logarithms of the sizes both cover, and of the ratio of their costs there."""
     low, high = max(first.x[0], second.x[0]), min(first.x[-1], second.x[-1])
     sizes = np.union1d(first.x, second.x)
     x = np.log(sizes[(sizes >= low) & (sizes <= high)])
@@ -99,7 +99,7 @@ def _common(first: Curve, second: Curve) -> tuple[Array, Array]:
 
 
 def _crossings(first: Curve, second: Curve) -> list[tuple[float, float]]:
-    """Size and cost where the two change their order."""
+    """Return the size and cost where the two change their order."""
     x, ratio = _common(first, second)
     found = []
     apart = np.flatnonzero(ratio)  # a stretch of equal costs is one crossing, at its middle
@@ -142,7 +142,7 @@ def _pair_in_words(
 
 
 def _mark_crossings(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
-    """A ring at each break-even point, with its size."""
+    """Draw a ring at each break-even point, with its size."""
     for x, y in points:
         axes.plot([x], [y], marker="o", markersize=9, fillstyle="none", color=INK, zorder=4)
         axes.annotate(

@@ -16,7 +16,7 @@ from ._style import EMPTY, TEXT, Drawing, house_style
 
 
 def crop(layers: Layers, x: ArrayLike, begin: int, size: int) -> Drawing:
-    """A chain of layers on a whole row of numbers, and on a piece of it alone.
+    """Draw a chain of layers on a whole row of numbers, and on a piece of it alone.
 
     What the piece gives as the whole does has one colour; what differs has another and a frame.
 

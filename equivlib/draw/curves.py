@@ -33,7 +33,7 @@ def curves(
     points: bool = False,
     note: str = "",
 ) -> Drawing:
-    r"""The mean over several runs with its confidence interval, for each of several methods.
+    r"""Draw the mean over several runs with its confidence interval, for each of several methods.
 
     With m the mean of n runs and s their standard deviation, the interval is
     :math:`m \pm t \, s / \sqrt{n}`, t the quantile of Student's distribution with n - 1 degrees of

@@ -44,7 +44,7 @@ def estimates(
     interval: float = 0.95,
     note: str = "",
 ) -> Drawing:
-    r"""Means of samples with their confidence intervals, for each of several methods.
+    r"""Draw means of samples with their confidence intervals, for each of several methods.
 
     A sample of n numbers with mean m and standard deviation s is drawn as
     :math:`m \pm t \, s / \sqrt{n}`, t the quantile of Student's distribution with n - 1 degrees of
@@ -108,7 +108,7 @@ def estimates(
 
 
 def _checked(name: str, given: tuple[Sequence[Place], Samples]) -> tuple[list[Place], list[Array]]:
-    """The x of a series and its samples, or the error that names it."""
+    """Return the x of a series and its samples, or the error that names it."""
     what = f"series[{name!r}]"
     x, samples = list(given[0]), [as_array(f"{what}[1]", sample) for sample in given[1]]
     if len(x) != len(samples) or not x:
@@ -128,7 +128,7 @@ def _checked(name: str, given: tuple[Sequence[Place], Samples]) -> tuple[list[Pl
 
 
 def _curve(x: list[Place], samples: list[Array], interval: float) -> Curve:
-    """Means and half intervals; the places of names are filled in when all rows are known."""
+    """Compute means and half intervals; places of names are filled in when all rows are known."""
     places = np.zeros(len(x)) if isinstance(x[0], str) else np.asarray(x, float)
     spread = [half_width(s, interval) if len(s) > 1 else 0.0 for s in samples]
     return Curve(places, np.array([s.mean() for s in samples]), np.array(spread))
@@ -141,7 +141,7 @@ def _rows(
     label: str,
     note: str,
 ) -> Figure:
-    """One row for each name, the series below each other in it, their names above."""
+    """Draw one row for each name, the series below each other in it, their names above."""
     told = [textwrap.fill(row, NAME) for row in rows]
     left = 0.16 + max(map(text_width, told))
     height = max(len(drawn) * STEP, 0.13 * max(t.count("\n") + 1 for t in told)) + BETWEEN
@@ -167,7 +167,7 @@ def _rows(
 
 
 def _dress_rows(axes: Axes, told: list[str], label: str) -> None:
-    """The names on the left, a line between rows, a faint grid."""
+    """Write the names on the left; draw a line between rows and a faint grid."""
     axes.set_yticks(range(len(told)), told)
     axes.set_ylim(len(told) - 0.5, -0.5)
     axes.set_yticks(np.arange(1, len(told)) - 0.5, minor=True)
@@ -181,7 +181,7 @@ def _dress_rows(axes: Axes, told: list[str], label: str) -> None:
 
 
 def _in_words(name: str, x: list[Place], samples: list[Array], curve: Curve) -> str:
-    """Every point of a series, and of how many runs."""
+    """Tell every point of a series, and of how many runs."""
     counts = {len(sample) for sample in samples} - {1}
     runs = f", {min(counts)} to {max(counts)} runs" if len(counts) > 1 else ""
     if len(counts) == 1:

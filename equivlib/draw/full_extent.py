@@ -24,7 +24,7 @@ def full_extent(
     at: tuple[int, int] = (0, 0),
     names: str = "w",
 ) -> Drawing:
-    """A row of a fully connected layer, the same numbers as a kernel, and that kernel elsewhere.
+    """Draw a row of a fully connected layer, the same numbers as a kernel, and it elsewhere.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ def grids(
     blocks: Sequence[int] = (0, 0),
     names: Sequence[str] = ("", ""),
 ) -> Drawing:
-    """Tables of labels side by side; equal labels have one colour, in all of them.
+    """Draw tables of labels side by side; equal labels have one colour, in all of them.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def grids(
 
 
 def _texts(name: str, table: ArrayLike) -> Array:
-    """The labels of a table as texts, empty where nothing is."""
+    """Return the labels of a table as texts, empty where nothing is."""
     array = np.array(table, dtype=object)
     array = array.reshape(1, -1) if array.ndim == 1 else array
     if array.ndim != 2 or array.size == 0:
@@ -146,7 +146,7 @@ def _figure(
 
 
 def _beside(rows: int, names: Names) -> float:
-    """Inches for the names of the rows."""
+    """Return the inches for the names of the rows."""
     return text_width(f"{names[0]} {rows - 1}") + 0.06 if names[0] else 0.0
 
 
@@ -159,7 +159,7 @@ def _check_labels(each: list[Array], unit: float) -> None:
 
 
 def _colours(each: list[Array]) -> dict[str, str]:
-    """A colour for each label, in the order in which they are met; none for an empty cell."""
+    """Return a colour for each label, in the order of their first cells; none for an empty cell."""
     met = dict.fromkeys(text for table in each for text in table.flat if text)
     return {"": EMPTY} | {text: tap_colour(place) for place, text in enumerate(met)}
 
@@ -171,7 +171,7 @@ def _table(axes: Axes, table: Array, colours: dict[str, str]) -> None:
 
 
 def _name(axes: Axes, shape: tuple[int, ...], names: Names) -> None:
-    """The number of each row, with its name, and of each column, with the name beside them."""
+    """Write the number of each row and column, with their names."""
     for row in range(shape[0] if names[0] else 0):
         axes.annotate(
             f"{names[0]} {row}", (0, row + 0.5), xytext=(-3, 0), textcoords="offset points",
@@ -190,7 +190,7 @@ def _name(axes: Axes, shape: tuple[int, ...], names: Names) -> None:
 
 
 def _lines(axes: Axes, shape: tuple[int, ...], blocks: tuple[int, int]) -> None:
-    """Thick lines around the blocks."""
+    """Draw thick lines around the blocks."""
     rows, columns = shape
     if blocks[0]:
         lines(axes.hlines, [*range(0, rows, blocks[0]), rows], columns, INK, 1.4)

@@ -36,7 +36,7 @@ FEW = 36  # values that a description spells out
 
 
 def heat(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "values") -> Drawing:
-    """Arrays as heat maps on one scale: blue below zero, white at zero, red above.
+    """Draw arrays as heat maps on one scale: blue below zero, white at zero, red above.
 
     The scale is the same on both sides of zero, and begins at zero where nothing is negative.
 
@@ -89,7 +89,7 @@ def _real_plane(name: str, values: ArrayLike) -> Array:
 
 
 def _plane_in_words(plane: Array) -> str:
-    """All values of a small plane; the extremes with their places of a large one."""
+    """Return all values of a small plane; the extremes with their places of a large one."""
     if plane.size <= FEW:
         rows = (" ".join(written(value) for value in row) for row in plane)
         return f"({size_in_words(plane)}): {' | '.join(rows)}"
@@ -133,7 +133,7 @@ def _heat_figure(
 
 
 def _write(axes: Axes, plane: Array, shades: Array, unit: float) -> None:
-    """The values where the cells have room; else dashes on what is negative, not too close."""
+    """Write the values where the cells have room; else put dashes on what is negative."""
     fits = unit > 0.15 and numbers_width(plane) + 0.06 <= unit
     step = 1 if fits else math.ceil(0.09 / unit)
     for row, column in product(*(range(step // 2, n, step) for n in plane.shape)):
@@ -148,7 +148,7 @@ def _write(axes: Axes, plane: Array, shades: Array, unit: float) -> None:
 
 
 def _ticks(low: float, limit: float) -> dict[float, str]:
-    """Where the colour bar has marks, and what stands there."""
+    """Return where the colour bar has marks, and what stands there."""
     return {value: written(value) for value in (low, 0.0, limit)}
 
 

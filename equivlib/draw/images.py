@@ -12,7 +12,7 @@ from ._style import WIDTH, Drawing, check_across, figure_of, house_style, size_i
 
 
 def images(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "images") -> Drawing:
-    """Grey images side by side, each stretched from its least to its greatest value.
+    """Draw grey images side by side, each stretched from its least to its greatest value.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def inclusions(
     names: str = "k",
     **options: Unpack[GeometryOptions],
 ) -> Drawing:
-    """Three sets of layers, one inside the other, each with a matrix and its free numbers.
+    """Draw three sets of layers, one inside the other, each with a matrix and its free numbers.
 
     The innermost are the convolutions of one geometry. Around them are the locally connected
     layers: as many zeros, and a weight of its own in every other entry. Around both are all
@@ -119,7 +119,7 @@ def inclusions(
 
 
 def _kinds(geometry: Geometry, names: str) -> tuple[Kind, Kind, Kind]:
-    """All matrices, the locally connected layers and the convolutions, in this order."""
+    """Return all matrices, the locally connected layers and the convolutions, in this order."""
     rows, columns = geometry.matrix_shape
     held = summed(entries_of(geometry))
     named = weight_labels(geometry, names)
@@ -135,13 +135,13 @@ def _kinds(geometry: Geometry, names: str) -> tuple[Kind, Kind, Kind]:
 
 
 def _free(name: str, rule: str, entries: Sequence[tuple[int, int]]) -> Kind:
-    """Layers with a weight of its own in each of these entries."""
+    """Return the layers with a weight of its own in each of these entries."""
     labels = {at: f"w{number}" for number, at in enumerate(entries)}
     return Kind(name, rule, len(entries), labels, dict.fromkeys(labels.values(), FREE))
 
 
 def _figure(kinds: Sequence[Kind], shape: tuple[int, int], unit: float) -> Figure:
-    """Frames one inside the other; in each, above the next, its words and its matrix."""
+    """Draw frames one inside the other; in each, above the next, its words and its matrix."""
     tall = max(shape[0] * unit, 5 * LINE) + GAP
     height = 2 * EDGE + len(kinds) * (tall + 2 * GAP) - GAP
     figure = figure_of(height)

@@ -42,7 +42,7 @@ def layer(
     names: str = "k",
     **options: Unpack[GeometryOptions],
 ) -> Drawing:
-    """One layer twice: the kernel on its patch, and the row of the matrix that does the same.
+    """Draw one layer twice: the kernel on its patch, and the row of the matrix that does it.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def _layer_figure(
     output: int,
     names: str,
 ) -> Figure:
-    """Input, kernel and output in a row, W below."""
+    """Draw input, kernel and output in a row, W below."""
     image, kernel, result = planes
     rows, columns = geometry.matrix_shape
     widths = [image.shape[1], kernel.shape[1] * TWO_LINES, result.shape[1]]

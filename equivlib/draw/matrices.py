@@ -21,7 +21,7 @@ def matrices(
     names: str = "k",
     across: int = 2,
 ) -> Drawing:
-    """The matrices of one kernel under several options, side by side, equal weights alike.
+    """Draw the matrices of one kernel under several options, side by side, equal weights alike.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def patches(
     outputs: Sequence[int],
     **options: Unpack[GeometryOptions],
 ) -> Drawing:
-    """Patches marked on an image, and each as the column that ``im2col`` makes of it.
+    """Draw patches marked on an image, and each as the column that ``im2col`` makes of it.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def _places(geometry: Geometry, output: int) -> list[list[int]]:
 
 
 def _padded(geometry: Geometry, image: Array) -> tuple[Array, Array]:
-    """The image as its padding shows it, and which of its places are padding."""
+    """Return the image as its padding shows it, and which of its places are padding."""
     shown = np.ix_(*(axis.padded() for axis in geometry.axes))
     zero = reduce(np.logical_or.outer, (axis.padded() == PADDING for axis in geometry.axes))
     padded = np.where(zero, 0, image[shown])
@@ -132,13 +132,13 @@ def _padded(geometry: Geometry, image: Array) -> tuple[Array, Array]:
 
 
 def _cells(patch: Patch) -> list[tuple[int, int]]:
-    """Row and column of the padded image that each tap reads, in the order of the column."""
+    """Return the row and column of the padded image for each tap, in the order of the column."""
     rows, columns = ([0], *patch.places)[-2:]
     return list(product(rows, columns))
 
 
 def _figure(geometry: Geometry, image: Array, found: list[Patch]) -> Figure:
-    """The image on the left, the columns on the right."""
+    """Draw the image on the left, the columns on the right."""
     padded, outside = _padded(geometry, image)
     taps = math.prod(geometry.kernel_size)
     written = numbers_width(padded) + 0.06
@@ -168,7 +168,7 @@ def _figure(geometry: Geometry, image: Array, found: list[Patch]) -> Figure:
 
 
 def _name_columns(image: Axes, strip: Axes, names: list[str]) -> None:
-    """Labels of both panels, and the tap of each row of the columns."""
+    """Write the labels of both panels, and the tap of each row of the columns."""
     strip.set_axis_off()
     image.set_title("image", pad=20, loc="left")
     strip.annotate(
@@ -183,7 +183,7 @@ def _name_columns(image: Axes, strip: Axes, names: list[str]) -> None:
 
 
 def _draw_image(axes: Axes, padded: Array, outside: Array, written: bool) -> None:
-    """The padded image: numbers in cells, or grey levels; padding is hatched."""
+    """Draw the padded image: numbers in cells, or grey levels; padding is hatched."""
     grid(axes, padded.shape)
     if written:
         for at, value in np.ndenumerate(padded):
@@ -223,7 +223,7 @@ def _value(axes: Axes, at: tuple[int, int], value: object, padding: bool) -> Non
 
 
 def _frame(axes: Axes, patch: Patch, line: Line, place: int, unit: float) -> None:
-    """A frame around what a patch reads: around each cell if there are gaps between them."""
+    """Frame what a patch reads: each cell by itself if there are gaps between them."""
     rows, columns = (_spans(sorted(places)) for places in ([0], *patch.places)[-2:])
     inset = min(0.02 * place / unit, 0.3)  # frames that share a side lie side by side
     for (top, bottom), (left, right) in product(rows, columns):
@@ -243,7 +243,7 @@ def _frame(axes: Axes, patch: Patch, line: Line, place: int, unit: float) -> Non
 
 
 def _spans(places: list[int]) -> list[tuple[int, int]]:
-    """First and last edge of the stretches that ascending places make up."""
+    """Return the first and last edge of the stretches that ascending places make up."""
     if places[-1] - places[0] == len(places) - 1:
         return [(places[0], places[-1] + 1)]
     return [(place, place + 1) for place in places]
@@ -257,7 +257,7 @@ def _badge(
     patch: Patch,
     line: Line,
 ) -> None:
-    """The number of the output position, in a box of the patch's own colour."""
+    """Write the number of the output position, in a box of the patch's own colour."""
     axes.annotate(
         str(patch.output), at, xytext=away, textcoords="offset points",
         weight="bold", ha=side, va="center", zorder=5, annotation_clip=False,
@@ -268,7 +268,7 @@ def _badge(
 def _draw_column(
     axes: Axes, patch: Patch, line: Line, padded: Array, outside: Array, written: bool
 ) -> None:
-    """The values of a patch from top to bottom, framed and numbered as on the image."""
+    """Draw the values of a patch from top to bottom, framed and numbered as on the image."""
     if not written:
         limits = {"vmin": padded.min(), "vmax": padded.max()}
         bounds = (0, 1, len(patch.values), 0)

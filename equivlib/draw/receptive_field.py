@@ -19,7 +19,7 @@ Sizes: TypeAlias = Mapping[str, tuple[int, GeometryOptions]]
 
 
 def receptive_field(layers: Sizes, size: int, outputs: Sequence[int]) -> Drawing:
-    """What one or two outputs of a chain of layers depend on, from layer to layer.
+    """Draw what one or two outputs of a chain of layers depend on, from layer to layer.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def _field_figure(levels: Sequence[Level], outputs: Sequence[int]) -> Figure:
 
 
 def _dependencies(levels: Sequence[Level], outputs: Sequence[int]) -> list[list[set[int]]]:
-    """For each level and output the numbers, padding included, that it depends on."""
+    """Return for each level and output the numbers, padding included, that it depends on."""
     sets = [[{i} for i in outputs]]
     for level in reversed(levels[:-1]):
         taps, dilation, stride, low, _ = level.read
@@ -114,7 +114,7 @@ def _lines(
     y: float,
     gap: float,
 ) -> None:
-    """From the ends of what an output depends on in one row to those in the row above."""
+    """Draw from the ends of what an output depends on in one row to those in the row above."""
     here, above = levels[place], levels[place + 1]
     for number, (low, high) in enumerate(zip(sets[place], sets[place + 1], strict=True)):
         style = ("-", (0, (4, 1.5)))[number]

@@ -24,7 +24,7 @@ def roofline(
     note: str = "",
     labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Drawing:
-    r"""Rates against arithmetic intensity on logarithmic axes, and the roof above them.
+    r"""Draw rates against arithmetic intensity on logarithmic axes, and the roof above them.
 
     With an intensity of I operations per byte no rate is above
     :math:`\min(peak, \; bandwidth \cdot I)`.
@@ -110,7 +110,7 @@ def _roof(intensity: Array, peak: float, bandwidth: float) -> Array:
 def _limits(
     curves: list[Curve], peak: float, bandwidth: float
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Room for all points, the roof over them and its corner."""
+    """Return limits with room for all points, the roof over them and its corner."""
     corner = peak / bandwidth
     each = np.concatenate([curve.x for curve in curves])
     left, right = min(float(each.min()), corner) / 1.5, max(float(each.max()), corner) * 3
@@ -120,7 +120,7 @@ def _limits(
 
 
 def _draw_roof(axes: Axes, ends: tuple[float, float], peak: float, bandwidth: float) -> None:
-    """The roof from one end to the other, its two parts named."""
+    """Draw the roof from one end to the other, its two parts named."""
     x = np.array([ends[0], peak / bandwidth, ends[1]])
     y = _roof(x, peak, bandwidth)
     axes.plot(x, y, color=INK, linewidth=2, zorder=2)
@@ -135,7 +135,7 @@ def _draw_roof(axes: Axes, ends: tuple[float, float], peak: float, bandwidth: fl
 
 
 def _write_labels(axes: Axes, curve: Curve, texts: Sequence[str]) -> None:
-    """A text to the right of each point."""
+    """Write a text to the right of each point."""
     for x, y, text in zip(curve.x, curve.y, texts, strict=True):
         axes.annotate(
             text, (x, y), xytext=(5, 0), textcoords="offset points", ha="left",

@@ -35,7 +35,7 @@ def shared_gradient(
     names: str = "k",
     **options: Unpack[GeometryOptions],
 ) -> Drawing:
-    r"""The gradient of a free matrix, :math:`g\, x^{\mathsf T}`, and its sum for each weight.
+    r"""Draw the gradient of a free matrix, :math:`g\, x^{\mathsf T}`, and its sum for each weight.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def _named(value: object, weights: list[int], labels: list[str]) -> str:
 def _sums(
     products: Array, places: Mapping[tuple[int, int], list[int]], labels: list[str]
 ) -> list[str]:
-    """For each weight its terms and their sum, written as people do."""
+    """Return for each weight its terms and their sum, written as people do."""
     found = []
     for t, label in enumerate(labels):
         terms = [products[at] for at, weights in sorted(places.items()) for w in weights if w == t]
@@ -117,7 +117,7 @@ def _shared_figure(
     labels: list[str],
     sums: list[str],
 ) -> Figure:
-    """The row of x above, the column of g to the left, the products, and the sums below."""
+    """Draw the row of x above, the column of g to the left, the products, and the sums below."""
     (rows, columns), (x, g) = products.shape, factors
     unit = min(LARGEST, WIDTH / (columns + 3))
     gap, line = 0.16, 0.22

@@ -55,7 +55,7 @@ class Parts(NamedTuple):
 def shortcut(
     first: ArrayLike, second: ArrayLike, x: ArrayLike, *, follow: int = 0, signed: bool = True
 ) -> Drawing:
-    r"""The shortcut ``y = x + second @ relu(first @ x)`` as two matrices with a ReLU between them.
+    r"""Draw the shortcut ``y = x + second @ relu(first @ x)`` as two matrices around a ReLU.
 
     The first matrix has the blocks W1, I and -I below each other, the second has W2, I and -I side
     by side, since ``x = relu(x) - relu(-x)``. One number of x is followed: what belongs to it has
@@ -103,7 +103,7 @@ def shortcut(
 
 
 def _parts(first: Any, second: Any, x: Any, follow: int, signed: bool) -> Parts:
-    """The blocks and what they give, after a check of all arguments."""
+    """Return the blocks and what they give, after a check of all arguments."""
     one, two, row = as_array("first", first), as_array("second", second), as_array("x", x)
     if row.ndim != 1 or not len(row):
         raise ValueError(f"x (of shape {row.shape}) must be one row of numbers")
@@ -133,7 +133,7 @@ def _parts(first: Any, second: Any, x: Any, follow: int, signed: bool) -> Parts:
 
 
 def _side(parts: Parts) -> float:
-    """Inches of a cell: the second matrix, its output and the gaps have to fit the width."""
+    """Return the side of a cell in inches: the second matrix and its output fit the width."""
     across = sum(block.shape[1] for block in parts.second) + 1
     gaps = 2 * EDGE + AWAY + APART * (len(parts.second) - 1)
     return float(min(LARGEST, (WIDTH - gaps) / across))
@@ -159,7 +159,7 @@ def _missed(parts: Parts) -> str:
 
 
 def _followed(parts: Parts) -> str:
-    """Number j of x on its way, in a sentence."""
+    """Tell the way of number j of x in a sentence."""
     j = parts.followed
     carried = [signed(values[j]) for values in parts.behind[1:]]
     arrives = sum(s * values[j] for s, values in zip((1, -1), parts.behind[1:], strict=False))
@@ -168,7 +168,7 @@ def _followed(parts: Parts) -> str:
 
 
 def _figure(parts: Parts) -> Figure:
-    """Above, the first matrix under x and what it gives; below, the second under that."""
+    """Draw above the first matrix under x and what it gives, below the second under that."""
     unit, n, j = _side(parts), len(parts.x), parts.followed
     gaps = APART * (len(parts.first) - 1)
     rows = sum(map(len, parts.first))
@@ -223,7 +223,7 @@ def _draw(
     marked: Collection[tuple[int, int]],
     colour: str = PAPER,
 ) -> None:
-    """The cells of an array with its top left corner there; zeros of a matrix are empty."""
+    """Draw the cells of an array, its top left corner there; zeros of a matrix are empty."""
     rows, columns = array.shape
     axes = grid(axes_at(figure, *at, columns * unit, rows * unit), array.shape)
     for place in np.ndindex(rows, columns):

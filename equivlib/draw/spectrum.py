@@ -15,7 +15,7 @@ from ._style import INK, Drawing, house_style
 
 
 def spectrum(values: Mapping[str, ArrayLike], *, log: bool = True) -> Drawing:
-    """Singular values of one or several matrices, each sorted from the largest down.
+    """Draw the singular values of one or several matrices, each sorted from the largest down.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def spectrum(values: Mapping[str, ArrayLike], *, log: bool = True) -> Drawing:
 
 
 def _is_rounding(s: Array) -> Array:
-    """Which of descending singular values cannot be told from 0."""
+    """Return which of descending singular values cannot be told from 0."""
     return np.asarray(s <= len(s) * np.finfo(float).eps * s[0])
 
 
 def _floor(spectra: Sequence[Array]) -> float | None:
-    """Where values that are 0 up to rounding are drawn, if there are any: below all others."""
+    """Return where values that are 0 up to rounding are drawn, if any: below all others."""
     if not any(_is_rounding(s).any() for s in spectra):
         return None
     return float(min(s[~_is_rounding(s)].min() for s in spectra)) / 5

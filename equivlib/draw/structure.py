@@ -66,7 +66,7 @@ def structure(
     blocks: bool = True,
     **options: Unpack[GeometryOptions],
 ) -> Drawing:
-    """The matrix of any convolution as a pattern of its weights, with the blocks it consists of.
+    """Draw the matrix of any convolution as a pattern of its weights, and its blocks.
 
     Equal weights have the same colour. Where the cells are large enough they have their label too;
     where not, a legend shows each kernel in the same colours, and within a kernel each weight is
@@ -130,7 +130,7 @@ def structure(
 
 
 def _fits(geometry: Geometry, entries: Entries, labels: list[str], unit: float) -> bool:
-    """Whether every cell can hold its label at the size of readable text."""
+    """Return whether every cell can hold its label at the size of readable text."""
     sums = geometry.nnz < len(entries.rows)
     longest = max(map(text_width, labels)) + (text_width("+") if sums else 0)
     return (
@@ -139,19 +139,19 @@ def _fits(geometry: Geometry, entries: Entries, labels: list[str], unit: float) 
 
 
 def _cell_height(geometry: Geometry, entries: Entries) -> float:
-    """Inches: a sum is written in two lines."""
+    """Return the height in inches: a sum is written in two lines."""
     return 0.28 if geometry.nnz < len(entries.rows) else 0.2
 
 
 def _shared(geometry: Geometry, entries: Entries) -> Array:
-    """Which summands meet another one in their entry, as with mirrored padding."""
+    """Return which summands meet another one in their entry, as with mirrored padding."""
     places = entries.rows * geometry.matrix_shape[1] + entries.columns
     _, group, times = np.unique(places, return_inverse=True, return_counts=True)
     return np.asarray(times[group] > 1)
 
 
 def _levels(geometry: Geometry) -> list[Level]:
-    """The blocks from the largest to the smallest: channels, then one axis after the other."""
+    """Return the blocks from the largest to the smallest: channels, then axis by axis."""
     outputs, inputs = geometry.output_shape, geometry.input_shape
     levels = []
     for axis in range(len(inputs) - 1):
@@ -164,7 +164,7 @@ def _levels(geometry: Geometry) -> list[Level]:
 
 
 def _largest_blocks(geometry: Geometry) -> Level | None:
-    """The blocks that get names: those of channels, else those of the first axis."""
+    """Return the blocks that get names: those of channels, else those of the first axis."""
     rows, columns = geometry.matrix_shape
     several = (b for b in _levels(geometry) if b.height < rows or b.width < columns)
     level = next(several, None)
@@ -172,7 +172,7 @@ def _largest_blocks(geometry: Geometry) -> Level | None:
 
 
 def _left(geometry: Geometry) -> float:
-    """Inches for the names beside W."""
+    """Return the inches for the names beside W."""
     level = _largest_blocks(geometry)
     if level is None:
         return EDGE
@@ -218,7 +218,7 @@ def _pixel_figure(geometry: Geometry, entries: Entries, names: str, blocks: bool
 def _raster(
     geometry: Geometry, entries: Entries, colours: Array, inches: tuple[float, float]
 ) -> Array:
-    """W in pixels. No entry is lost: where several share a pixel, their colours are mixed."""
+    """Return W in pixels; where several entries share one, their colours are mixed."""
     shape = geometry.matrix_shape
     height, width = (min(n, round(side * FINE)) for n, side in zip(shape, inches, strict=True))
     pixels = entries.rows * height // shape[0] * width + entries.columns * width // shape[1]
@@ -232,7 +232,7 @@ def _raster(
 
 
 def _weight_colours(geometry: Geometry) -> Array:
-    """A colour for each weight, darker from tap to tap; every kernel has its own hue."""
+    """Return a colour for each weight, darker from tap to tap; every kernel has its own hue."""
     pairs, taps = math.prod(geometry.weight_shape[:2]), math.prod(geometry.kernel_size)
     ramps = [RAMP] if pairs == 1 else HUES
     steps = np.linspace(0, 1, taps)
@@ -241,7 +241,7 @@ def _weight_colours(geometry: Geometry) -> Array:
 
 
 def _draw_blocks(axes: Axes, geometry: Geometry, inches: tuple[float, float], blocks: bool) -> None:
-    """Lines between the blocks that are wide enough to be seen, and the names of the largest."""
+    """Draw lines between blocks wide enough to be seen, and the names of the largest."""
     rows, columns = geometry.matrix_shape
     named = _largest_blocks(geometry)
     if named:
@@ -256,7 +256,7 @@ def _draw_blocks(axes: Axes, geometry: Geometry, inches: tuple[float, float], bl
 
 
 def _name_blocks(axes: Axes, geometry: Geometry, level: Level, inches: tuple[float, float]) -> None:
-    """Names beside and above the blocks."""
+    """Write names beside and above the blocks."""
     down = geometry.matrix_shape[0] // level.height
     across = geometry.matrix_shape[1] // level.width
     for i in range(0, down, _step(0.2 / (inches[0] / down))):
@@ -273,20 +273,20 @@ def _name_blocks(axes: Axes, geometry: Geometry, level: Level, inches: tuple[flo
 
 
 def _step(least: float) -> int:
-    """The first of 1, 2, 5, 10, 20, ... that is not less."""
+    """Return the first of 1, 2, 5, 10, 20, ... that is not less."""
     steps: Iterator[int] = (digit * 10**power for power in range(9) for digit in (1, 2, 5))
     return next(step for step in steps if step >= least)
 
 
 def _legend_planes(geometry: Geometry) -> tuple[int, int, int]:
-    """Kernels shown in the legend, and rows and columns of each."""
+    """Return the kernels shown in the legend, and rows and columns of each."""
     pairs = math.prod(geometry.weight_shape[:2])
     kernel = geometry.kernel_size
     return min(pairs, len(HUES)), math.prod(kernel[:-1]), kernel[-1]
 
 
 def _legend_cell(geometry: Geometry, labels: list[str]) -> float:
-    """The side of a cell of the legend in inches."""
+    """Return the side of a cell of the legend in inches."""
     kernels, rows, columns = _legend_planes(geometry)
     room = WIDTH - 2 * EDGE - 0.7 * (kernels > 1) - 0.1 * kernels
     wish = max(map(text_width, labels)) + 0.08 if labels else 0.16
@@ -296,7 +296,7 @@ def _legend_cell(geometry: Geometry, labels: list[str]) -> float:
 def _draw_legend(
     figure: Figure, geometry: Geometry, colours: Array, names: str, top: float, sums: bool
 ) -> None:
-    """Every kernel, by its place in the weight, in the colours of its weights."""
+    """Draw every kernel, by its place in the weight, in the colours of its weights."""
     kernels, rows, columns = _legend_planes(geometry)
     labels = _legend_labels(geometry, names)
     side = _legend_cell(geometry, labels)
@@ -317,7 +317,7 @@ def _draw_legend(
 
 
 def _legend_labels(geometry: Geometry, names: str) -> list[str]:
-    """A single kernel has room for the names of its weights, unless it is wide."""
+    """Return the names that the legend shows: of a single kernel, unless it is wide."""
     if _legend_planes(geometry)[0] > 1 or math.prod(geometry.kernel_size) > 50:
         return []
     labels = weight_labels(geometry, names)
@@ -374,7 +374,7 @@ def _places_in_words(places: Array) -> str:
 
 
 def _inner_blocks_in_words(geometry: Geometry, channels: bool) -> str:
-    """How the first spatial axis cuts W, or each block of two channels, into blocks again."""
+    """Tell how the first spatial axis cuts W, or each block of two channels, into blocks again."""
     read: dict[tuple[int, int], list[int]] = {}
     for (o, a), i in np.ndenumerate(geometry.axes[0].reads()):
         if i != PADDING:

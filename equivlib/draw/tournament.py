@@ -55,7 +55,7 @@ class Round(NamedTuple):
 
 
 def tournament(window: ArrayLike, *, nonnegative: bool = False) -> Drawing:
-    """The maximum of a window by ``max(a, b) = b + relu(a - b)``: pairs meet, winners go on.
+    """Draw the maximum of a window by ``max(a, b) = b + relu(a - b)``: pairs meet, winners go on.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def _rounds(candidates: list[Any], nonnegative: bool) -> list[Round]:
 
 
 def _closest(plane: Array, rounds: Sequence[Round]) -> float:
-    """Which part of the room of a pair in the first round the longest text takes, if set close."""
+    """Return which part of a pair's room in the first round the longest text takes."""
     room = 2 * (WIDTH - 2 * EDGE) / plane.size
     return max(text_width(_close(match.made)) for match in rounds[0].matches) / (room - 0.06)
 
@@ -149,7 +149,7 @@ def _in_words(number: int, one: Round, candidates: Sequence[Any]) -> str:
 
 
 def _figure(plane: Array, rounds: Sequence[Round]) -> Figure:
-    """The window, its numbers in a row, and below them one round after the other."""
+    """Draw the window, its numbers in a row, and below them one round after the other."""
     size = 0.8 * SIDE
     top = EDGE + LINE + plane.shape[0] * size + 0.12
     height = top + SIDE + len(rounds) * (FALL + SIDE + LINE) + LINE + EDGE

@@ -36,7 +36,7 @@ def transpose(
     names: str = "k",
     **options: Unpack[GeometryOptions],
 ) -> Drawing:
-    """The matrix W beside its transpose, with one column of W marked that is a row of the other.
+    """Draw W beside its transpose, with one column of W marked that is a row of the other.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _transpose_figure(geometry: Geometry, column: int, labels: list[str]) -> Fig
 
 
 def _frame(axes: Axes, at: tuple[int, int], size: tuple[int, int]) -> None:
-    """A thick frame around a block of cells."""
+    """Draw a thick frame around a block of cells."""
     (row, column), (height, width) = at, size
     axes.add_patch(
         Rectangle(

@@ -38,7 +38,7 @@ SIGNS = {ReLU: "relu", LeakyReLU: "leaky", ReLU6: "relu6", Flatten: "same"}
 
 
 def chain_facts(net: Network, x: Array) -> Facts:
-    """Layers on one side, stages of the perceptron on the other, and where each finds the other.
+    """Describe the layers, the stages of the perceptron, and where each finds the other.
 
     A unit is counted row-major in its layer; the input is layer -1. ``reads`` lists for each unit
     what it is made of: (layer, unit, factor, weight), the weight counted in the layer's kernel or
@@ -76,7 +76,7 @@ def chain_facts(net: Network, x: Array) -> Facts:
 
 
 def _start(sides: list[Facts], values: list[Array]) -> str:
-    """The unit to begin with, as ``layer,unit``: one that can be followed through the network.
+    """Return the unit to begin with, as ``layer,unit``: one to follow through the network.
 
     It is in the first layer with a kernel, or in the last layer if none has one. Of the units that
     read the most it is the greatest: an activation or a maximum behind it lets it pass.
@@ -91,7 +91,7 @@ def _start(sides: list[Facts], values: list[Array]) -> str:
 
 
 def _values(net: Network, x: Array) -> list[Array]:
-    """The input and the output of each layer, without batch."""
+    """Return the input and the output of each layer, without batch."""
     values = [x[None]]
     for position, layer in enumerate(net.layers):
         values.append(layer.forward(*(values[s + 1] for s in net.sources(position))))
@@ -103,7 +103,7 @@ def _unit_plane(shape: tuple[int, ...]) -> list[int]:
 
 
 def _weights(layer: Layer) -> Facts:
-    """A stage of the perceptron: its kind, and for each unit what it reads with which factor."""
+    """Describe a stage of the perceptron: its kind, what each unit reads, with which factor."""
     if not isinstance(layer, Dense):
         return {"kind": "ReLU"}
     rows = _rows(layer.weight)
@@ -113,7 +113,7 @@ def _weights(layer: Layer) -> Facts:
 
 
 def _rows(matrix: Weight) -> list[list[tuple[int, Number]]]:
-    """The columns and the numbers of each row; a matrix of exact objects is an ndarray."""
+    """Return the columns and the numbers of each row; a matrix of exact objects is an ndarray."""
     if isinstance(matrix, np.ndarray):
         return [[(int(j), row[j]) for j in np.flatnonzero(row)] for row in matrix]
     assert is_sparse(matrix)  # a perceptron that is built holds no operators
@@ -122,7 +122,7 @@ def _rows(matrix: Weight) -> list[list[tuple[int, Number]]]:
 
 
 def _made_of(net: Network, position: int) -> Facts:
-    """How each unit of a layer is made of units of the layers that it reads."""
+    """Return how each unit of a layer is made of units of the layers that it reads."""
     layer, sources = net.layers[position], net.sources(position)
     size = math.prod(net.shapes[position])
     if isinstance(layer, Add):
@@ -144,7 +144,7 @@ def _made_of(net: Network, position: int) -> Facts:
 
 
 def _affine(layer: Layer, shape: tuple[int, ...], source: int) -> Facts:
-    """A layer with a matrix: its rows, its bias, and which weight of its kernel stands where."""
+    """Describe a layer with a matrix: rows, bias, which weight of its kernel stands where."""
     alone = _matrix_of(_alone(layer), shape)
     rows = _rows(alone.weight)
     told: Facts = {"bias": [] if alone.bias is None else [written(value) for value in alone.bias]}
@@ -176,14 +176,14 @@ def _affine(layer: Layer, shape: tuple[int, ...], source: int) -> Facts:
 
 
 def _matrix_of(layer: Layer, shape: tuple[int, ...]) -> Dense:
-    """A layer that is affine, as the only layer of a perceptron."""
+    """Return a layer that is affine, as the only layer of a perceptron."""
     (dense,) = to_mlp(Network([layer], shape)).layers
     assert isinstance(dense, Dense)
     return dense
 
 
 def _alone(layer: Layer) -> Layer:
-    """The layer, reading what comes before it."""
+    """Return the layer, reading what comes before it."""
     one = copy.copy(layer)
     one.sources = ()
     return one

@@ -20,7 +20,7 @@ TORCH_MODES = {
 
 
 def code(weight: Array, x: Array, options: GeometryOptions, geometry: Geometry) -> str:
-    """Both, one after the other, ready to run."""
+    """Return both, one after the other, ready to run."""
     stand_in = max(weight.size, x.size) > SPELLED
     head = "# the numbers are stand-ins: put yours in their place\n" if stand_in else ""
     return head + _equivlib(weight, x, options) + "\n\n" + _torch(weight, x, geometry)
@@ -91,13 +91,13 @@ def _torch(weight: Array, x: Array, geometry: Geometry) -> str:
 
 
 def _by_index(geometry: Geometry) -> bool:
-    """Whether PyTorch has no such padding: symmetric, or wider than what is mirrored or wrapped."""
+    """Return whether PyTorch lacks such padding: symmetric, or wider than it mirrors or wraps."""
     wide = any(max(axis.low, axis.high) >= axis.size for axis in geometry.axes)
     return geometry.padding_mode == "symmetric" or (geometry.padding_mode != "zeros" and wide)
 
 
 def _padded(geometry: Geometry) -> str:
-    """What PyTorch's layers cannot do: padding that is uneven or not known to them."""
+    """Return what PyTorch's layers cannot do: padding that is uneven or not known to them."""
     if _by_index(geometry):
         index = [axis.padded().tolist() for axis in geometry.axes]
         one = "".join(

@@ -23,7 +23,7 @@ from .page import Facts
 
 
 def facts(weight: Array, x: Array, names: str, options: GeometryOptions) -> Facts:
-    """One setting of the picture, ready for JSON: shapes, labels, values and links.
+    """Return one setting of the picture, ready for JSON: shapes, labels, values and links.
 
     Rows are outputs, columns are inputs, weights are counted row-major; ``reads`` gives for each
     row the place that each weight of its output channel reads, in the order of ``weights``.
@@ -69,7 +69,7 @@ def facts(weight: Array, x: Array, names: str, options: GeometryOptions) -> Fact
 
 
 def _padded(geometry: Geometry) -> tuple[Index, Index]:
-    """The element each padded place shows, and the padded places each position's taps read.
+    """Return the element each padded place shows, and the padded places each position's taps read.
 
     Both are patterns of the library: of a single tap over the padded input, and of the kernel over
     an input that is padded already.
@@ -92,21 +92,21 @@ def _padded(geometry: Geometry) -> tuple[Index, Index]:
 
 
 def _inside(geometry: Geometry) -> list[int]:
-    """1 for each padded place of all channels that is no padding."""
+    """Return 1 for each padded place of all channels that is no padding."""
     marks = np.zeros((geometry.in_channels, *padded_shape(geometry)), dtype=int)
     marks[:, *inside(geometry)] = 1
     return marks.ravel().tolist()
 
 
 def _columns(element: Index, geometry: Geometry) -> list[int]:
-    """For each padded place of all channels its column of W, or ``PADDING``."""
+    """Return for each padded place of all channels its column of W, or ``PADDING``."""
     size = math.prod(geometry.spatial_shape)
     channels = np.arange(geometry.in_channels)[:, None]
     return np.where(element == PADDING, PADDING, channels * size + element).ravel().tolist()
 
 
 def _counts(geometry: Geometry) -> list[int]:
-    """At how many entries of W each weight stands."""
+    """Count the entries of W at which each weight stands."""
     shapes = geometry.weight_shape, geometry.input_shape
     return [
         tap_matrix(tap, *shapes, **geometry.options).nnz
@@ -115,7 +115,7 @@ def _counts(geometry: Geometry) -> list[int]:
 
 
 def _sums(weight: Array, geometry: Geometry) -> dict[int, str]:
-    """The entries of W that are sums of several weights, by their flat index."""
+    """Return the entries of W that are sums of several weights, by their flat index."""
     if geometry.padding_mode == "zeros":
         return {}
     shown = geometry.input_shape, geometry.options
@@ -127,7 +127,7 @@ def _sums(weight: Array, geometry: Geometry) -> dict[int, str]:
 
 
 def _reads(places: Index, geometry: Geometry) -> list[list[int]]:
-    """For each row of W the places that the weights of its output channel read."""
+    """Return for each row of W the places that the weights of its output channel read."""
     per_channel = math.prod(padded_shape(geometry))
     own = np.arange(geometry.in_channels).reshape(geometry.groups, -1)
     of_group = [
@@ -139,14 +139,14 @@ def _reads(places: Index, geometry: Geometry) -> list[list[int]]:
 
 
 def _start(columns: list[int], rows: list[list[int]]) -> int:
-    """The output to begin with: of those that read the most inputs, the one in the middle."""
+    """Return the output to begin with: the middle one of those that read the most inputs."""
     read = [len({columns[place] for place in row} - {int(PADDING)}) for row in rows]
     most = [row for row, count in enumerate(read) if count == max(read)]
     return most[len(most) // 2]
 
 
 def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
-    """Why entries of W that one might expect to be filled are empty; nothing where none are.
+    """Return why entries of W that one might expect to be filled are empty; nothing where none are.
 
     ``gaps``: for each position the inputs between its taps, which dilation leaves out. ``edges``:
     for each position the inputs at which the diagonal of a tap would go on, had the tap not met
@@ -159,7 +159,7 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
     gaps, edges = [], []
 
     def is_diagonal(position: int, tap: int, j: int) -> bool:
-        """Whether the tap reads a neighbour of j from a neighbouring position."""
+        """Return whether the tap reads a neighbour of j from a neighbouring position."""
         return any(
             0 <= position + by < len(places) and element[places[position + by, tap]] == j + by
             for by in (-1, 1)
@@ -193,23 +193,23 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
 
 
 def plane(shape: tuple[int, ...]) -> list[int]:
-    """(channels, height, width); one spatial axis is a plane of one line."""
+    """Return (channels, height, width); one spatial axis is a plane of one line."""
     return list(shape) if len(shape) == 3 else [shape[0], 1, shape[1]]
 
 
 def hues(weight: Array) -> int:
-    """Colours go on for so many weights, then begin again: at the next kernel if they are many."""
+    """Count the weights after which colours begin again: those of a kernel if they are many."""
     return weight.size if weight.size <= len(TAP_COLOURS) else math.prod(weight.shape[2:])
 
 
 def is_rounded(values: Array) -> bool:
-    """Whether some number is shown with fewer digits than it has."""
+    """Return whether some number is shown with fewer digits than it has."""
     inexact = values.dtype.kind in "fc"
     return inexact and any(complex(written(value)) != value for value in values.flat)
 
 
 def _levels(values: Array) -> str:
-    """A digit for each value, 0 for the least and 9 for the greatest: how light a small cell is."""
+    """Return a digit for each value, 0 for the least, 9 for the greatest: how light its cell is."""
     if values.dtype.kind not in "biuf":  # complex numbers and symbols have no order
         return ""
     plain = values.astype(float).ravel()

@@ -32,7 +32,7 @@ class Explorer(Picture):
     kind = "layer"
 
     def facts(self, setting: int = 0) -> Facts:
-        """All that one setting shows: labels, values, and which place each weight reads."""
+        """Return all that one setting shows: labels, values, and which place each weight reads."""
         shown: Facts = copy.deepcopy(self._data["settings"][setting])
         return shown
 

@@ -26,7 +26,7 @@ class NetworkExplorer(Picture):
     kind = "network"
 
     def facts(self) -> Facts:
-        """All that is shown: layers, stages of the perceptron, and where each finds the other."""
+        """Return all that is shown: layers, the perceptron's stages, where each finds the other."""
         return copy.deepcopy(self._data)
 
 

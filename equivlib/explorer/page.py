@@ -38,7 +38,7 @@ class Picture:
 
 
 def element(kind: str, data: Facts, picture: str) -> str:
-    """HTML of the element that ``kind``.js draws; ``picture`` stands there without scripts.
+    """Return HTML of the element that ``kind``.js draws; ``picture`` stands there without scripts.
 
     The data are an attribute, so that they are there when the page meets the element, and the
     element draws into a shadow root, so that two on one page share no name.
@@ -63,7 +63,7 @@ def _style() -> str:
 
 
 def _script(kind: str) -> tuple[str, str]:
-    """The name of the element and the script that defines it; another version has another name."""
+    """Return the name of the element, which depends on the version, and the script defining it."""
     source = _squeeze(_read("common.js") + _read(f"{kind}.js"))
     tag = f"one-matrix-{kind}-" + hashlib.sha256(source.encode()).hexdigest()[:8]
     return tag, f'(()=>{{const TAG="{tag}";if(customElements.get(TAG))return;{source}}})();'

@@ -18,7 +18,7 @@ TEXT = 12  # px, of every label
 
 
 def static(facts: Facts, told: str) -> str:
-    """Input, kernel and output side by side, W below, as one SVG; equal weights share a colour."""
+    """Draw input, kernel and output side by side, W below, as one SVG; a colour for each weight."""
     x, k, y = facts["x"], facts["k"], facts["y"]
     panels = [
         _planes(title, shape, texts, colours)
@@ -53,7 +53,7 @@ def _framed(drawn: str, width: float, height: float, told: str) -> str:
 
 
 def static_network(facts: Facts, told: str) -> str:
-    """The layers with their values, one below the other, and which stages do the same."""
+    """Draw the layers with their values, one below the other, and which stages do the same."""
     drawn, top, width = [], 4.0, 0.0
     for position, layer in enumerate(facts["layers"], start=-1):
         stages = [
@@ -75,7 +75,7 @@ def static_network(facts: Facts, told: str) -> str:
 def _planes(
     title: str, shape: list[int], texts: list[str], colours: list[str] | None
 ) -> tuple[str, float, float]:
-    """Planes of cells, one below the other; kernels of several inputs also side by side."""
+    """Draw planes of cells, one below the other; kernels of several inputs also side by side."""
     across = shape[1] if len(shape) == 4 else 1
     lines, cells = shape[-2:]
     readable = max(lines, cells) <= 12
@@ -99,7 +99,7 @@ def _planes(
 
 
 def _matrix(facts: Facts) -> tuple[str, float, float]:
-    """W, with a label in each entry as long as one can be read."""
+    """Draw W, with a label in each entry as long as one can be read."""
     columns, rows = len(facts["x"]["labels"]), len(facts["y"]["labels"])
     readable = max(rows, columns) <= LABELLED
     entries = _entries(facts)
@@ -127,7 +127,7 @@ def _matrix(facts: Facts) -> tuple[str, float, float]:
 
 
 def _entries(facts: Facts) -> dict[tuple[int, int], list[int]]:
-    """The weights at each place of W that is not empty."""
+    """Return the weights at each place of W that is not empty."""
     entries: dict[tuple[int, int], list[int]] = {}
     positions = len(facts["reads"]) // len(facts["weights"])
     for row, places in enumerate(facts["reads"]):
@@ -139,7 +139,7 @@ def _entries(facts: Facts) -> dict[tuple[int, int], list[int]]:
 
 
 def _sum(facts: Facts, weights: list[int]) -> str:
-    """The label of an entry; of a sum of more than two weights, how it begins."""
+    """Return the label of an entry; of a sum of more than two weights, how it begins."""
     names = [facts["k"]["labels"][weight] for weight in weights]
     return "+".join(names if len(names) <= 2 else [names[0], "…"])
 

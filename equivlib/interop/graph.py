@@ -119,7 +119,7 @@ class Builder:
         return len(self.layers) - 1
 
     def _ordered(self, value: Value) -> int:
-        """Position of a layer whose output is the value, in its shape and row by row."""
+        """Return the position of a layer whose output is the value, in its shape and row by row."""
         if value.order is None and value.shape == self.shapes[value.source]:
             return value.source
         known = self._in_order.get(id(value))
@@ -134,7 +134,7 @@ class Builder:
     # --- what computes nothing ------------------------------------------------------------------
 
     def _seen(self, value: Value, order: Array) -> Value:
-        """The value's elements in another order or shape: places in it, row by row."""
+        """Return the value's elements in another order or shape: places in it, row by row."""
         places = order if value.order is None else value.order.ravel()[order]
         kept = bool((places.ravel() == np.arange(places.size)).all())
         return Value(value.source, places.shape, None if kept else places)
@@ -146,12 +146,12 @@ class Builder:
         return Value(value.source, tuple(shape), order)
 
     def _transposed(self, value: Value, axes: Sequence[int]) -> Value:
-        """Axes in another order, counted without that of the batch."""
+        """Return axes in another order, counted without that of the batch."""
         order = value.places.transpose(axes)
         return self._seen(Value(value.source, value.shape), order)
 
     def _axes(self, value: Value, axes: Iterable[int], new: int = 0) -> list[int]:
-        """Axes counted from the front without that of the batch, which they must leave alone."""
+        """Return axes counted from the front without the batch axis, which they must not name."""
         rank, found = value.rank + new, []
         for axis in axes:
             if not -rank <= axis < rank:
@@ -164,7 +164,7 @@ class Builder:
         return found
 
     def reshape(self, value: Value, target: Sequence[int]) -> Value:
-        """Row by row, in a shape with batch: its size, 0 or -1. One other size can be -1 instead.
+        """Reshape row by row; the batch is its size, 0 or -1, and one other size can be -1 instead.
 
         So the first size is 0 where the batch stays, and -1 where it takes what is left.
         """
@@ -180,19 +180,19 @@ class Builder:
         return self._reshaped(value, inner)
 
     def flatten(self, value: Value, start: int = 1, end: int = -1) -> Value:
-        """Axes from the one to the other made one."""
+        """Make one axis of those from the one to the other."""
         (first,), (last,) = self._axes(value, [start]), self._axes(value, [end])
         shape = value.shape
         middle = math.prod(shape[first : last + 1])
         return self._reshaped(value, (*shape[:first], middle, *shape[last + 1 :]))
 
     def unflatten(self, value: Value, axis: int, sizes: Sequence[int]) -> Value:
-        """One axis made several."""
+        """Make several axes of one."""
         (place,) = self._axes(value, [axis])
         return self.reshape(value, [0, *value.shape[:place], *sizes, *value.shape[place + 1 :]])
 
     def permute(self, value: Value, axes: Sequence[int]) -> Value:
-        """All axes in another order."""
+        """Put all axes in another order."""
         rank = value.rank
         if [axis % rank for axis in axes[:1]] != [0]:
             raise UnsupportedLayer(f"the axes {tuple(axes)} must leave the batch axis first")
@@ -201,14 +201,14 @@ class Builder:
         return self._transposed(value, self._axes(value, axes[1:]))
 
     def swap(self, value: Value, first: int, second: int) -> Value:
-        """Two axes in each other's place."""
+        """Exchange two axes."""
         (i,), (j,) = self._axes(value, [first]), self._axes(value, [second])
         order = list(range(len(value.shape)))
         order[i], order[j] = order[j], order[i]
         return self._transposed(value, order)
 
     def squeeze(self, value: Value, axes: Sequence[int], *, strict: bool = True) -> Value:
-        """Without axes of size 1. Others may stand among them, and stay, unless it is strict."""
+        """Remove axes of size 1; larger ones among those named stay, unless it is strict."""
         if not axes:
             raise UnsupportedLayer("the axes must be named, because the batch may have size 1")
         named = self._axes(value, axes)
@@ -218,13 +218,13 @@ class Builder:
         return self._reshaped(value, [n for i, n in enumerate(value.shape) if i not in gone])
 
     def unsqueeze(self, value: Value, axes: Sequence[int]) -> Value:
-        """With new axes of size 1, at these places in the result."""
+        """Add axes of size 1, at these places in the result."""
         new, old = self._axes(value, axes, new=len(axes)), iter(value.shape)
         count = len(value.shape) + len(axes)
         return self._reshaped(value, [1 if i in new else next(old) for i in range(count)])
 
     def take(self, value: Value, axis: int, places: Array) -> Value:
-        """Elements of a flat value, if that only changes their order."""
+        """Take elements of a flat value, if that only changes their order."""
         self._axes(value, [axis])
         whole = sorted(places.ravel().tolist()) == list(range(math.prod(value.shape)))
         if len(value.shape) != 1 or not whole or places.dtype.kind not in "iu":
@@ -234,16 +234,16 @@ class Builder:
     # --- layers ---------------------------------------------------------------------------------
 
     def layer(self, layer: Layer, value: Value) -> Value:
-        """A layer that needs the value in its shape."""
+        """Add a layer that needs the value in its shape."""
         position = self._append(layer, self._ordered(value))
         return Value(position, self.shapes[position])
 
     def pointwise(self, layer: Layer, value: Value) -> Value:
-        """A layer that treats each number by itself, wherever it stands."""
+        """Add a layer that treats each number by itself, wherever it stands."""
         return Value(self._append(layer, value.source), value.shape, value.order)
 
     def dense(self, value: Value, weight: Array, bias: Array | None = None) -> Value:
-        """A matrix times the last axis: fully connected, or 1 x 1 if there are further axes."""
+        """Add a matrix times the last axis: fully connected, or 1 x 1 if there are further axes."""
         if weight.ndim != 2 or weight.shape[1] != value.shape[-1]:
             raise ValueError(
                 f"a weight of {weight.shape} (units, features) cannot multiply a value of shape "
@@ -261,7 +261,7 @@ class Builder:
         return self.layer(Dense(weight, bias), Value(value.source, value.shape))
 
     def _affine(self, value: Value, factor: Array | None, shift: Array | None) -> Value:
-        """Each number times a constant, plus a constant."""
+        """Multiply each number by a constant, and add a constant."""
         scale, added = (
             self._constants(value, np.asarray(default if given is None else given))
             for given, default in ((factor, 1), (shift, 0))
@@ -279,7 +279,7 @@ class Builder:
         return Value(position, value.shape, value.order)
 
     def _constants(self, value: Value, constants: Array) -> Array:
-        """Constants broadcast to the value, as they stand in the output of its layer."""
+        """Return the constants broadcast to the value, as they stand in the output of its layer."""
         try:
             spread = np.broadcast_to(constants.astype(self.dtype), value.shape)
         except ValueError:
@@ -292,7 +292,7 @@ class Builder:
         return table
 
     def _sum(self, *values: Value) -> Value:
-        """The sum of values of one shape."""
+        """Add the sum of values of one shape."""
         first, *rest = values
         if any(value.shape != first.shape for value in rest):
             shapes = ", ".join(str(value.shape) for value in values)
@@ -307,20 +307,20 @@ class Builder:
         return Value(self._append(Add(*sources), *sources), first.shape, order)
 
     def softmax(self, value: Value, axis: int) -> Value:
-        """Over one axis."""
+        """Add a softmax over one axis."""
         (place,) = self._axes(value, [axis])
         order = [place, *(i for i in range(len(value.shape)) if i != place)]
         y = self.layer(Softmax(), self._transposed(value, order))
         return self._transposed(y, [int(i) for i in np.argsort(order)])
 
     def softmax_from(self, value: Value, axis: int) -> Value:
-        """Over all axes from the one on, at once."""
+        """Add a softmax over all axes from the one on, at once."""
         (place,) = self._axes(value, [axis])
         rows = [math.prod(value.shape[:place])] * (place > 0) + [math.prod(value.shape[place:])]
         return self._reshaped(self.softmax(self._reshaped(value, rows), -1), value.shape)
 
     def mean(self, value: Value, axes: Sequence[int] | None, *, keep: bool) -> Value:
-        """The mean over all spatial axes, which stay with size 1 or go."""
+        """Average over all spatial axes, which stay with size 1 or go."""
         spatial = list(range(1, len(value.shape)))
         whole = axes and all(-value.rank <= axis < value.rank for axis in axes)
         if not whole or sorted(axis % value.rank - 1 for axis in axes or ()) != spatial:
@@ -333,7 +333,7 @@ class Builder:
     # --- arithmetic -----------------------------------------------------------------------------
 
     def add(self, *operands: Operand) -> Value:
-        """The sum of values of one shape, and of constants."""
+        """Add values of one shape, and constants."""
         values = [x for x in operands if isinstance(x, Value)]
         y = self._sum(*values) if len(values) > 1 else _value(*values)
         for x in operands:
@@ -342,7 +342,7 @@ class Builder:
         return y
 
     def subtract(self, x: Operand, y: Operand) -> Value:
-        """Of values of one shape, or of a value and constants."""
+        """Subtract values of one shape, or a value and constants."""
         if not isinstance(y, Value):
             value = _value(x)
             return self._affine(value, None, -_shared(y, value))
@@ -351,11 +351,11 @@ class Builder:
         return self._affine(y, np.array(-1), _shared(x, y))
 
     def negative(self, value: Value) -> Value:
-        """Each number times -1."""
+        """Negate each number."""
         return self._affine(value, np.array(-1), None)
 
     def multiply(self, x: Operand, y: Operand) -> Value:
-        """A value times constants."""
+        """Multiply a value by constants."""
         if isinstance(x, Value) and isinstance(y, Value):
             raise UnsupportedLayer("a product of two activations is not piecewise linear")
         if isinstance(x, Value):
@@ -364,7 +364,7 @@ class Builder:
         return self._affine(value, _shared(x, value), None)
 
     def divide(self, x: Operand, y: Operand) -> Value:
-        """A value over constants."""
+        """Divide a value by constants."""
         if isinstance(y, Value):
             raise UnsupportedLayer("division by an activation is not piecewise linear")
         value = _value(x)
@@ -376,7 +376,7 @@ class Builder:
     # --- activations, pools, padding ------------------------------------------------------------
 
     def clip(self, value: Value, low: float, high: float) -> Value:
-        """Between two bounds: max(x, a) = relu(x - a) + a, and min(x, b) = b - relu(b - x)."""
+        """Clip to two bounds: max(x, a) = relu(x - a) + a, and min(x, b) = b - relu(b - x)."""
         if not low <= high:
             raise ValueError(f"the lower bound (={low}) must not exceed the upper one (={high})")
         if (low, high) == (0, 6):
@@ -393,7 +393,7 @@ class Builder:
         return value
 
     def leaky(self, value: Value, slopes: Array) -> Value:
-        """A slope for each negative number: relu(x) - slopes * relu(-x), if they differ."""
+        """Multiply negative numbers by slopes: relu(x) - slopes * relu(-x), if they differ."""
         if slopes.size == 1:
             return self.pointwise(LeakyReLU(float(slopes.item())), value)
         slopes = _shared(slopes, value)
@@ -402,7 +402,7 @@ class Builder:
         return self._sum(above, self._affine(below, -slopes, None))
 
     def average(self, value: Value, pool: AvgPool) -> Value:
-        """Average pooling, dilated too: then a sum of each window, divided by its count."""
+        """Add average pooling; if it is dilated, a sum of each window, divided by its count."""
         geometry = pool.geometry(value.shape)
         if all(dilation == 1 for dilation in geometry.dilation):
             return self.layer(pool, value)
@@ -413,7 +413,7 @@ class Builder:
     def pad(
         self, value: Value, pairs: Sequence[tuple[int, int]], mode: PaddingMode, fill: float = 0
     ) -> Value:
-        """Padding of the last axes, by itself: a depthwise convolution with one tap."""
+        """Add padding of the last axes, by itself: a depthwise convolution with one tap."""
         if mode == "zeros" and fill:
             raise UnsupportedLayer(f"padding with {fill} is not supported, only with 0")
         channels, ndim = value.shape[0], len(value.shape) - 1
@@ -430,7 +430,7 @@ class Builder:
     # --- the end --------------------------------------------------------------------------------
 
     def network(self, value: Value) -> Network:
-        """The network with this output."""
+        """Make the network with this output."""
         if self._ordered(value) == -1:
             self._append(LeakyReLU(1), -1)  # the identity, as a network has a layer at least
         layers: list[Layer] = []
@@ -461,7 +461,7 @@ def _scaled_and_shifted(scale: Array, added: Array) -> BatchNorm:
 
 
 def _value(*found: Operand) -> Value:
-    """The one operand of an operation that must depend on the network's input."""
+    """Return the one operand of an operation that must depend on the network's input."""
     (x,) = found or (None,)
     if not isinstance(x, Value):
         raise UnsupportedLayer("it must read a value that depends on the input")
@@ -469,7 +469,7 @@ def _value(*found: Operand) -> Value:
 
 
 def _shared(constants: Operand, like: Value) -> Array:
-    """Constants without a batch axis, along which they must not change."""
+    """Return the constants without a batch axis, along which they must not change."""
     array = np.asarray(constants)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"constants (of dtype {array.dtype}) must be real numbers")
@@ -502,19 +502,19 @@ def located(place: str) -> Iterator[None]:
 
 
 def chosen(table: Mapping[str, T], key: str, what: str) -> T:
-    """The entry of a table, or an UnsupportedLayer that names what is in it."""
+    """Return the entry of a table, or an UnsupportedLayer that names what is in it."""
     if key not in table:
         raise not_supported(f"{what} (={key!r})", table)
     return table[key]
 
 
 def not_supported(what: str, known: Iterable[str]) -> UnsupportedLayer:
-    """The error for something that has no rule; it lists what has one."""
+    """Return the error for something that has no rule; it lists what has one."""
     return UnsupportedLayer(f"{what} is not supported; supported are {', '.join(sorted(known))}")
 
 
 def float_dtype(net: Network) -> DType:
-    """The precision in which a network is written: float64 for integers."""
+    """Return the precision in which a network is written: float64 for integers."""
     dtype = network_dtype(net)
     if dtype.kind in "iu":
         return np.dtype(np.float64)

@@ -52,7 +52,7 @@ class Affine(Layer):
         return self.params["weight"]
 
     def replaced(self, weight: Weight, bias: ArrayLike | None) -> Self:
-        """The same layer with other numbers."""
+        """Return the same layer with other numbers."""
         raise NotImplementedError
 
     @property
@@ -74,7 +74,7 @@ class Affine(Layer):
         return gradients
 
     def weight_gradient(self, x: Array, grad: Array) -> Parameter:
-        """Gradient of the loss with respect to the weight, summed over the batch.
+        """Return the gradient of the loss with respect to the weight, summed over the batch.
 
         The one place to change for a layer whose weight is trained in another way: a subclass may
         keep entries at zero, sum over entries that are tied, or add the gradient of a penalty.
@@ -116,7 +116,7 @@ def _checked_kernel(weight: ArrayLike) -> Array:
 
 
 def _common(weight: Array, grad: Array) -> Arrays:
-    """Both arrays with the dtype of their products."""
+    """Return both arrays with the dtype of their products."""
     dtype = np.result_type(weight, grad)
     return weight.astype(dtype, copy=False), grad.astype(dtype, copy=False)
 
@@ -193,7 +193,7 @@ class Conv(Affine):
         return super().details() + _given(self.options)
 
     def geometry(self, shape: Shape) -> Geometry:
-        """The convolution of an input of this shape."""
+        """Return the convolution of an input of this shape."""
         return Geometry(self.weight.shape, shape, **self.options)
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -281,7 +281,7 @@ class ConvTranspose(Affine):
         return super().details() + _given(self.options)
 
     def geometry(self, shape: Shape) -> Geometry:
-        """The convolution whose transpose this layer is, for an input of this shape."""
+        """Return the convolution whose transpose this layer is, for an input of this shape."""
         kernel = self.weight.shape
         if len(shape) != len(kernel) - 1 or shape[0] != kernel[0]:
             raise ValueError(
@@ -421,7 +421,7 @@ def _checked_matrix(weight: ArrayLike | csr_array | LinearOperator) -> Weight:
 
 
 def _sparse_gradient(weight: csr_array, x: Array, grad: Array) -> csr_array:
-    """``grad.T @ x`` at the places that the weight stores."""
+    """Return ``grad.T @ x`` at the places that the weight stores."""
     rows = np.repeat(np.arange(weight.shape[0]), np.diff(weight.indptr))
     data = np.empty(weight.nnz, dtype=np.result_type(x, grad))
     step = max(1, BLOCK // len(x))

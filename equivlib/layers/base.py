@@ -58,7 +58,7 @@ class Layer:
         self.params: dict[str, Parameter] = {}
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """As the input, unless a layer says otherwise."""
+        """Return the input's shape, unless a layer says otherwise."""
         return shapes[0]
 
     def forward(self, *xs: Array) -> Array:
@@ -66,15 +66,15 @@ class Layer:
         raise NotImplementedError
 
     def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
-        """Gradients with respect to the inputs."""
+        """Return the gradients with respect to the inputs."""
         raise NotImplementedError
 
     def parameter_gradients(self, xs: Arrays, y: Array, grad: Array) -> Gradients:
-        """Gradients with respect to the parameters: none, unless a layer has some."""
+        """Return the gradients with respect to the parameters: none, unless a layer has some."""
         return {}
 
     def details(self) -> list[str]:
-        """What the representation tells besides the name."""
+        """Return what the representation tells besides the name."""
         return [f"{name} {value.shape}" for name, value in self.params.items()]
 
     @property
@@ -101,7 +101,7 @@ def _position(source: object) -> int:
 
 
 def checked_vector(name: str, value: ArrayLike, length: int, what: str) -> Array:
-    """``value`` as one number for each channel, or the error that names it."""
+    """Return ``value`` as one number for each channel, or the error that names it."""
     vector = as_array(name, value)
     if vector.shape != (length,):
         raise ValueError(
@@ -111,6 +111,6 @@ def checked_vector(name: str, value: ArrayLike, length: int, what: str) -> Array
 
 
 def exact_scalar(value: Number, x: Array) -> Number:
-    """A number of the kind of an array: as it is beside exact objects or integers, else a float."""
+    """Return a number to use with an array: as it is beside exact entries, else as a float."""
     whole = isinstance(value, (int, np.integer))
     return value if x.dtype == object or (whole and x.dtype.kind in "iu") else float(value)

@@ -143,7 +143,7 @@ class Network:
         self._batch: Shape = ()
 
     def _shape_of(self, position: int) -> Shape:
-        """The output shape of a layer, given those before it, or the error that names it."""
+        """Return the output shape of a layer, given those before it, or the error that names it."""
         layer = self.layers[position]
         if not isinstance(layer, Layer):
             raise ValueError(f"layers[{position}] (={layer!r}) must be a layer")
@@ -158,15 +158,15 @@ class Network:
             raise ValueError(f"{self.label(position)}: {error}") from None
 
     def label(self, position: int) -> str:
-        """What messages call a layer: its position and its name."""
+        """Return what messages call a layer: its position and its name."""
         return f"layer {position} ({self.layers[position].name})"
 
     def sources(self, position: int) -> tuple[int, ...]:
-        """Positions of the layers that a layer reads; -1 is the network's input."""
+        """Return the positions of the layers that a layer reads; -1 is the network's input."""
         return self.layers[position].sources or (position - 1,)
 
     def input_shapes(self, position: int) -> tuple[Shape, ...]:
-        """Shapes of what a layer reads, one for each of its sources, without batch."""
+        """Return the shapes of what a layer reads, one for each of its sources, without batch."""
         sources = self.sources(position)
         return tuple(self.shapes[s] if s >= 0 else self.input_shape for s in sources)
 
@@ -176,7 +176,7 @@ class Network:
         return self.shapes[-1]
 
     def samples(self, x: ArrayLike) -> tuple[Array, Shape]:
-        """``x`` with its batch axes made one, and what they were."""
+        """Return ``x`` with its batch axes made one, and what they were."""
         array = as_array("x", x)
         split = array.ndim - len(self.input_shape)
         if split < 0 or array.shape[split:] != self.input_shape:
@@ -200,7 +200,7 @@ class Network:
         return values[-1].reshape(*batch, *self.output_shape)
 
     def backward(self, grad: ArrayLike, *, to_input: bool = True) -> Array | None:
-        """Gradients by the chain rule, for the last input that the network was called with.
+        """Compute gradients by the chain rule, for the last input that the network was called with.
 
         Parameters
         ----------
@@ -242,7 +242,7 @@ class Network:
         return np.asarray(grads[0]).reshape(*self._batch, *self.input_shape)
 
     def parameters(self) -> Iterator[tuple[int, str, Parameter]]:
-        """Position of the layer, name and value of each parameter."""
+        """Yield the position of the layer, name and value of each parameter."""
         for position, layer in enumerate(self.layers):
             for name, value in layer.params.items():
                 yield position, name, value

@@ -109,7 +109,7 @@ class BatchNorm(Layer):
         return {"gamma": (grad * normal).sum(axis=axes), "beta": grad.sum(axis=axes)}
 
     def folded(self, layer: AnyAffine) -> AnyAffine:
-        r"""``layer`` followed by this one, as a single layer.
+        r"""Return ``layer`` followed by this one, as a single layer.
 
         Its weight is :math:`\gamma w / \sqrt{\sigma^2 + \epsilon}` and its bias
         :math:`\beta + \gamma (b - \mu) / \sqrt{\sigma^2 + \epsilon}`.
@@ -157,7 +157,7 @@ def _per_channel(values: Array, like: Array) -> Array:
 
 
 def _root(var: Array, eps: Number) -> Array:
-    """``sqrt(var + eps)``; of exact objects only where it is exact."""
+    """Return ``sqrt(var + eps)``; of exact objects only where it is exact."""
     total = var + np.asarray(eps, dtype=None if var.dtype == object else np.result_type(var, 0.0))
     if total.dtype != object:
         root: Array = np.sqrt(total)

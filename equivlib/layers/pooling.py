@@ -42,7 +42,7 @@ class _Pool(Layer):
         return [str(self.kernel_size), *(f"{k}={v!r}" for k, v in self.options.items())]
 
     def geometry(self, shape: Shape) -> Geometry:
-        """The depthwise convolution that reads the windows of an input of this shape."""
+        """Return the depthwise convolution that reads the windows of an input of this shape."""
         return Geometry.of_pool(shape, self.kernel_size, **self.options)
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -50,7 +50,7 @@ class _Pool(Layer):
 
 
 def one_channel(geometry: Geometry) -> Geometry:
-    """What a pooling layer reads in each channel."""
+    """Return what a pooling layer reads in each channel."""
     options: GeometryOptions = {**geometry.options, "groups": 1}
     return Geometry((1, 1, *geometry.kernel_size), (1, *geometry.spatial_shape), **options)
 
@@ -65,7 +65,7 @@ def check_windows(geometry: Geometry) -> None:
 
 
 def elements(geometry: Geometry) -> Array:
-    """How many elements of the input each window has: ``(*positions,)``."""
+    """Return how many elements of the input each window has: ``(*positions,)``."""
     counts: Array = reduce(np.multiply.outer, [axis.counts() for axis in geometry.axes])
     return counts
 
@@ -124,7 +124,7 @@ class MaxPool(_Pool):
         return geometry.output_shape
 
     def _padded(self, shape: Shape) -> Geometry:
-        """The same windows on an input that is as large as the padded one, so without padding."""
+        """Return the same windows on an input as large as the padded one, so without padding."""
         geometry = self.geometry(shape)
         sizes = (axis.low + axis.size + axis.high for axis in geometry.axes)
         options: GeometryOptions = {**geometry.options, "padding": 0}
@@ -217,12 +217,12 @@ class AvgPool(_Pool):
         return super().details() + ["count_include_pad=False"] * (not self.count_include_pad)
 
     def floor(self, shape: Shape) -> Geometry:
-        """The windows without those that ``ceil_mode`` adds."""
+        """Return the windows without those that ``ceil_mode`` adds."""
         without: PoolOptions = {**self.options, "ceil_mode": False}
         return Geometry.of_pool(shape, self.kernel_size, **without)
 
     def counts(self, geometry: Geometry) -> Array:
-        """The numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
+        """Return the numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
         if not self.count_include_pad:
             return elements(geometry)
         # An input that is as large as the padded one has elements wherever padding counts.
@@ -253,7 +253,7 @@ class AvgPool(_Pool):
 
 
 def divided(total: Array, counts: Array) -> Array:
-    """``total / counts``, exact for exact objects, in the precision of ``total`` for floats."""
+    """Return ``total / counts``, exact for exact objects, else in the precision of ``total``."""
     if total.dtype == object:
         inverse = [Fraction(1, int(n)) for n in counts.flat]
         shares: Array = total * np.array(inverse, dtype=object).reshape(counts.shape)
@@ -316,12 +316,12 @@ class AdaptiveAvgPool(Layer):
         return shape[0], *(int(m) for m in sizes)
 
     def bounds(self, shape: Shape) -> list[tuple[Index, Index]]:
-        """For each axis the first element of each window, and the first after it."""
+        """Return for each axis the first element of each window, and the first after it."""
         sizes = zip(shape[1:], self.output_shape(shape)[1:], strict=True)
         return [(np.arange(m) * n // m, -(-(np.arange(m) + 1) * n // m)) for n, m in sizes]
 
     def averages(self, shape: Shape, dtype: DTypeLike) -> list[Array]:
-        """For each axis the matrix that averages along it."""
+        """Return for each axis the matrix that averages along it."""
         each = zip(shape[1:], self.bounds(shape), strict=True)
         return [_averages(n, begins, ends, np.dtype(dtype)) for n, (begins, ends) in each]
 

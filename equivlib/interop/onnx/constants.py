@@ -16,7 +16,7 @@ LIMIT = 2**28
 
 
 def shape(node: Node, batch: int) -> Array:
-    """The shape of a value; an open batch is 0, which means in Reshape that it stays."""
+    """Return the shape of a value; an open batch is 0, which means in Reshape that it stays."""
     sizes = (batch, *node.value().shape)
     start, end = node.integer("start", 0), node.integer("end", len(sizes))
     return np.array(sizes[start:end], dtype=np.int64)
@@ -24,7 +24,7 @@ def shape(node: Node, batch: int) -> Array:
 
 @contextmanager
 def _fitting() -> Iterator[None]:
-    """Around one call of NumPy with arguments from a file: what that raises is about the file."""
+    """Wrap one call of NumPy with arguments from a file: what it raises is about the file."""
     try:
         yield
     except (IndexError, OverflowError) as error:
@@ -110,7 +110,7 @@ FOLDED: dict[str, Callable[[Node], Array]] = {
 
 
 def folded(node: Node, batch: int) -> Array | None:
-    """The constant that a node computes, or None if it depends on the graph's input."""
+    """Return the constant that a node computes, or None if it depends on the graph's input."""
     if node.op == "Shape" and node.inputs and isinstance(node.inputs[0], Value):
         return shape(node, batch)
     if node.op not in FOLDED or any(isinstance(x, Value) for x in node.inputs):

@@ -29,7 +29,7 @@ LARGEST = 2**20
 
 
 def read_model(path: str | os.PathLike[str], max_bytes: float) -> onnx.ModelProto:
-    """The message in a file, or a ValueError that says what is wrong with the file."""
+    """Return the message in a file, or a ValueError that says what is wrong with the file."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -53,7 +53,7 @@ def read_model(path: str | os.PathLike[str], max_bytes: float) -> onnx.ModelProt
 
 
 def opset(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operators, if it is one that can be read."""
+    """Return the version of ONNX's own operators, if it is one that can be read."""
     import onnx
 
     versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
@@ -69,7 +69,7 @@ def opset(model: onnx.ModelProto) -> int:
 
 
 def to_array(tensor: onnx.TensorProto, name: str) -> Array:
-    """The numbers of a tensor message."""
+    """Return the numbers of a tensor message."""
     import onnx
 
     if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
@@ -96,7 +96,7 @@ def to_array(tensor: onnx.TensorProto, name: str) -> Array:
 def graph_input(
     model: onnx.ModelProto, given: Sequence[int] | None
 ) -> tuple[str, int, Shape, DType]:
-    """Name, batch (0 if it is open), shape and dtype of the one input."""
+    """Return the name, batch (0 if it is open), shape and dtype of the one input."""
     import onnx
 
     stored = {tensor.name for tensor in model.graph.initializer}
@@ -121,7 +121,7 @@ def graph_input(
 
 
 def _closed(name: str, sizes: Sequence[int], given: Sequence[int] | None) -> Shape:
-    """The shape of the input without batch, with the given sizes where it is open."""
+    """Return the shape of the input without batch, with the given sizes where it is open."""
     if given is None:
         given = sizes
     elif len(given) != len(sizes) or any(
@@ -154,7 +154,7 @@ class Node:
         self._attributes = {entry.name: entry for entry in message.attribute}
 
     def value(self, index: int = 0) -> Value:
-        """An input that depends on the network's input."""
+        """Return an input that depends on the network's input."""
         found = self.inputs[index] if index < len(self.inputs) else None
         if isinstance(found, Value):
             return found
@@ -162,21 +162,21 @@ class Node:
         raise UnsupportedLayer(f"its input {index} is {what}, and must depend on the graph's input")
 
     def operand(self, index: int) -> Value | Array:
-        """An input of either kind."""
+        """Return an input of either kind."""
         found = self.inputs[index] if index < len(self.inputs) else None
         if found is None:
             raise ValueError(f"its input {index} is missing")
         return found
 
     def constant(self, index: int) -> Array:
-        """An input that is stored in the file."""
+        """Return an input that is stored in the file."""
         found = self.optional(index)
         if found is None:
             raise ValueError(f"its input {index} is missing")
         return found
 
     def optional(self, index: int) -> Array | None:
-        """The same, if it is there."""
+        """Return an input that is stored in the file, or None if there is none."""
         found = self.inputs[index] if index < len(self.inputs) else None
         if isinstance(found, Value):
             raise UnsupportedLayer(
@@ -195,17 +195,17 @@ class Node:
         return getattr(entry, kind)
 
     def number(self, name: str, default: float) -> float:
-        """A float attribute."""
+        """Return a float attribute."""
         found = self._take(name, "f")
         return default if found is None else float(found)
 
     def integer(self, name: str, default: int) -> int:
-        """An int attribute."""
+        """Return an int attribute."""
         found = self._take(name, "i")
         return default if found is None else int(found)
 
     def integers(self, name: str, default: Sequence[int] | None = None) -> tuple[int, ...] | None:
-        """An attribute that lists ints."""
+        """Return an attribute that lists ints."""
         found = self._take(name, "ints")
         if found is None:
             return None if default is None else tuple(default)
@@ -214,14 +214,14 @@ class Node:
         return tuple(int(n) for n in found)
 
     def per_axis(self, name: str, count: int, default: int) -> tuple[int, ...]:
-        """An attribute with an int for each of so many axes."""
+        """Return an attribute with an int for each of so many axes."""
         found = self.integers(name, (default,) * count) or ()
         if len(found) != count:
             raise ValueError(f"its attribute {name!r} (={found}) must hold {count} integers")
         return found
 
     def text(self, name: str, default: str) -> str:
-        """A string attribute."""
+        """Return a string attribute."""
         found = self._take(name, "s")
         return default if found is None else found.decode("utf-8", "replace")
 
@@ -231,7 +231,7 @@ class Node:
             self._attributes.pop(name, None)
 
     def stored(self) -> Array:
-        """The array in a Constant node."""
+        """Return the array in a Constant node."""
         if len(self._attributes) != 1:
             raise ValueError("it must have one attribute")
         (name,) = self._attributes
@@ -257,13 +257,13 @@ class Node:
 
 
 def label(message: onnx.NodeProto) -> str:
-    """Name and operator of a node, for messages."""
+    """Return the name and operator of a node, for messages."""
     name = message.name or ", ".join(message.output)
     return f"node {name!r} ({message.op_type})"
 
 
 def integers(array: Array, what: str) -> list[int]:
-    """A short list of integers that is an input of a node, such as a shape."""
+    """Return a short list of integers that is an input of a node, such as a shape."""
     if array.dtype.kind not in "iu" or array.ndim > 1 or array.size > 64:
         raise ValueError(f"{what} (of shape {array.shape}) must be a list of integers")
     return [int(n) for n in array.ravel()]

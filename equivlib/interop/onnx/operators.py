@@ -55,13 +55,13 @@ PADDING_MODE: Final[dict[str, PaddingMode]] = {
 
 
 def pairs(pads: Sequence[int]) -> Pairs:
-    """ONNX lists all low ends, then all high ends."""
+    """Return (low, high) pairs of ONNX's list: all low ends, then all high ends."""
     half = len(pads) // 2
     return tuple(zip(pads[:half], pads[half:], strict=True))
 
 
 def window(node: Node, ndim: int) -> Window:
-    """Stride, dilation and padding, which all operators with a window have."""
+    """Return the stride, dilation and padding, which all operators with a window have."""
     auto_pad = node.text("auto_pad", "NOTSET")
     padding: Pairs | PaddingWord = pairs(node.per_axis("pads", 2 * ndim, 0))
     if auto_pad != "NOTSET":
@@ -90,7 +90,7 @@ def conv(b: Builder, node: Node) -> Value:
 
 
 def conv_transpose(b: Builder, node: Node) -> Value:
-    """An output shape makes ONNX work out the pads, whatever it is told of them."""
+    """Add a transposed convolution; a given output shape decides its pads, whatever they say."""
     x = node.value()
     weight, bias, options = _kernel(node)
     ndim = weight.ndim - 2
@@ -147,7 +147,7 @@ def reduce_mean(b: Builder, node: Node) -> Value:
 
 
 def _listed(node: Node, index: int) -> list[int] | None:
-    """An input that lists axes, if it is there."""
+    """Return an input that lists axes, if it is there."""
     given = node.optional(index)
     return None if given is None else integers(given, "axes")
 
@@ -174,7 +174,7 @@ def _pointwise(make: Callable[[], Layer], b: Builder, node: Node) -> Value:
 
 
 def softmax(b: Builder, node: Node) -> Value:
-    """Before version 13 over all axes from the given one on."""
+    """Read a softmax; before version 13 it is over all axes from the given one on."""
     x = node.value()
     axis = node.integer("axis", -1 if node.opset >= 13 else 1)
     if node.opset >= 13:
@@ -266,7 +266,7 @@ def flatten(b: Builder, node: Node) -> Value:
 
 
 def reshape(b: Builder, node: Node) -> Value:
-    """A size of 0 is that of the input, unless allowzero says otherwise."""
+    """Reshape; a size of 0 is that of the input, unless allowzero says otherwise."""
     x, target = node.value(), integers(node.constant(1), "its shape")
     if node.integer("allowzero", 0):
         if 0 in target:

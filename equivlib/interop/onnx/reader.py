@@ -26,7 +26,7 @@ def load(
     input_shape: Sequence[int] | None = None,
     max_bytes: float = MAX_BYTES,
 ) -> Network:
-    r"""The network in an ONNX file.
+    r"""Return the network in an ONNX file.
 
     .. math:: net(x) = graph(x)
 
@@ -116,7 +116,7 @@ def _network(model: onnx.ModelProto, given: Sequence[int] | None, max_bytes: flo
 
 
 def _needed(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
-    """The nodes that the output depends on, in their order."""
+    """Return the nodes that the output depends on, in their order."""
     wanted, kept = {output}, []
     for message in reversed(graph.node):
         if not wanted.isdisjoint(name for name in message.output if name):

@@ -100,7 +100,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
 
 
 def file_size(net: Network) -> int:
-    """Bytes of the numbers in the file of a network: the weights, dense, and what is with them."""
+    """Count the bytes of the numbers in a network's file: dense weights and what is with them."""
     item = float_dtype(net).itemsize
     size: int = sum(math.prod(value.shape) for _, _, value in net.parameters()) * item
     moved = sum(layer.indices.size for layer in net.layers if isinstance(layer, Rearrange))
@@ -108,7 +108,7 @@ def file_size(net: Network) -> int:
 
 
 def serialized(net: Network) -> bytes:
-    """The file of a network as bytes, checked by onnx itself."""
+    """Return the file of a network as bytes, checked by onnx itself."""
     import onnx
 
     for position, layer in enumerate(net.layers):

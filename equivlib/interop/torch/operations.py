@@ -99,7 +99,7 @@ def conv(
 
 
 def _plain(given: PerAxis) -> PerAxis:
-    """PyTorch takes a tuple of one for all axes."""
+    """Return the int in a tuple of one, which PyTorch takes for all axes."""
     return given[0] if isinstance(given, tuple) and len(given) == 1 else given
 
 
@@ -168,7 +168,7 @@ def _avg_pool(b: Builder, x: Value, m: nn.Module) -> Value:
 
 
 def _sizes(x: Value, output_size: PerAxis) -> tuple[int, ...]:
-    """An output size for each axis; None keeps that of the input."""
+    """Return an output size for each axis; None keeps that of the input."""
     ndim = len(x.shape) - 1
     each = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * ndim
     if len(each) != ndim:
@@ -289,7 +289,7 @@ def negative(b: Builder, x: Value) -> Value:
 def pad(
     b: Builder, x: Value, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Value:
-    """The ends of the last axis come first."""
+    """Read padding whose list begins with the ends of the last axis."""
     pairs = list(zip(pad[::2], pad[1::2], strict=True))[::-1]
     return b.pad(x, pairs, chosen(PADDING, mode, "mode"), value or 0)
 
@@ -307,7 +307,7 @@ PADDING: Final[dict[str, PaddingMode]] = {
 
 
 def _of_axes(name: str, rule: T) -> dict[str, T]:
-    """A rule under its name for 1, 2 and 3 axes."""
+    """Return a rule under its name for 1, 2 and 3 axes."""
     return {name.format(ndim): rule for ndim in (1, 2, 3)}
 
 
@@ -417,7 +417,7 @@ OPERATOR: Final[dict[str, Called]] = {
 
 @cache
 def MODULES() -> dict[type[nn.Module], Rule]:
-    """A rule for each kind of module. Needs torch, so it is a function."""
+    """Return a rule for each kind of module. Needs torch, so it is a function."""
     from torch import nn
 
     return {getattr(nn, name): rule for name, rule in NN.items()}
@@ -425,7 +425,7 @@ def MODULES() -> dict[type[nn.Module], Rule]:
 
 @cache
 def FUNCTIONS() -> dict[Key, Called]:
-    """A rule for each function. Needs torch, so it is a function."""
+    """Return a rule for each function. Needs torch, so it is a function."""
     import torch
 
     tables = ((torch, TORCH), (torch.nn.functional, FUNCTIONAL), (operator, OPERATOR))

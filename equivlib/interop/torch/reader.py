@@ -26,7 +26,7 @@ Kwargs: TypeAlias = Mapping[str, object]
 
 
 def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
-    r"""The network equal to a PyTorch module in eval mode.
+    r"""Return the network equal to a PyTorch module in eval mode.
 
     .. math:: net(x) = module(x)
 
@@ -101,7 +101,7 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
 
 
 def _checked_dtype(module: torch.nn.Module) -> DType:
-    """The precision of a module, which must be in eval mode."""
+    """Return the precision of a module, which must be in eval mode."""
     import torch
 
     training = [
@@ -154,7 +154,7 @@ def _network(module: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> Netw
 
 
 def _interpreter(root: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> torch.fx.Interpreter:
-    """Runs a graph on values in place of tensors; the rule of each operation reads it."""
+    """Run a graph on values in place of tensors; the rule of each operation reads it."""
     from torch import fx
 
     class Reader(fx.Interpreter):  # type: ignore[misc]

@@ -49,13 +49,13 @@ Called: TypeAlias = Callable[..., Traced]
 
 
 def numbers(tensor: torch.Tensor) -> Array:
-    """A copy of a tensor's numbers."""
+    """Return a copy of a tensor's numbers."""
     array: Array = tensor.detach().cpu().numpy().copy()
     return array
 
 
 def optional_numbers(tensor: torch.Tensor | None) -> Array | None:
-    """The same of a parameter that a module may lack."""
+    """Return a copy of a parameter's numbers, or None if the module lacks it."""
     return None if tensor is None else numbers(tensor)
 
 
@@ -86,7 +86,7 @@ def _signature(rule: Called) -> inspect.Signature:
 
 
 def _kinds(annotation: object) -> tuple[object, ...]:
-    """The members of a union, or the one type that it is."""
+    """Return the members of a union, or the one type that it is."""
     union = get_origin(annotation) in (Union, UnionType)
     return get_args(annotation) if union else (annotation,)
 
@@ -116,7 +116,7 @@ def _check(name: str, argument: object, kinds: tuple[object, ...]) -> None:
 
 
 def _listed(given: Iterable[T | Sequence[T]]) -> list[T]:
-    """Sizes or axes that are given one by one, or all of them at once."""
+    """Return the sizes or axes that are given one by one, or all of them at once."""
     listed: list[T] = []
     for each in given:
         listed += each if isinstance(each, (tuple, list)) else [cast(T, each)]

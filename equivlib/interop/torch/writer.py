@@ -46,7 +46,7 @@ PADDING = {"reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular"
 
 
 def to_torch(net: Network) -> torch.nn.Module:
-    r"""A PyTorch module with the numbers of a network.
+    r"""Return a PyTorch module with the numbers of a network.
 
     .. math:: module(x) = net(x)
 
@@ -94,7 +94,7 @@ def to_torch(net: Network) -> torch.nn.Module:
 
 
 def _graph(modules: list[nn.Module], sources: list[tuple[int, ...]]) -> nn.Module:
-    """A module that runs a list in which layers name what they read."""
+    """Return a module that runs a list in which layers name what they read."""
     from torch import nn
 
     class Graph(nn.Module):  # type: ignore[misc]
@@ -125,7 +125,7 @@ def _module(net: Network, position: int, dtype: DType) -> nn.Module:
 
 @singledispatch
 def to_module(layer: Layer, shape: Shape, dtype: DType) -> nn.Module:
-    """The module of a layer that reads this shape; its class chooses the rule.
+    """Return the module of a layer that reads this shape; its class chooses the rule.
 
     An UnsupportedLayer says why there is none; the caller names the layer.
     """
@@ -142,7 +142,7 @@ def _of_axes(name: str, ndim: int) -> type[nn.Module]:
 
 
 def _filled(module: nn.Module, dtype: DType, **values: Array) -> nn.Module:
-    """The module with these parameters and buffers."""
+    """Return the module with these parameters and buffers."""
     import torch
 
     for name, value in values.items():
@@ -173,7 +173,7 @@ def _numbers(geometry: Geometry, layer: Conv | ConvTranspose) -> dict[str, Array
 
 
 def _ends(padding: Sequence[tuple[int, int]]) -> list[int]:
-    """PyTorch lists the ends of the last axis first."""
+    """Return padding as PyTorch lists it: the ends of the last axis first."""
     return [end for pair in reversed(padding) for end in pair]
 
 
@@ -213,7 +213,7 @@ def _conv(layer: Conv, shape: Shape, dtype: DType) -> nn.Module:
 
 @to_module.register(ConvTranspose)
 def _conv_transpose(layer: ConvTranspose, shape: Shape, dtype: DType) -> nn.Module:
-    """Without padding, then cut to its size, unless PyTorch can say it in one."""
+    """Write it without padding, then cut to its size, unless PyTorch can say it in one."""
     geometry = layer.geometry(shape)
     if geometry.padding_mode != "zeros":
         raise UnsupportedLayer(f"padding_mode (={geometry.padding_mode!r}) must be 'zeros'")
@@ -253,7 +253,7 @@ def _batch_norm(layer: BatchNorm, shape: Shape, dtype: DType) -> nn.Module:
 
 
 def _symmetric(geometry: Geometry) -> bool:
-    """True for padding of PyTorch's pools: alike at both ends, half a window at most."""
+    """Return whether PyTorch pools with this padding: equal at both ends, half a window at most."""
     pairs = zip(geometry.padding, geometry.kernel_size, strict=True)
     return all(low == high and 2 * low <= k for (low, high), k in pairs)
 
@@ -354,7 +354,7 @@ def _flatten(layer: Flatten, shape: Shape, dtype: DType) -> nn.Module:
 
 @to_module.register(Add)
 def _add(layer: Add, shape: Shape, dtype: DType) -> nn.Module:
-    """The sum is made before it: see `_graph`."""
+    """Return a module that does nothing: `_graph` makes the sum before it."""
     from torch import nn
 
     return nn.Identity()
