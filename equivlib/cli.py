@@ -115,8 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    sizes = tuple(_count(part) for part in text.split(","))
-    return sizes
+    return tuple(_count(part) for part in text.split(","))
 
 
 def _count(text: str) -> int:

@@ -100,7 +100,7 @@ Its text."""
 
 
 def cell(source, output="", **metadata):
-    """A cell that was run, with what it printed."""
+    """Return a cell that was run, with what it printed."""
     outputs = [new_output("stream", name="stdout", text=output)] if output else []
     return new_code_cell(source, outputs=outputs, execution_count=1, metadata=metadata)
 

@@ -130,7 +130,7 @@ class Replay:
 @contextmanager
 def _as_in_a_kernel(folder: Path) -> Iterator[None]:
     """Enter the notebook's folder and put it first in the path; print nothing."""
-    before = os.getcwd()
+    before = Path.cwd()
     os.environ.setdefault("MPLBACKEND", "agg")
     os.chdir(folder)
     sys.path.insert(0, str(folder))

@@ -45,7 +45,7 @@ def code(path):
 
 
 def section(path, title):
-    """The cells from one heading of a chapter to the next."""
+    """Return the cells from one heading of a chapter to the next."""
     cells = read(path).cells
     starts = [i for i, c in enumerate(cells) if re.match(r"## ", c.source)]
     first = next(i for i in starts if cells[i].source.startswith(f"## {title}"))
@@ -74,7 +74,7 @@ def parts(path):
 
 
 def form(path):
-    """Which of the two forms a chapter has, None if it has neither."""
+    """Return which of the two forms a chapter has, None if it has neither."""
     return next((name for name, wanted in FORMS.items() if parts(path) == wanted), None)
 
 

@@ -28,7 +28,7 @@ def bar(fold):
 
 
 def around(page, words):
-    """The folds around a text of the page, the inner ones first."""
+    """Return the folds around a text of the page, the inner ones first."""
     return page.find(string=lambda text: words in text).find_parents("details", class_="fold")
 
 

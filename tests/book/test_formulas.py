@@ -42,7 +42,7 @@ extensions = ["formulas"]
 
 
 def tags(tex, display=False):
-    """The elements of a formula without what they say about spaces."""
+    """Return the elements of a formula without what they say about spaces."""
     return SPACING.sub("", formulas.mathml(tex, display)).replace(" />", "/>")
 
 
@@ -134,7 +134,7 @@ def test_lines_of_a_display_formula(tex, becomes):
 
 
 def built(folder, source):
-    """A page with this source, built with warnings as errors."""
+    """Return a page with this source, built with warnings as errors."""
     (folder / "conf.py").write_text(CONF, encoding="utf-8")
     (folder / "index.rst").write_text("Page\n====\n\n" + source, encoding="utf-8")
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q"]
@@ -189,7 +189,7 @@ def test_a_numbered_equation_has_its_number_and_its_link(tmp_path):
 
 
 def set_formulas(html, page):
-    """The formulas of a built page, each with its element around it, as text."""
+    """Return the formulas of a built page, each with its element around it, as text."""
     source = (html / f"{page}.html").read_text(encoding="utf-8")
     marked = r'<(span|div)(?=[^>]* class="[^"]*\bmath\b)[^>]*>(.*?)</\1>'
     return source, [match[2] for match in re.finditer(marked, source, re.DOTALL)]

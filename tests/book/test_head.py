@@ -32,13 +32,13 @@ def soup(html, page):
 
 @functools.cache
 def top(html, page):
-    """The head of a page."""
+    """Return the head of a page."""
     text = (html / f"{page}.html").read_text(encoding="utf-8")
     return BeautifulSoup(text.partition("</head>")[0], "html.parser")
 
 
 def said(html, page):
-    """The properties of a page's head by name."""
+    """Return the properties of a page's head by name."""
     tags = top(html, page).find_all("meta", content=True)
     return {tag.get("property") or tag.get("name"): tag["content"] for tag in tags}
 

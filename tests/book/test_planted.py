@@ -16,7 +16,7 @@ REGISTERED = [path.stem for path in NOTEBOOKS if planted.load(path.stem)]
 
 
 def results(stem):
-    """What has false claims: the theorems of a chapter, or each target of a page that has none."""
+    """Return what has false claims: a chapter's theorems, or each target of a page without."""
     text = "\n".join(c.source for c in read(replay.notebook(stem)).cells)
     found = re.findall(r"^:label: (thm-[\w-]+)$", text, flags=re.M)
     return found or [t for cell in replay.cells(replay.notebook(stem)) for t in cell.targets]

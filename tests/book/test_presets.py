@@ -12,7 +12,7 @@ NOTEBOOKS = [ROOT / "intro.ipynb", *sorted((ROOT / "chapters").glob("*.ipynb"))]
 
 
 def presets(path):
-    """The title of each preset of a notebook's pictures with the options that it changes."""
+    """Yield the title of each preset of a notebook's pictures with the options that it changes."""
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type != "code" or "equivlib.explore(" not in cell.source:
             continue

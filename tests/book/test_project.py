@@ -29,7 +29,7 @@ WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8
 
 
 def tracked_files():
-    """The project's own text files."""
+    """Yield the project's own text files."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     )

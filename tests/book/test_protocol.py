@@ -16,7 +16,7 @@ from equivlib.layers import Dense
 
 
 def searched(task, score):
-    """The runs of a search whose validation score is a function of the rate and the alternative."""
+    """Return the runs of a search whose score is a function of the rate and the alternative."""
     runs = []
     while missing := [
         setting

@@ -97,7 +97,7 @@ def page_of_questions(html):
 
 
 def answer(page, label):
-    """The section of one question."""
+    """Return the section of one question."""
     target = page.find(id=label)
     assert target, f"{label} is not on the page"
     section = target if target.name == "section" else target.find_parent("section")
@@ -118,7 +118,7 @@ def test_the_page_has_the_questions_and_lists_them(page_of_questions):
 
 
 def paragraphs(section):
-    """The answer, and the links below it."""
+    """Return the answer, and the links below it."""
     found = section.find_all("p", recursive=False)
     return [p for p in found if not p.get_text().startswith("Asked")]
 

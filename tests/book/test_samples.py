@@ -49,7 +49,7 @@ def test_fewer_samples_are_the_first_of_more(rule):
 
 
 def walked(accuracies, start):
-    """A walk on a curve that is given at each rung."""
+    """Return a walk on a curve that is given at each rung."""
     asked = []
 
     def at(count):

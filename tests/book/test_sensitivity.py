@@ -25,7 +25,7 @@ ERRORS = {
 
 
 def failure_with(folder, path):
-    """What stops a notebook that imports the library from this folder."""
+    """Return what stops a notebook that imports the library from this folder."""
     for name in [name for name in sys.modules if name.split(".")[0] == "equivlib"]:
         del sys.modules[name]
     sys.path.insert(0, str(folder))

@@ -77,7 +77,7 @@ class Visit:
             self.complaints.append(told.text)
 
     def show(self, *explorers, style=""):
-        """A page that holds nothing but these explorers."""
+        """Return a page that holds nothing but these explorers."""
         body = "".join(explorer._repr_html_() for explorer in explorers)
         self.page.set_content(
             "<!doctype html><html lang=en><head><meta charset=utf-8><title>Explorer</title>"

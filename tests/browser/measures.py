@@ -48,7 +48,7 @@ def contrast(one, other):
 
 
 def faults(page):
-    """Marks that cannot be told from what is around them, and labels that cannot be read."""
+    """Return marks that cannot be told from what is around them, and labels not to be read."""
     found, marks = [], page.locator("main > :nth-child(2)").evaluate(MARKS)
     assert len(marks) > 10
     for mark in marks:

@@ -23,7 +23,7 @@ CASES = {
 
 
 def lit(page, panel, of=0, mark="on"):
-    """The cells of a panel that are lit, by number."""
+    """Return the cells of a panel that are lit, by number."""
     cells = page.locator(f"[data-panel={panel}]").nth(of).locator(f".cell.{mark}")
     return {int(at) for at in cells.evaluate_all("all => all.map(cell => cell.dataset.at)")}
 
@@ -37,7 +37,7 @@ def sentence(page, of=0):
 
 
 def button(page, name, of=0):
-    """A button; all but one are behind the settings, which are opened if they are closed."""
+    """Return a button; all but one are behind the settings, which are opened if they are closed."""
     if name not in ("Play", "Pause"):
         page.locator(".more").nth(of).evaluate("more => { more.open = true; }")
     return page.get_by_role("button", name=name).nth(of)

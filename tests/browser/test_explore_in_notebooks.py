@@ -34,7 +34,7 @@ NET = Network(
 
 
 def ran(shown, number):
-    """The cell that has shown a picture."""
+    """Return the cell that has shown a picture."""
     data = {
         "text/html": shown._repr_html_(),
         "image/svg+xml": shown._repr_svg_(),

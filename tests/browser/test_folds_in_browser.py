@@ -132,7 +132,7 @@ def test_the_browsers_search_reaches_into_it_and_opens_it(visit, address, script
 
 
 def texts(pdf):
-    """The text of a PDF as Chromium writes it: glyphs, and for each font what they stand for."""
+    """Return the text of Chromium's PDF: glyphs, and for each font what they stand for."""
     objects = {
         int(number): body
         for number, body in re.findall(rb"(\d+) 0 obj(.*?)endobj", pdf, flags=re.S)

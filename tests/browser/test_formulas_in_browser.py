@@ -67,12 +67,12 @@ def show(visit, tmp_path, book):
 
 
 def inline(tex):
-    """A formula as a page has it within a sentence."""
+    """Return a formula as a page has it within a sentence."""
     return f'<span class="math">{formulas.mathml(tex)}</span>'
 
 
 def display(tex):
-    """A formula as a page has it on a line of its own."""
+    """Return a formula as a page has it on a line of its own."""
     return f'<div class="math">{formulas.mathml(tex, display=True)}</div>'
 
 
@@ -183,7 +183,7 @@ def test_a_prime_and_an_index_stand_where_they_belong(show):
 
 
 def spoken(page, selector):
-    """What a screen reader is given of an element: the kinds of its parts, and its text."""
+    """Return what a screen reader is given of an element: the kinds of its parts, and its text."""
     session = page.context.new_cdp_session(page)
     session.send("DOM.enable")
     root = session.send("DOM.getDocument")["root"]["nodeId"]

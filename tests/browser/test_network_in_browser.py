@@ -26,7 +26,7 @@ def shown(visit):
 
 
 def cells(page, side, mark):
-    """The units of all layers or stages with a mark: (layer or stage, unit)."""
+    """Return the units of all layers or stages with a mark: (layer or stage, unit)."""
     found = page.locator(f"[data-panel^={side}] .cell.{mark}")
     return {
         tuple(map(int, at.split(",")))

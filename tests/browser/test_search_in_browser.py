@@ -64,7 +64,7 @@ Object.defineProperty(window, "sessionStorage", {
 
 
 def found(page):
-    """The pages that the search page lists, in order, once it has searched."""
+    """Return the pages that the search page lists, in order, once it has searched."""
     page.wait_for_function("/have |has /.test(document.getElementById('search-told').textContent)")
     addresses = page.eval_on_selector_all("#search-results > li > a", "all => all.map(a => a.href)")
     return [address.split("#")[0].removesuffix(".html") for address in addresses]

@@ -129,7 +129,7 @@ MORE_AXES = [
 
 
 def in_mode(mode):
-    """The cases in which the padding mode matters."""
+    """Return the cases in which the padding mode matters."""
 
     def case(name, weight, input, output, **options):
         return Case(f"{mode}, {name}", weight, input, output, dict(padding_mode=mode, **options))

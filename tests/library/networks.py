@@ -29,14 +29,14 @@ def normal(*shape, seed=0):
 
 
 def distinct(*shape, seed=0):
-    """Numbers that differ by at least 0.1 from each other and from 0, in random order."""
+    """Return numbers that differ by at least 0.1 from each other and from 0, in random order."""
     size = int(np.prod(shape))
     values = 0.2 * (np.arange(size) - size // 2) + 0.1
     return np.random.default_rng(seed).permutation(values).reshape(shape)
 
 
 def quotient(f, values, step=1e-5):
-    """Central difference quotients of a number with respect to each of the values, in place."""
+    """Compute central difference quotients of a number for each of the values, in place."""
     slopes = np.empty(values.shape)
     for index in np.ndindex(values.shape):
         kept = values[index]
@@ -57,19 +57,19 @@ def fractions(*shape, seed=0):
 
 
 def whole(*shape, seed=0):
-    """Small integers as float64: with them every product and sum here is exact."""
+    """Return small integers as float64: with them every product and sum here is exact."""
     return np.random.default_rng(seed).integers(-3, 4, shape).astype(float)
 
 
 def norm(channels, seed=0):
-    """Batch normalisation whose factors are powers of 2, so that it is exact too."""
+    """Return a batch normalisation whose factors are powers of 2, so that it is exact too."""
     rng = np.random.default_rng(seed)
     var = 4.0 ** rng.integers(-1, 2, channels)
     return BatchNorm(*(whole(channels, seed=seed + i) for i in range(3)), var, 0)
 
 
 def basic_block(layers, into, out, stride, seed):
-    """A block of a residual network, appended; its shortcut is a 1 x 1 convolution if it must."""
+    """Append a block of a residual network; its shortcut is a 1 x 1 convolution if it must."""
     start = len(layers) - 1
     layers += [
         Conv(whole(out, into, 3, 3, seed=seed), stride=stride, padding=1),
@@ -117,7 +117,7 @@ def mobilenet():
 
 
 def before_activation():
-    """Values that may be negative are carried past ReLU layers, and read by several layers."""
+    """Make a network that carries values of both signs past ReLU layers to several readers."""
     return Network(
         [
             norm(2),  # nothing to fold it into
@@ -136,7 +136,7 @@ def before_activation():
 
 
 def branches():
-    """Two convolutions of one input, each with its own ReLU, as tracing a graph orders them."""
+    """Make two convolutions of one input, each with its ReLU, as tracing a graph orders them."""
     return Network(
         [
             Conv(whole(2, 1, 3), padding=1),
@@ -252,7 +252,7 @@ def flat(batch):
 
 
 def with_random_weights(net, dtype, seed):
-    """The same layers with weights of many digits, so that everything is rounded."""
+    """Return the same layers with weights of many digits, so that everything is rounded."""
     rng = np.random.default_rng(seed)
 
     def drawn(array, least=None):

@@ -28,7 +28,7 @@ MODES = tuple(NUMPY_NAME)
 
 
 def extend(place, size, mode):
-    """Which element of an axis of `size` stands at `place` of the extended axis; None for a 0."""
+    """Return the element of an axis of `size` at `place` of the extended axis; None for a 0."""
     if mode == "zeros":
         return place if 0 <= place < size else None
     if mode == "reflect" and size == 1:
@@ -66,7 +66,7 @@ class Axis(NamedTuple):
         return len(range(0, self.low + self.size + self.high - reach, self.stride))
 
     def padded(self, padding, number):
-        """The same axis, the `number`-th, with its padding."""
+        """Return the same axis, the `number`-th, with its padding."""
         if padding == "valid":
             return self
         if padding in ("same", "same_lower"):  # the least padding that gives enough windows
@@ -92,7 +92,7 @@ def axes(
     padding_mode="zeros",
     flip=False,
 ):
-    """One `Axis` for each spatial axis. It takes every option; the last three do not matter."""
+    """Return one `Axis` for each spatial axis; of all options the last three do not matter."""
     result = []
     for number, (size, kernel) in enumerate(zip(sizes, kernel_size, strict=True)):
         step = stride if isinstance(stride, int) else stride[number]
@@ -115,7 +115,7 @@ def reads(kernel_size, sizes, *, padding_mode="zeros", flip=False, **options):
 
 
 def output_shape(weight_shape, input_shape, **options):
-    """The shape of the output, (out_channels, *positions)."""
+    """Return the shape of the output, (out_channels, *positions)."""
     along = axes(weight_shape[2:], input_shape[1:], **options)
     return (weight_shape[0], *(axis.positions for axis in along))
 
@@ -133,7 +133,7 @@ def products(weight_shape, input_shape, *, groups=1, **options):
 
 
 def conv(x, weight, **options):
-    """The convolution of one input, an object array."""
+    """Return the convolution of one input, an object array."""
     y = np.zeros(output_shape(weight.shape, x.shape, **options), dtype=object)
     x, weight = x.astype(object), weight.astype(object)
     for target, tap, source in products(weight.shape, x.shape, **options):
@@ -142,7 +142,7 @@ def conv(x, weight, **options):
 
 
 def entries(weight, input_shape, **options):
-    """The entries of the matrix that the geometry connects, as {(row, column): value}."""
+    """Return the entries of the matrix that the geometry connects, as {(row, column): value}."""
     weight = weight.astype(object)
     rows = flat_index(output_shape(weight.shape, input_shape, **options))
     columns = flat_index(input_shape)
@@ -154,7 +154,7 @@ def entries(weight, input_shape, **options):
 
 
 def matrix(weight, input_shape, **options):
-    """The matrix, a dense object array."""
+    """Return the matrix, a dense object array."""
     height = len(flat_index(output_shape(weight.shape, input_shape, **options)))
     dense = np.zeros((height, len(flat_index(input_shape))), dtype=object)
     for place, value in entries(weight, input_shape, **options).items():
@@ -163,7 +163,7 @@ def matrix(weight, input_shape, **options):
 
 
 def im2col(x, kernel_size, **options):
-    """The columns of one input, an object array: rows are (channel, tap), columns positions."""
+    """Return the columns of one input, an object array: rows (channel, tap), columns positions."""
     channels, *sizes = x.shape
     rows = flat_index((channels, *kernel_size))
     columns = flat_index(output_shape((1, 1, *kernel_size), x.shape, **options)[1:])
@@ -181,10 +181,10 @@ def flat_index(shape):
 
 
 def integers(shape, seed=0, dtype=np.int64):
-    """Small random integers, on which int64 and float64 arithmetic are exact."""
+    """Return small random integers, on which int64 and float64 arithmetic are exact."""
     return np.random.default_rng(seed).integers(-9, 10, shape).astype(dtype)
 
 
 def gaussian_integers(shape, seed=0):
-    """Complex numbers with small integer parts, on which complex128 arithmetic is exact."""
+    """Return complex numbers with small integer parts, on which complex128 arithmetic is exact."""
     return integers(shape, seed) + 1j * integers(shape, seed + 1)

@@ -1,6 +1,5 @@
 """The command line: what it prints, writes and ends with."""
 
-import os
 import subprocess
 import sys
 
@@ -48,7 +47,7 @@ def test_convert_writes_the_perceptron_and_says_how_far_it_is_off(lenet, tmp_pat
     figures = {line[:20].strip(): line[20:] for line in out.splitlines()[-4:]}
     assert 0 < float(figures["largest difference"]) < 1e-3
     assert float(figures["bound from rounding"]) < float(figures["largest output"])
-    assert sorted(os.listdir(tmp_path)) == ["lenet.onnx", "mlp.onnx"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["lenet.onnx", "mlp.onnx"]
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -68,13 +67,13 @@ def test_a_perceptron_that_differs_is_not_written(lenet, tmp_path, capsys, monke
     assert "differ by more than rounding can explain; nothing is written" in err
     assert "largest difference  0.5" in out
     assert ("by equivlib, the perceptron by equivlib" in out) >= missing
-    assert os.listdir(tmp_path) == ["lenet.onnx"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "lenet.onnx"]
 
 
 def test_a_difference_that_is_no_number_fails_the_check(lenet, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_applied", lambda file, x, other: (np.full(32, np.nan), "nan"))
     assert run("convert", lenet, tmp_path / "mlp.onnx") == 1
-    assert os.listdir(tmp_path) == ["lenet.onnx"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "lenet.onnx"]
 
 
 def test_a_fixed_batch_is_filled_up(tmp_path, capsys):
@@ -99,7 +98,7 @@ def test_inspect_prints_what_convert_would_make_and_writes_nothing(lenet, tmp_pa
         assert line.split()[-2:] == [f"{cost.stored:,}", f"{cost.dense:,}"]
     assert f"as Dense and ReLU: {table.total.depth} layers" in lines[-1]
     assert err == ""
-    assert os.listdir(tmp_path) == ["lenet.onnx"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "lenet.onnx"]
 
 
 def test_what_does_not_fit_a_file_is_told_by_inspect_and_refused_by_convert(tmp_path, capsys):
@@ -116,7 +115,7 @@ def test_what_does_not_fit_a_file_is_told_by_inspect_and_refused_by_convert(tmp_
     assert "convert refuses it: a file holds dense matrices" in capsys.readouterr().out
     assert run("convert", path, tmp_path / "mlp.onnx") == 2
     assert "error: the file would take 640 GB, over the 2.15 GB" in capsys.readouterr().err
-    assert os.listdir(tmp_path) == ["wide.onnx"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "wide.onnx"]
 
 
 @pytest.mark.parametrize(
@@ -139,12 +138,12 @@ def test_an_error_is_one_line_and_the_exit_code_2(
     monkeypatch.chdir(tmp_path)
     save(Network([Dense(np.ones((2, 3))), Sigmoid()], (3,)), "sigmoid.onnx")
     (tmp_path / "text.onnx").write_text("This is not a network.")
-    before = sorted(os.listdir())
+    before = sorted(tmp_path.iterdir())
     assert run(*arguments) == 2
     err = capsys.readouterr().err
     assert message in err.splitlines()[-1]
     assert err.count("error: ") == 1
-    assert sorted(os.listdir()) == before
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_onnx_missing_is_an_error_like_others(lenet, monkeypatch, capsys):

@@ -53,7 +53,7 @@ print(json.dumps(told))
 
 @cache
 def told():
-    """The warnings of each piece of code, each with the file that it blames."""
+    """Return the warnings of each piece of code, each with the file that it blames."""
     command = [sys.executable, "-c", RUN, json.dumps(list(WRITTEN))]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return dict(zip(WRITTEN, found, strict=True))

@@ -30,7 +30,7 @@ def small_network(seed=0):
 
 
 def bars(count, seed=0):
-    """Images with a horizontal bar, a vertical one, or none, in noise."""
+    """Return images with a horizontal bar, a vertical one, or none, in noise."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, count)
     x = 0.3 * rng.standard_normal((count, 1, 8, 8))

@@ -416,7 +416,7 @@ OPERATOR: Final[dict[str, Called]] = {
 
 
 @cache
-def MODULES() -> dict[type[nn.Module], Rule]:
+def module_rules() -> dict[type[nn.Module], Rule]:
     """Return a rule for each kind of module. Needs torch, so it is a function."""
     from torch import nn
 
@@ -424,7 +424,7 @@ def MODULES() -> dict[type[nn.Module], Rule]:
 
 
 @cache
-def FUNCTIONS() -> dict[Key, Called]:
+def function_rules() -> dict[Key, Called]:
     """Return a rule for each function. Needs torch, so it is a function."""
     import torch
 

@@ -14,7 +14,7 @@ from ...convolution.patches import DType
 from ...layers import Network
 from ..graph import Builder, Value, located, not_supported
 from .in_place import check_in_place
-from .operations import FUNCTIONS, METHODS, MODULES, Key
+from .operations import METHODS, Key, function_rules, module_rules
 from .shapes import Traced, call, optional_numbers
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
         raise ValueError(f"module (={module!r}) must be a torch.nn.Module")
     shape = checked_shape("input_shape", input_shape, flat=True)
     dtype = _checked_dtype(module)
-    if isinstance(module, tuple(MODULES())):
+    if isinstance(module, tuple(module_rules())):
         module = torch.nn.Sequential(module)  # so that it is one step of what is traced
     try:
         graph = torch.fx.Tracer().trace(module)
@@ -175,9 +175,9 @@ def _interpreter(root: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> to
             return call(METHODS[target], b, args, kwargs)
 
         def call_function(self, target: Key, args: Args, kwargs: Kwargs) -> Traced:
-            if target not in FUNCTIONS():
-                raise not_supported(_name(target), map(_name, FUNCTIONS()))
-            return call(FUNCTIONS()[target], b, args, kwargs)
+            if target not in function_rules():
+                raise not_supported(_name(target), map(_name, function_rules()))
+            return call(function_rules()[target], b, args, kwargs)
 
     reader = Reader(root, graph=graph)
     reader.extra_traceback = False  # it would change messages, and the class of a KeyError
@@ -185,9 +185,9 @@ def _interpreter(root: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> to
 
 
 def _read_module(b: Builder, module: torch.nn.Module, args: Args, kwargs: Kwargs) -> Value:
-    rule = next((rule for kind, rule in MODULES().items() if isinstance(module, kind)), None)
+    rule = next((rule for kind, rule in module_rules().items() if isinstance(module, kind)), None)
     if rule is None:
-        raise not_supported(_name(type(module)), map(_name, MODULES()))
+        raise not_supported(_name(type(module)), map(_name, module_rules()))
     if len(args) != 1 or kwargs or not isinstance(args[0], Value):
         raise UnsupportedLayer("it must read one value that depends on the input")
     return rule(b, args[0], module)

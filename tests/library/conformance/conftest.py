@@ -55,7 +55,7 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def outcomes_of(stats):
-    """What kept each case of each suite from passing, and the files of which nothing was run."""
+    """Return what kept each case from passing, and the files of which nothing was run."""
     outcomes, missing = defaultdict(lambda: defaultdict(set)), set()
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in stats.get(outcome, ()):

@@ -39,13 +39,13 @@ PADDING_MODE = {"constant": "zeros", "edge": "replicate", "reflect": "reflect", 
 
 
 def pairs(pads):
-    """ONNX lists all low ends, then all high ends."""
+    """Return (low, high) pairs of ONNX's list: all low ends, then all high ends."""
     half = len(pads) // 2
     return tuple(zip(map(int, pads[:half]), map(int, pads[half:]), strict=True))
 
 
 def window_options(attributes, kernel_size):
-    """Stride, dilation and padding, which all operators with a window have."""
+    """Return the stride, dilation and padding, which all operators with a window have."""
     given = tuple(attributes.pop("kernel_shape", kernel_size))
     if given != tuple(kernel_size):
         raise NotSupported(f"kernel_shape {given} with a kernel of shape {kernel_size}")
@@ -63,7 +63,7 @@ def conv_options(attributes, x, weight, bias=None):
 
 
 def conv_transpose_options(attributes, y, weight, bias=None):
-    """An output shape makes ONNX work out the pads, whatever it is told of them."""
+    """Return the pads that follow from a given output shape, whatever else the node says."""
     options = conv_options(attributes, y, weight)
     output_padding = tuple(attributes.pop("output_padding", (y.ndim - 2) * [0]))
     if "output_shape" not in attributes:
@@ -78,7 +78,7 @@ def conv_transpose_options(attributes, y, weight, bias=None):
 
 
 def uncut_sizes(y, weight, output_padding, *, stride, dilation, **_):
-    """The spatial shape of a transposed convolution from which no padding is cut off."""
+    """Return the spatial shape of a transposed convolution from which no padding is cut off."""
     each = zip(y.shape[2:], weight.shape[2:], stride, dilation, output_padding, strict=True)
     return [s * (n - 1) + d * (k - 1) + 1 + more for n, k, s, d, more in each]
 
@@ -97,7 +97,7 @@ def pool_options(attributes, x):
 
 
 def pad_options(attributes, x, pads=None, value=None, axes=None):
-    """Pads and value were attributes before they became inputs."""
+    """Read pads and value, which were attributes before they became inputs."""
     ends = pairs(attributes.pop("pads") if pads is None else pads)
     if any(end < 0 for pair in ends for end in pair):
         raise NotSupported("negative pads cut elements off, which is no padding")
@@ -120,7 +120,7 @@ def conv_by_matrix(x, weight, bias=None, **options):
 def conv_transpose_by_matrix(
     y, weight, bias=None, *, output_padding=None, output_shape=None, **options
 ):
-    """ONNX's equations give the shape of the output; it is that of the input of `conv`."""
+    """Return the input of `conv`, whose shape ONNX's equations give as that of the output."""
     if output_shape is not None:
         sizes = output_shape
     elif options["padding"] in ("same", "same_lower"):
@@ -144,7 +144,7 @@ def col2im_by_matrix(columns, image_shape, block_shape, **options):
 
 
 def pool_sums(x, *, kernel_size, ceil, count_padding, **options):
-    """The depthwise convolution that adds up each window, and how many elements that counts."""
+    """Return the depthwise convolution that sums each window, and how many elements it counts."""
     weight, inputs = np.ones((x.shape[1], 1, *kernel_size), x.dtype), x.shape[1:]
     options["groups"] = x.shape[1]
     axes = Geometry(weight.shape, inputs, **options).axes
@@ -161,7 +161,7 @@ def pool_sums(x, *, kernel_size, ceil, count_padding, **options):
 
 
 def missing_for_last_window(axis):
-    """Elements that one more window lacks; no window starts in the padding at the high end."""
+    """Return what one more window lacks; no window starts in the padding at the high end."""
     left_over = (axis.low + axis.size + axis.high - axis.extent) % axis.stride
     starts_inside = axis.outputs * axis.stride < axis.low + axis.size
     return axis.stride - left_over if left_over and starts_inside else 0
@@ -173,14 +173,14 @@ def pool_by_function(x, **options):
 
 
 def pool_by_matrix(x, **options):
-    """An average is a sum divided by its count: each row of the matrix by its own."""
+    """Average as a sum divided by its count: each row of the matrix by its own."""
     weight, options, counts = pool_sums(x, **options)
     divide = scipy.sparse.diags_array(1 / counts.ravel())
     return apply(divide @ conv_matrix(weight, x.shape[1:], **options), x, counts.shape)
 
 
 def pad_by_function(x, *_, value, **options):
-    """One tap over all axes, batch and channels too. Where it finds no element, there is value."""
+    """Return one tap over all axes, batch and channels too; value where it finds no element."""
     tap, image, inside = np.ones((1,) * (x.ndim + 2), x.dtype), x[None], np.ones_like(x)[None]
     return (conv(image, tap, **options) + value * (1 - conv(inside, tap, **options)))[0]
 
@@ -233,7 +233,7 @@ AROUND = {"Unsqueeze": np.expand_dims, "Squeeze": np.squeeze}
 
 
 def translate(node, operands):
-    """The options of a node, or `NotSupported` with the reason."""
+    """Return the options of a node, or `NotSupported` with the reason."""
     if node.op_type not in OPERATORS:
         raise NotSupported(f"no form of the operator {node.op_type}")
     values = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
@@ -258,7 +258,7 @@ class Case(NamedTuple):
 
 
 def node_cases():
-    """ONNX computes them when they are collected, those of all operators at once."""
+    """Collect the cases of ONNX, which computes those of all operators at once."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # overflows that other operators are for
         collected = nodes.collect_testcases(None)
@@ -287,7 +287,7 @@ def tensors(folder, kind):
 
 
 def run(case, operation, prepare=np.asarray):
-    """The output of the case's model, each node done by `operation(node, operands)`."""
+    """Return the output of the case's model, each node done by `operation(node, operands)`."""
     graph = case.model.graph
     values = {array.name: onnx.numpy_helper.to_array(array) for array in graph.initializer}
     free = [entry.name for entry in graph.input if entry.name not in values]
@@ -300,7 +300,7 @@ def run(case, operation, prepare=np.asarray):
 
 
 def through(way):
-    """An operation for `run`: by the named field of `Operator`."""
+    """Return an operation for `run`: by the named field of `Operator`."""
 
     def operation(node, operands):
         if node.op_type in AROUND:
@@ -332,7 +332,7 @@ DECIMALS = {"averagepool_2d_ceil_last_window_starts_on_pad": 4}
 
 
 def tolerance(case):
-    """How far two results of a case may be apart, element by element."""
+    """Return how far two results of a case may be apart, element by element."""
     operations = []
 
     def count(node, operands):

@@ -21,7 +21,7 @@ TABLE = suite.TestConvolutionMatrix
 
 
 def padding_of(mode, taps, size):
-    """What is padded so that as many rows remain as scipy keeps of the full matrix.
+    """Return what is padded so that as many rows remain as scipy keeps of the full matrix.
 
     The shorter of kernel and signal decides, so with the longer kernel there are zeros on both
     sides even of the "valid" outputs.
@@ -32,7 +32,7 @@ def padding_of(mode, taps, size):
 
 
 def ours(a, n, mode="full"):
-    """The matrix of `scipy.linalg.convolution_matrix` by `equivlib`."""
+    """Return the matrix of `scipy.linalg.convolution_matrix` by `equivlib`."""
     weight = np.reshape(a, (1, 1, -1))
     padding = padding_of(mode, weight.size, n)
     return conv_matrix(weight, (1, n), padding=padding, flip=True).toarray()
@@ -73,7 +73,7 @@ def run(case, replacement, monkeypatch):
 
 
 def recorded_calls(case, monkeypatch):
-    """The arguments that scipy's test passes to `convolution_matrix`."""
+    """Return the arguments that scipy's test passes to `convolution_matrix`."""
     calls = []
 
     def record(*args, **kwargs):

@@ -59,7 +59,7 @@ class Case(NamedTuple):
 
 
 def draw(rng, ndim, mode="zeros"):
-    """The options that all have, the kernel, and sizes that the dilated kernel fits into."""
+    """Return options that all have, the kernel, and sizes that the dilated kernel fits into."""
     kernel, stride, dilation, sizes, padding = [], [], [], [], []
     for _ in range(ndim):
         n, s, d = rng.integers(1, 8 - ndim), rng.integers(1, 4), rng.integers(1, 4)
@@ -74,12 +74,12 @@ def draw(rng, ndim, mode="zeros"):
 
 
 def plain(values):
-    """Nested tuples of int."""
+    """Return nested tuples of int."""
     return tuple(tuple(map(int, v)) if isinstance(v, tuple) else int(v) for v in values)
 
 
 def data(rng, channels_in, weight_channels, kernel, sizes, channels_out):
-    """A batch, a weight, and a bias or none."""
+    """Return a batch, a weight, and a bias or none."""
     seeds = rng.integers(2**31, size=3)
     x = integers((rng.integers(1, 4), channels_in, *sizes), seeds[0], np.float64)
     weight = integers((*weight_channels, *kernel), seeds[1], np.float64)
@@ -88,7 +88,7 @@ def data(rng, channels_in, weight_channels, kernel, sizes, channels_out):
 
 
 def draw_groups(rng):
-    """Groups, and for each the number of channels in and out."""
+    """Return groups, and for each the number of channels in and out."""
     return (int(number) for number in rng.integers(1, 4, size=3))
 
 
@@ -105,7 +105,7 @@ def conv_cases(rng, count):
 
 
 def conv_transpose_cases(rng, count):
-    """Every other one with what PyTorch cannot say directly: low and high padding of their own."""
+    """Yield every other one with unequal low and high padding, which PyTorch cannot say."""
     for number in range(count):
         ndim, even = 1 + number % 3, number % 2 == 0
         kernel, sizes, options = draw(rng, ndim)
@@ -126,7 +126,7 @@ def conv_transpose_cases(rng, count):
 
 
 def patch_cases(rng, count):
-    """PyTorch unfolds images alone, with the same padding at both ends."""
+    """Yield what PyTorch unfolds: images alone, with the same padding at both ends."""
     for number in range(count):
         kernel, sizes, options = draw(rng, 2)
         options["padding"] = tuple(max(ends) for ends in options["padding"])
@@ -146,7 +146,7 @@ def each(cases):
 
 
 def reads_all_outputs(case):
-    """Whether `conv` makes of the result just as many positions as it came from.
+    """Return whether `conv` makes of the result just as many positions as it came from.
 
     With an output padding beyond the stride, which only a dilation allows, it makes more.
     """
@@ -158,7 +158,7 @@ def reads_all_outputs(case):
 
 
 def tensors(case):
-    """The data and the weight, as it is slid, as tensors; the bias too, if there is one."""
+    """Return the data and the weight, as it is slid, as tensors; the bias too, if there is one."""
     weight = torch.from_numpy(case.weight)
     if case.options["flip"]:
         weight = weight.flip(tuple(range(2, weight.ndim)))
@@ -176,7 +176,7 @@ def torch_conv(case, x, weight, bias):
 
 
 def torch_conv_transpose(case):
-    """With unequal ends: without padding, then cut off at each end what the padding would be."""
+    """Compute unequal ends without padding, then cut off at each end what it would be."""
     options = {name: case.options[name] for name in ("stride", "dilation", "groups")}
     options["output_padding"] = case.output_padding
     low, high = zip(*case.options["padding"], strict=True)

@@ -8,18 +8,18 @@ from equivlib import conv_matrix
 
 
 def apply(matrix, batch, shape):
-    """The matrix times each flattened sample of the batch, as samples of the given shape."""
+    """Return the matrix times each flattened sample of the batch, as samples of the given shape."""
     flat = batch.reshape(len(batch), -1)
     return (matrix @ flat.T).T.reshape(len(batch), *shape)
 
 
 def with_bias(y, bias):
-    """The bias, one number for each channel, added to a batch; none if it is None."""
+    """Return the bias, one number for each channel, added to a batch; none if it is None."""
     return y if bias is None else y + bias.reshape(-1, *(1,) * (y.ndim - 2))
 
 
 def patch_matrix(input_shape, kernel_size, dtype, **options):
-    """The matrix of im2col: a depthwise convolution with one output channel for each tap."""
+    """Return the matrix of im2col: a depthwise convolution with one output channel for each tap."""
     channels, taps = input_shape[0], math.prod(kernel_size)
     one_hot = np.eye(taps, dtype=dtype).reshape(taps, 1, *kernel_size)
     weight = np.tile(one_hot, (channels, *(1,) * (one_hot.ndim - 1)))

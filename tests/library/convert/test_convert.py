@@ -340,7 +340,7 @@ def test_a_weight_that_is_not_built_cannot_become_a_kernel():
 
 
 def random_layer(rng, shapes, source):
-    """A random layer for one of the values that there are, or a sum of two of one shape."""
+    """Return a random layer for one of the values that there are, or a sum of two of one shape."""
     shape, seed = shapes[source + 1], int(rng.integers(10**6))
     channels, ndim = shape[0], len(shape) - 1
     kind = rng.choice(
@@ -384,7 +384,7 @@ def random_layer(rng, shapes, source):
 
 
 def without_unread(layers):
-    """The layers that the last one depends on, with their new positions."""
+    """Return the layers that the last one depends on, with their new positions."""
     needed, waiting = set(), [len(layers) - 1]
     while waiting:
         position = waiting.pop()

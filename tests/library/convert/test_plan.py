@@ -53,7 +53,7 @@ def test_each_layer_is_found_in_the_chain(net):
 
 
 def two_values():
-    """A state that carries x and twice x, after one affine stage."""
+    """Return a state that carries x and twice x, after one affine stage."""
     state = State((), (Block(2, False),), {-1: Value(((1, 0),))})
     row = state.values[-1].row(Diagonal(np.array([2]), 2))
     state, value = emit_affine(state, 0, row)

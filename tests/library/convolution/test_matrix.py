@@ -47,7 +47,7 @@ def layer(function, **options):
 
 
 def peak_memory(function):
-    """The result of calling `function` and the most bytes it held at a time."""
+    """Return the result of calling `function` and the most bytes it held at a time."""
     tracemalloc.start()
     result = function()
     peak = tracemalloc.get_traced_memory()[1]
@@ -56,7 +56,7 @@ def peak_memory(function):
 
 
 def assert_same_csr(actual, expected):
-    """The two CSR matrices hold the same numbers in the same three arrays."""
+    """Assert that two CSR matrices hold the same numbers in the same three arrays."""
     assert actual.shape == expected.shape
     assert actual.dtype == expected.dtype
     np.testing.assert_array_equal(actual.indptr, expected.indptr)

@@ -55,7 +55,7 @@ each_call = pytest.mark.parametrize(
 
 
 def public():
-    """Every public function and class of the library, by its full name."""
+    """Yield every public function and class of the library, by its full name."""
     for module in (equivlib, layers, draw):
         for name in module.__all__:
             yield f"{module.__name__}.{name}", getattr(module, name)
@@ -208,7 +208,7 @@ def test_a_layer_refuses_names_of_other_libraries_at_once(layer):
 
 
 def suggested(**given):
-    """What the message says to write here: the keywords after each "is" or "and"."""
+    """Return what the message says to write here: the keywords after each "is" or "and"."""
     weight, x = given.pop("weight"), given.pop("x")
     with pytest.raises(ValueError, match=r"^padding(_mode)? \(=") as refused:
         conv(x, weight, **given)
@@ -219,7 +219,7 @@ def suggested(**given):
 
 
 def dilated(kernel, dilation):
-    """The kernel with zeros between its weights."""
+    """Return the kernel with zeros between its weights."""
     step = np.zeros([dilation * (k - 1) + 1 for k in kernel.shape], dtype=kernel.dtype)
     step[(slice(None, None, dilation),) * kernel.ndim] = kernel
     return step

@@ -29,7 +29,7 @@ def arbitrary(case, seed=3):
 
 
 def least_squares(case, matrix):
-    """The nearest combination of the tap matrices, by numpy's least squares."""
+    """Return the nearest combination of the tap matrices, by numpy's least squares."""
     taps = [
         tap_matrix(t, case.weight, case.input, **case.options).toarray().ravel()
         for t in np.ndindex(*case.weight)

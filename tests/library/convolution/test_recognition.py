@@ -15,7 +15,7 @@ from equivlib import Geometry, NotAConvolution, conv_matrix, recognize
 
 
 def within_bounds(case):
-    """What recognise promises: zero padding, kernel and padding no larger than the input."""
+    """Return what recognise promises: zero padding, kernel and padding no larger than the input."""
     geometry = Geometry(case.weight, case.input, **case.options)
     return geometry.padding_mode == "zeros" and all(
         axis.extent <= axis.size and axis.low < axis.size and axis.high < axis.size

@@ -20,18 +20,18 @@ LAYER = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d, 3: torch.nn.Conv3d}
 
 
 def tensor(shape, seed=0):
-    """Small integers as a float64 tensor."""
+    """Return small integers as a float64 tensor."""
     return torch.from_numpy(integers(shape, seed, dtype=np.float64))
 
 
 def ends(case):
-    """The padding of the case, a (low, high) pair for each axis."""
+    """Return the padding of the case, a (low, high) pair for each axis."""
     axes = reference.axes(case.weight[2:], case.input[1:], **case.options)
     return [(axis.low, axis.high) for axis in axes]
 
 
 def torch_conv(case, x, weight):
-    """The convolution of a case by PyTorch: pad, then convolve."""
+    """Return the convolution of a case by PyTorch: pad, then convolve."""
     options = dict(case.options)
     mode = options.pop("padding_mode", "zeros")
     options.pop("padding", None)
@@ -44,7 +44,7 @@ def torch_conv(case, x, weight):
 
 
 def has_torch_form(case):
-    """PyTorch has no symmetric padding, at most 3 axes, and pads at most once around the input."""
+    """Tell what PyTorch has: no symmetric padding, at most 3 axes, one turn around the input."""
     mode = case.options.get("padding_mode", "zeros")
     most = {"circular": 0, "reflect": -1}.get(mode, 10**9)
     fits = all(

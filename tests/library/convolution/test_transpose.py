@@ -12,7 +12,7 @@ from equivlib import Geometry, conv_matrix, conv_operator, conv_transpose, dot_t
 
 
 def transposed(case, weight, y, **more):
-    """The transpose that leads back to the input of the case."""
+    """Return the transpose that leads back to the input of the case."""
     return conv_transpose(y, weight, output_shape=case.input[1:], **case.options, **more)
 
 

@@ -16,7 +16,7 @@ MODES = ("zeros", "circular", "reflect", "replicate", "symmetric")
 
 
 def waves(seed, runs, points):
-    """Numbers without a random generator, whose stream a new release may change."""
+    """Return numbers without a random generator, whose stream a new release may change."""
     at = np.arange(runs * points).reshape(runs, points)
     return np.sin(1.7 * at + seed)
 

@@ -45,7 +45,7 @@ compares_pictures = pytest.mark.skipif(
 
 
 def difference(name, drawing, folder):
-    """None if the drawing looks like the stored picture, else a sentence with all paths."""
+    """Return None if the drawing looks like the stored picture, else a sentence with all paths."""
     stored, actual = STORED / f"{name}.png", folder / f"{name}.png"
     actual.write_bytes(drawing.png(dpi=DPI))
     renew = "RENEW_PICTURES=1 python -m pytest tests/library/draw/test_draw.py stores new pictures"
@@ -569,7 +569,7 @@ def test_the_same_drawing_is_the_same_file_every_time(name):
 
 
 def written(drawing):
-    """Each text of a drawing with its box in inches and its size in points."""
+    """Yield each text of a drawing with its box in inches and its size in points."""
     FigureCanvasAgg(drawing.figure).draw()
     undrawn = set()
     for axes in drawing.figure.axes:
@@ -609,7 +609,7 @@ def test_no_text_lies_on_another(name):
 
 
 def luminance(colour):
-    """Relative luminance of WCAG 2."""
+    """Return the relative luminance of WCAG 2."""
     red, green, blue = (
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
         for c in matplotlib.colors.to_rgb(colour)

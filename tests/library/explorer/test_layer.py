@@ -20,7 +20,7 @@ EDGES = np.array([[[[1, 0, -1], [2, 0, -2], [1, 0, -1]]]])
 
 
 def matrix_of(facts):
-    """W again from the facts alone, following the links as the script does."""
+    """Return W again from the facts alone, following the links as the script does."""
     values = [int(value) for value in facts["k"]["values"]]
     W = np.zeros((len(facts["y"]["labels"]), len(facts["x"]["labels"])), dtype=int)
     positions = len(W) // len(facts["weights"])
@@ -139,7 +139,7 @@ def test_its_code_for_a_large_layer_runs_too():
 
 
 def run(code):
-    """The names that lines of Python leave behind."""
+    """Return the names that lines of Python leave behind."""
     names = {}
     exec(compile(code, "the code to copy", "exec"), names)
     return names

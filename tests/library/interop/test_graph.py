@@ -36,7 +36,7 @@ class Does(torch.nn.Module):
 
 
 def refusal(read, *args):
-    """The class of the error and its reason, without the place."""
+    """Return the class of the error and its reason, without the place."""
     with pytest.raises(ValueError, match=": ") as error:
         read(*args)
     return type(error.value), str(error.value).rpartition("): ")[2]

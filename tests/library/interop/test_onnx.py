@@ -56,7 +56,7 @@ def node(op, inputs, output, **attributes):
 
 
 def model_of(nodes, constants, shape, *, opset=17, dtype=np.float64, output=None):
-    """A model of one input `x` and one output, that of the last node."""
+    """Return a model of one input `x` and one output, that of the last node."""
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     first = onnx.helper.make_tensor_value_info("x", kind, shape)
     last = onnx.helper.make_tensor_value_info(output or nodes[-1].output[0], kind, None)
@@ -73,7 +73,7 @@ def read(model, folder, **options):
 
 
 def agrees(model, x, folder, *, oracle=None, **options):
-    """The network, its perceptron and its convolutions give what onnx's own evaluator gives."""
+    """Assert that network, perceptron and convolutions give what onnx's own evaluator gives."""
     net = read(model, folder, **options)
     (expected,) = reference.ReferenceEvaluator(oracle or model).run(None, {"x": x})
     y, allowed = net(x), error_bound(net, x)
@@ -481,7 +481,7 @@ def outside(model):
 
 
 def change(path, value):
-    """A change of one field of the model, by its path."""
+    """Return a change of one field of the model, by its path."""
 
     def apply(model):
         *parents, last = path.split(".")
@@ -559,7 +559,7 @@ def test_what_an_operator_does_not_mean_here_is_refused(nodes, message, tmp_path
 
 
 def raises(error):
-    """A rule with a bug."""
+    """Return a rule with a bug."""
 
     def rule(*_):
         raise error
@@ -622,14 +622,14 @@ class Unknown(Layer):
 def test_what_has_no_form_in_onnx_is_named(layers, shape, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         save(Network(layers, shape), tmp_path / "net.onnx")
-    assert os.listdir(tmp_path) == []
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_file_over_the_limit_of_its_format_is_refused_with_its_size(tmp_path):
     wide = csr_array((20_000, 20_000))
     with pytest.raises(MatrixTooLarge, match=r"the file would take 3\.2 GB, over the 2\.15 GB"):
         save(Network([Dense(wide)], (20_000,)), tmp_path / "net.onnx")
-    assert os.listdir(tmp_path) == []
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
@@ -644,9 +644,9 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="no space left"):
             save(net, path)
     assert path.read_bytes() == b"the old one"
-    assert os.listdir(tmp_path) == ["net.onnx"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "net.onnx"]
     save(net, path)
-    assert os.listdir(tmp_path) == ["net.onnx"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "net.onnx"]
     assert load(path).output_shape == net.output_shape
 
 

@@ -21,7 +21,7 @@ BUILT = 3_000_000
 
 
 def ready(module, seed=0, dtype=torch.float64):
-    """The module in eval mode, with random weights and statistics of every normalisation."""
+    """Return the module in eval mode, with random weights and statistics of every normalisation."""
     generator = torch.Generator().manual_seed(seed)
     module = module.to(dtype).eval()
     with torch.no_grad():
@@ -42,7 +42,7 @@ def outputs(module, x):
 
 
 def agrees(module, shape, *, batch=2, seed=0, cnn=True):
-    """All forms of the module equal PyTorch within the bound on rounding, in float64."""
+    """Assert that all forms of the module equal PyTorch within the bound on rounding."""
     net, x = from_torch(ready(module, seed), shape), normal(batch, *shape, seed=seed)
     expected, allowed = outputs(module, x), error_bound(net, x)
     assert abs(expected).max() > 1e-3
@@ -427,7 +427,7 @@ def test_an_option_that_is_not_read_is_named(module, message):
 
 
 def raises(error):
-    """A rule with a bug, and the signature of that of ReLU."""
+    """Return a rule with a bug, and the signature of that of ReLU."""
 
     def rule(b: Builder, x: Value, inplace: bool = False) -> Value:
         raise error
@@ -438,8 +438,8 @@ def raises(error):
 @pytest.mark.parametrize("error", [TypeError("a bug"), KeyError("a bug"), IndexError("a bug")])
 def test_a_bug_within_a_rule_is_not_reported_as_an_unsupported_call(error, monkeypatch):
     monkeypatch.setitem(operations.METHODS, "relu", raises(error))
-    monkeypatch.setitem(operations.FUNCTIONS(), functional.relu, raises(error))
-    monkeypatch.setitem(operations.MODULES(), nn.ReLU, raises(error))
+    monkeypatch.setitem(operations.function_rules(), functional.relu, raises(error))
+    monkeypatch.setitem(operations.module_rules(), nn.ReLU, raises(error))
     for module in (
         Does(lambda m, x: x.relu()),
         Does(lambda m, x: functional.relu(x)),

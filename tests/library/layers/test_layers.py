@@ -32,7 +32,7 @@ CASES_EACH = 40
 
 
 def random_conv(seed, *, transposed=False):
-    """A random (layer options, weight shape, input shape) that PyTorch has too."""
+    """Return a random (layer options, weight shape, input shape) that PyTorch has too."""
     rng = np.random.default_rng(seed)
     ndim, groups = int(rng.integers(1, 4)), int(rng.integers(1, 4))
     into, out = (groups * int(rng.integers(1, 3)) for _ in range(2))
@@ -50,7 +50,7 @@ def random_conv(seed, *, transposed=False):
 
 
 def random_pool(seed):
-    """A random (kernel_size, options, input shape) that PyTorch has too."""
+    """Return a random (kernel_size, options, input shape) that PyTorch has too."""
     rng = np.random.default_rng(seed)
     ndim = int(rng.integers(1, 4))
     kernel = tuple(int(k) for k in rng.integers(1, 4, ndim))
@@ -74,7 +74,7 @@ def torch_function(torch, name, shape):
 
 
 def agrees_with_torch(torch, layer, function, x):
-    """Values and all gradients of a layer equal those of a PyTorch function of its parameters."""
+    """Assert values and gradients equal those of a PyTorch function of the parameters."""
     leaf = torch.tensor(x, requires_grad=True)
     params = {name: torch.tensor(p, requires_grad=True) for name, p in layer.params.items()}
     expected = function(leaf, **params)
@@ -227,7 +227,7 @@ def test_the_gradient_of_a_weight_is_the_dense_gradient_summed_over_ties():
 
 
 def small_networks():
-    """One network for every kind of layer and wiring, with an input away from all corners."""
+    """Return a network for each kind of layer and wiring, with an input away from corners."""
     head = [Flatten(), Dense(normal(3, 8), normal(3))]
     block = [
         Conv(normal(2, 2, 3, 3), padding=1, padding_mode="circular"),
