@@ -305,7 +305,8 @@ def fit(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``x`` does not hold samples of the network's input shape, or ``targets`` as many; if
+        ``epochs`` or ``batch_size`` is not a positive integer.
 
     Examples
     --------

@@ -102,7 +102,7 @@ from .operators import (
 )
 from .tournament import tournament
 
-#: Why a layer has no equal made of affine maps and ReLU, which are piecewise linear.
+#: Why a layer cannot be written with affine maps and ReLU, which are piecewise linear.
 REASONS: dict[type[Layer], str] = {
     Sigmoid: "the logistic function is not piecewise linear",
     Tanh: "the hyperbolic tangent is not piecewise linear",
@@ -114,14 +114,15 @@ REASONS: dict[type[Layer], str] = {
 
 
 class UnsupportedLayer(ValueError):
-    """A layer for which no equal network of Dense and ReLU is known; the message says which."""
+    """A layer that cannot be written with Dense and ReLU layers; the message says which."""
 
 
 def unsupported(net: Network, position: int) -> UnsupportedLayer:
-    """Return the error that names a layer and why it has no equal."""
+    """Return the error that names a layer and why it cannot be converted."""
     layer, unknown = net.layers[position], "no rule is known for it"
     reason = next((why for kind, why in REASONS.items() if isinstance(layer, kind)), unknown)
-    return UnsupportedLayer(f"{net.label(position)} has no equal of Dense and ReLU: {reason}")
+    label = net.label(position)
+    return UnsupportedLayer(f"{label} cannot be written with Dense and ReLU layers: {reason}")
 
 
 def network_dtype(net: Network) -> DType:

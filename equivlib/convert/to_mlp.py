@@ -60,7 +60,8 @@ def to_mlp(
     MatrixTooLarge
         With the size, before anything of that size is allocated.
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``merge`` and ``matrix_free`` are both true, a ``Dense`` layer has an operator as weight
+        without ``matrix_free``, or ``max_bytes`` is not positive.
 
     See Also
     --------

@@ -51,7 +51,8 @@ def conv(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``x``, ``weight`` and ``bias`` do not fit each other, or an option is unknown or out of
+        range.
 
     See Also
     --------
@@ -252,7 +253,8 @@ def conv_transpose(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``y``, ``weight`` and ``bias`` do not fit each other, an option is unknown or out of
+        range, or ``output_shape`` cannot be reached.
 
     See Also
     --------

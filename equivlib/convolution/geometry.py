@@ -74,7 +74,8 @@ class Geometry:
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If a size is not a positive integer, the two shapes do not fit each other and ``groups``, an
+        option is unknown or out of range, or the dilated kernel is larger than the padded input.
 
     Examples
     --------
@@ -181,7 +182,9 @@ class Geometry:
         Raises
         ------
         ValueError
-            Names the argument, its value and the rule it breaks.
+            As for :class:`Geometry`; also if ``output_padding`` is not less than stride or
+            dilation, if ``output_shape`` is given beside it or cannot be reached, or if padding
+            leaves nothing.
 
         Examples
         --------
@@ -268,7 +271,7 @@ class Geometry:
         Raises
         ------
         ValueError
-            Names the argument, its value and the rule it breaks.
+            As for :class:`Geometry`, of which this takes the options.
 
         Examples
         --------

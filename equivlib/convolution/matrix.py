@@ -112,7 +112,9 @@ def conv_matrix(
     MatrixTooLarge
         With the size in both formats, before anything is allocated.
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If the shapes do not fit each other, an option is unknown or out of range, ``format``,
+        ``rows`` or ``max_bytes`` is none of those above, or scipy cannot store the type of
+        ``weight``.
 
     See Also
     --------
@@ -188,7 +190,8 @@ def tap_matrix(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``tap`` is not an index into ``weight_shape``, or for the shapes and options that
+        :func:`conv_matrix` refuses.
 
     Examples
     --------
@@ -242,7 +245,7 @@ def conv_operator(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If the shapes do not fit each other, or an option is unknown or out of range.
 
     Examples
     --------
@@ -309,7 +312,8 @@ def dense_to_conv(matrix: ArrayLike, input_shape: Sequence[int]) -> Array:
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``matrix`` does not have two axes, or its columns are not as many as the elements of
+        ``input_shape``.
 
     Examples
     --------
@@ -385,7 +389,7 @@ def dot_test(
     operator : LinearOperator, ndarray or sparse array
         Anything that :func:`scipy.sparse.linalg.aslinearoperator` takes.
     seed : int, default 0
-        Of the random vectors.
+        Seed of the random vectors.
     rtol : float, optional
         Allowed difference relative to ``|Ax| |y|`` or ``|x| |A*y|``, the larger one. By default
         ``2 n eps``, n the sum of rows and columns: more than rounding does, unless the sums in

@@ -53,7 +53,8 @@ def im2col(x: ArrayLike, kernel_size: PerAxis, **options: Unpack[GeometryOptions
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``x`` does not have one axis of channels and a spatial axis for each of ``kernel_size``,
+        holds no numbers, or if an option is unknown or out of range.
 
     See Also
     --------
@@ -113,7 +114,8 @@ def col2im(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``columns`` does not end in ``(in_channels * taps, positions)``, or if an option is
+        unknown or out of range.
 
     Examples
     --------

@@ -37,7 +37,7 @@ BLOCK = 2**20
 
 
 class NotAConvolution(ValueError):
-    """The matrix is no convolution of the kind asked for; the message names an entry."""
+    """The matrix is not that of such a convolution; the message names an entry."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def project(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``matrix`` does not have the shape of the layer's matrix or holds no numbers, or if the
+        shapes or options are those that :class:`~equivlib.Geometry` refuses.
 
     Examples
     --------
@@ -160,7 +161,8 @@ def kernel_from_matrix(
     NotAConvolution
         Names the first entry, row by row, that breaks sharing or sparsity.
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``matrix`` does not have the shape of the layer's matrix, ``tol`` is negative, or an
+        option is unknown or out of range.
 
     Examples
     --------

@@ -66,7 +66,8 @@ def recognize(
         whose padding is smaller than it. Without that bound every matrix would be one. Names an
         entry that breaks it.
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``output_shape`` and ``input_shape`` do not have as many axes, or ``matrix`` does not
+        have their sizes or holds no numbers.
 
     Examples
     --------
@@ -115,7 +116,9 @@ def recognize(
         if Geometry(weight_shape, inputs, **options).output_shape == outputs:
             weight = kernel_from_matrix(matrix, weight_shape, inputs, **options)
             return Recognition(weight, options)
-    raise NotAConvolution(f"matrix (of shape {matrix.shape}) is no convolution within the bounds")
+    raise NotAConvolution(
+        f"matrix (of shape {matrix.shape}) is not that of a convolution within the bounds"
+    )
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ def singular_values(
     MatrixTooLarge
         If the matrix has to be built and is larger than ``max_bytes``.
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``weight`` holds objects, the shapes do not fit each other, or an option is unknown or
+        out of range.
 
     References
     ----------
@@ -138,7 +139,8 @@ def operator_norm(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``weight`` holds objects, ``rtol`` is not between 0 and 1, the shapes do not fit each
+        other, or an option is unknown or out of range.
 
     Examples
     --------

@@ -48,7 +48,8 @@ def costs(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If a series is not a pair of ascending sizes and as many positive costs, there are more than
+        six, or a slope is 0.
 
     Examples
     --------

@@ -63,7 +63,8 @@ def curves(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If a series is not a pair of ascending x and two or more runs of finite numbers,
+        ``interval`` is not between 0 and 1, or ``slopes`` are given without both logarithmic axes.
 
     Examples
     --------

@@ -73,7 +73,8 @@ def estimates(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If a series does not have a sample of finite numbers for each of its x, the x are neither
+        ascending numbers nor different names, or ``interval`` is not between 0 and 1.
 
     Examples
     --------

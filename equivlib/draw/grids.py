@@ -65,8 +65,8 @@ def grids(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks; also if a label is too wide for its
-        cell.
+        If there is no table, one has more than two axes, ``blocks`` or ``names`` is no pair, or a
+        label is too wide for its cell.
 
     See Also
     --------

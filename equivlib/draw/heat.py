@@ -57,7 +57,8 @@ def heat(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "values"
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If there is no plane, one has more than two axes, or holds a number that is not real and
+        finite.
 
     Examples
     --------

@@ -30,7 +30,7 @@ def images(planes: Mapping[str, ArrayLike], *, across: int = 2, of: str = "image
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If there is no plane, one has not two axes, or ``across`` is not a positive integer.
 
     Examples
     --------

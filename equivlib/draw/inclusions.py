@@ -78,7 +78,8 @@ def inclusions(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks; also if there is too much to draw.
+        If the shapes or options are those that :class:`~equivlib.Geometry` refuses, the padding
+        mode is not ``'zeros'``, or the matrix is too large to draw.
 
     Examples
     --------

@@ -76,7 +76,8 @@ def patches(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``image`` does not have one or two axes of real numbers, ``outputs`` are not one to nine
+        different positions, or an option is unknown or out of range.
 
     Examples
     --------

@@ -52,7 +52,8 @@ def roofline(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``peak``, ``bandwidth``, a rate or an intensity is not positive, or a series does not
+        have a text for each of its points where ``labels`` names it.
 
     Examples
     --------

@@ -32,7 +32,7 @@ def spectrum(values: Mapping[str, ArrayLike], *, log: bool = True) -> Drawing:
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If there are no values, some are negative, or all of a series are 0.
 
     Examples
     --------

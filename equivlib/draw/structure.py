@@ -92,7 +92,8 @@ def structure(
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks; also if there is too much to draw.
+        If the shapes or options are those that :class:`~equivlib.Geometry` refuses, or there is too
+        much to draw.
 
     See Also
     --------

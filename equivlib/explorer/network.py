@@ -54,7 +54,7 @@ def explore_network(net: Network, x: ArrayLike | None = None) -> NetworkExplorer
     Raises
     ------
     UnsupportedLayer
-        If a layer has no equal of affine maps and ReLU.
+        If a layer cannot be written with Dense and ReLU layers.
     ValueError
         If the network is too large to point at (the message has the limit).
 

@@ -144,7 +144,9 @@ class Conv(Affine):
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``weight`` does not have two axes of channels and a spatial one, ``bias`` does not have a
+        number for each output channel, or an option is unknown. Options are checked against the
+        input when its shape is known.
 
     Examples
     --------
@@ -231,7 +233,9 @@ class ConvTranspose(Affine):
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``weight`` does not have two axes of channels and a spatial one, ``bias`` does not have a
+        number for each output channel, or an option is unknown. Options are checked against the
+        input when its shape is known.
 
     Examples
     --------
@@ -326,7 +330,8 @@ class Dense(Affine):
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``weight`` does not have two axes or holds no numbers, or ``bias`` does not have a number
+        for each unit.
 
     Examples
     --------

@@ -34,7 +34,8 @@ class BatchNorm(Layer):
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If the four vectors do not have a number for each channel, or ``var + eps`` is not positive;
+        for exact objects also if it is not the square of a fraction.
 
     Examples
     --------

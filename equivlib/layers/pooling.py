@@ -88,7 +88,8 @@ class MaxPool(_Pool):
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If an option is unknown; and when the input's shape is known, if an option is out of range
+        for it or a window has no element of the input.
 
     Notes
     -----
@@ -179,7 +180,8 @@ class AvgPool(_Pool):
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If an option is unknown; and when the input's shape is known, if an option is out of range
+        for it or a window has no element of the input.
 
     Examples
     --------
@@ -280,7 +282,8 @@ class AdaptiveAvgPool(Layer):
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        When the input's shape is known: if ``output_size`` is not a positive integer, or one for
+        each spatial axis.
 
     Examples
     --------

@@ -28,7 +28,7 @@ class Rearrange(Layer):
     Raises
     ------
     ValueError
-        Names the argument, its value and the rule it breaks.
+        If ``indices`` does not hold each of the integers below its size once.
 
     Examples
     --------

@@ -359,7 +359,7 @@ def test_what_has_no_perceptron_is_read_all_the_same(module):
     x = normal(2, 3, 4, 5)
     net = from_torch(module.eval(), x.shape[1:])
     np.testing.assert_allclose(net(x), outputs(module, x), rtol=1e-13, atol=1e-15)
-    with pytest.raises(UnsupportedLayer, match="has no equal of Dense and ReLU"):
+    with pytest.raises(UnsupportedLayer, match="cannot be written with Dense and ReLU layers"):
         to_mlp(net)
 
 
