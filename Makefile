@@ -114,7 +114,8 @@ lock: $(STAMP) ## compile pyproject.toml into requirements.txt
 
 newest: ## all tests with the newest dependencies instead of the locked ones, in .venv-newest
 	$(PYTHON) -m venv --clear .venv-newest
-	.venv-newest/bin/pip install ".[book,test]"
+	.venv-newest/bin/pip install --upgrade pip # groups are read from 25.1 on
+	.venv-newest/bin/pip install ".[symbolic,draw]" --group book --group test
 	.venv-newest/bin/python -c 'import matplotlib.font_manager'
 	.venv-newest/bin/python -m pytest -q $(FAST) tests/library equivlib
 	.venv-newest/bin/python -m pytest -q $(NBVAL)

@@ -87,7 +87,7 @@ NAMES = {
     "choices": "cs", "numbers": "ns", "select": "se", "colour": "cl", "button": "bt",
     "sheet": "sh", "found": "fo", "told": "tl", "node": "nd", "summary": "su", "nodes": "nz",
     "player": "py", "weight": "wt", "entry": "en", "answer": "aw", "board": "bo", "facts": "fc",
-    "cells": "ce", "event": "ev", "places": "pl", "across": "ac", "terms": "te",
+    "cells": "ce", "event": "ev", "across": "ac", "terms": "te",
     "lines": "ln", "names": "nm", "walk": "wa", "count": "cn", "group": "gp", "moved": "mv",
     "shown": "sw", "signed": "sg", "listed": "lt", "inSight": "iS", "label": "la", "keep": "kp",
     "status": "st", "pinned": "pd", "digits": "dg", "upper": "ur", "timer": "ti",

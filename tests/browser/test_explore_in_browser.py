@@ -33,7 +33,9 @@ def cell(page, panel, at, of=0):
 
 
 def sentence(page, of=0):
-    return page.locator("p[role=status]").nth(of).inner_text()
+    text = page.locator("p[role=status]").nth(of).inner_text()
+    assert "undefined" not in text
+    return text
 
 
 def button(page, name, of=0):

@@ -178,6 +178,9 @@ def test_shortened_names_are_none_of_the_data_and_none_of_the_browser():
         page = re.search(r"data='([^']*)'", one._repr_html_())[1]
         data = json.loads(html.unescape(page))
         assert not set(NAMES) & (keys(data) - set(data["words"]))
+        gaps = re.findall(r"\{(\w+)\}", " ".join(map(str, data["words"].values())))
+        assert gaps
+        assert not set(NAMES) & set(gaps), "the words would be filled with nothing"
     source = "".join(map(_read, ("common.js", "layer.js", "network.js")))
     assert len(set(NAMES.values())) == len(NAMES)
     assert not [short for short in NAMES.values() if re.search(rf"\b{short}\b", source)]
