@@ -24,7 +24,7 @@ QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py funct
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
 
-.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock newest dist clean
+.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock newest rehearsal ci oracles clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -46,6 +46,17 @@ quick: $(STAMP) ## in 20 seconds: style, notebooks in their normal form, the cor
 
 test: library-test browser-test notebooks-test book-test ## in ten minutes: library, browser, notebooks output by output, book
 	@echo "All tests passed."
+
+ci: ## what CI runs on a bare checkout, here and in the workflow: book, lint, oracles, test
+	$(MAKE) book
+	$(MAKE) lint
+	$(MAKE) oracles
+	$(MAKE) test
+
+# Where there is no CPU build of PyTorch (the other takes gigabytes), the tests that need it say that they were skipped.
+oracles: $(STAMP) ## install what some tests compare with, at the versions of pyproject.toml: onnx, onnxruntime, PyTorch's CPU build
+	$(BIN)/pip install --quiet $$(grep -oE 'onnx(runtime)?==[0-9.]+' pyproject.toml)
+	$(BIN)/pip install --quiet $$(grep -oE 'torch==[0-9.]+' pyproject.toml)+cpu || echo "no CPU build of PyTorch here: its tests are skipped"
 
 thorough: book ## for hours, weekly in CI: what make test leaves out, many more random cases, robust, mutants, coverage
 	$(PYTEST) -m slow tests
@@ -121,9 +132,8 @@ newest: ## all tests with the newest dependencies instead of the locked ones, in
 	.venv-newest/bin/python -m pytest -q $(NBVAL)
 	.venv-newest/bin/jupyter-book build . --path-output .venv-newest/book -W -n --keep-going
 
-dist: $(STAMP) ## the wheel and the source archive, in dist/
-	$(BIN)/python -m flit_core.wheel
-	$(BIN)/python -c 'from flit_core.buildapi import build_sdist; print(build_sdist("dist"))'
+rehearsal: $(STAMP) ## wheel, source archive and checksums into dist/, each tried out in an empty environment: a release without its upload
+	$(BIN)/python tools/release.py
 
 clean: ## remove what make has made
 	rm -rf .venv .venv-newest _build dist

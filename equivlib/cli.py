@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from . import __version__
 from .convert import Cost, conversion_table, to_mlp
 from .convert.plan import network_dtype
 from .convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m equivlib", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw
     )
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="{convert,inspect}")
     convert = commands.add_parser(
         "convert", help="write the equivalent perceptron", description=CONVERT, formatter_class=raw

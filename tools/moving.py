@@ -1,4 +1,4 @@
-"""Film the linked picture of a layer into _static/layer.webp, the first picture of the README.
+"""Film the linked picture of a layer into .github/layer.webp, the first picture of the README.
 
 Chromium points at one output after the other, then at a weight and at an input, and what lights up
 is photographed. Whoever asks for less motion is shown _static/layer.png instead.
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from chromium import ARGUMENTS, chromium
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FloatRect, Page, sync_playwright
 
 import equivlib
 
-PATH = Path(__file__).resolve().parents[1] / "_static" / "layer.webp"
+PATH = Path(__file__).resolve().parents[1] / ".github" / "layer.webp"
 KERNEL = np.array([[[[1, 2], [-1, 3]]]])
 IMAGE = np.array([[[3, 1, 4], [1, 5, 9], [2, 6, 5]]])
 #: What is pointed at: the panel, and the number of the cell in it.
@@ -36,11 +36,19 @@ ALT = (
 
 def frames(page: Page) -> Iterator[Image.Image]:
     """Yield a photograph for each place that is pointed at."""
-    page.set_content(equivlib.explore(KERNEL, IMAGE.shape, x=IMAGE)._repr_html_())
+    shown = equivlib.explore(KERNEL, IMAGE.shape, x=IMAGE)._repr_html_()
+    page.set_content(f"<style>body {{ font-family: sans-serif; margin: 12px }}</style>{shown}")
     for panel, place in PLACES:
         page.locator(f"[data-panel={panel}] [data-at='{place}']").first.hover()
         page.wait_for_timeout(SETTLED)
-        yield Image.open(io.BytesIO(page.locator("body > *").first.screenshot()))
+        yield Image.open(io.BytesIO(page.screenshot(clip=_box(page))))
+
+
+def _box(page: Page) -> FloatRect:
+    """Return the part of the page that the picture takes, with a margin."""
+    box = page.locator("body > :not(style, script)").first.bounding_box()
+    assert box is not None
+    return {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + 12}
 
 
 def film() -> bytes:

@@ -8,16 +8,19 @@ import sys
 import tomllib
 
 import lighthouse
+import moving
 import numpy as np
 import one_matrix
 import picture
 import pytest
+import release
 import yaml
 from bs4 import BeautifulSoup
 from conftest import NOTEBOOKS, ROOT
 from flit_core.common import Module, make_metadata
 from flit_core.config import read_flit_config
 from matplotlib.image import imread
+from PIL import Image
 
 import equivlib
 
@@ -25,7 +28,12 @@ CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WORKFLOWS = {
+    path.stem: path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / ".github" / "workflows").iterdir())
+}
+WORKFLOW = WORKFLOWS["ci"]
 
 
 def tracked_files():
@@ -47,11 +55,17 @@ def test_the_lock_pins_every_package_with_hashes():
 
 
 def test_the_lock_holds_what_the_declaration_asks_for():
-    extras = PROJECT["project"]["optional-dependencies"]
+    extras, groups = PROJECT["project"]["optional-dependencies"], PROJECT["dependency-groups"]
+    (source,) = re.findall(r"^\.\[(.*)\]$", (ROOT / "requirements.in").read_text("utf-8"), re.M)
     declared = PROJECT["project"]["dependencies"] + [
-        r for name, rs in extras.items() if name not in {"torch", "onnx"} for r in rs
+        r for name in source.split(",") for r in extras[name]
     ]
-    names = {re.match(r"[\w.-]+", r)[0].lower().replace("_", "-") for r in declared} - {"equivlib"}
+    assert PROJECT["tool"]["uv"]["pip"]["group"] == ["dev"]
+    assert {part["include-group"] for part in groups["dev"] if isinstance(part, dict)} == {
+        "book", "test", "lab",
+    }  # fmt: skip
+    declared += [r for rs in groups.values() for r in rs if isinstance(r, str)]
+    names = {re.match(r"[\w.-]+", r)[0].lower().replace("_", "-") for r in declared}
     pinned = {n.lower() for n in re.findall(r"^([\w.-]+)==", LOCK, flags=re.M)}
     assert names <= {n.replace("_", "-") for n in pinned}
 
@@ -84,15 +98,45 @@ def test_binder_runs_the_python_that_the_published_book_was_checked_with():
     ).strip() == f"python-{published}"
 
 
-def test_every_action_is_pinned_by_hash_and_permissions_are_least():
-    uses = re.findall(r"uses: (\S+)", WORKFLOW)
+#: What a job may do beyond reading the repository.
+GRANTED = {
+    "ci": {"deploy": {"pages": "write", "id-token": "write"}},
+    "release": {
+        "attest": {"id-token": "write", "attestations": "write"},
+        "publish": {"id-token": "write"},
+        "release": {"contents": "write"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_every_action_is_pinned_by_hash_and_permissions_are_least(name):
+    uses = re.findall(r"uses: (\S+)", WORKFLOWS[name])
     assert uses
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", use) for use in uses)
-    workflow = yaml.safe_load(WORKFLOW)
+    workflow = yaml.safe_load(WORKFLOWS[name])
     assert workflow["permissions"] == {"contents": "read"}
     granted = {n: j["permissions"] for n, j in workflow["jobs"].items() if "permissions" in j}
-    assert granted == {"deploy": {"pages": "write", "id-token": "write"}}
-    assert set(workflow["jobs"]["deploy"]["needs"]) >= {"book-and-tests", "lint", "library"}
+    assert granted == GRANTED[name]
+    assert all(job["timeout-minutes"] for job in workflow["jobs"].values())
+
+
+def test_nothing_is_published_that_was_not_tested():
+    jobs = yaml.safe_load(WORKFLOW)["jobs"]
+    assert set(jobs["deploy"]["needs"]) == {"book-and-tests", "library", "site"}
+    ran = [step.get("run") for step in jobs["book-and-tests"]["steps"]]
+    assert "make ci" in ran
+    assert (ROOT / ".ci" / "run").read_text("utf-8").splitlines()[-1] == 'make PYTHON="$PYTHON" ci'
+
+
+def test_a_release_is_uploaded_after_its_rehearsal_alone():
+    jobs = yaml.safe_load(WORKFLOWS["release"])["jobs"]
+    order = ["build", "attest", "publish", "release"]
+    assert list(jobs) == order
+    assert [jobs[name]["needs"] for name in order[1:]] == order[:-1]
+    assert jobs["attest"]["if"] == "github.ref_type == 'tag'"
+    # What a tag is called is never part of a command, but in a variable.
+    assert not re.findall(r"run:.*\$\{\{", WORKFLOWS["release"])
 
 
 def test_the_book_and_the_package_name_one_repository():
@@ -178,17 +222,45 @@ def test_the_readme_begins_with_the_two_commands_and_one_picture():
     first_screen = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:25]
     assert any(line.startswith("make book") for line in first_screen[:6])
     assert any(line.startswith("make test") for line in first_screen[:6])
-    assert sum("![" in line for line in first_screen) == 1
+    assert sum("<picture>" in line for line in first_screen) == 1
 
 
-def test_the_picture_is_what_the_library_draws_and_says(tmp_path):
+def test_the_picture_that_stands_still_is_what_the_library_draws(tmp_path):
     drawn = tmp_path / "layer.png"
     drawn.write_bytes(picture.picture().png())
     assert np.abs(imread(drawn) - imread(picture.PATH)).max() < 0.02
-    assert f"![{picture.picture().alt}](" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert '<source media="(prefers-reduced-motion: reduce)" srcset="_static/layer.png">' in README
 
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_moving_picture_has_a_frame_for_each_place_and_says_what_it_shows():
+    with Image.open(moving.PATH) as film:
+        assert film.n_frames == len(moving.PLACES)
+    name = moving.PATH.relative_to(ROOT).as_posix()
+    assert f'<img src="{name}" width="{moving.WIDTH}" alt="{moving.ALT}">' in README
+    assert moving.PATH.stat().st_size < 200_000
+
+
+def test_a_release_names_one_version_everywhere(monkeypatch, tmp_path):
+    assert list(release.problems("")) == []
+    wrong = list(release.problems("v999.0"))
+    assert any("the tag v999.0 is not v" in problem for problem in wrong)
+    (tmp_path / "equivlib").mkdir()
+    (tmp_path / "equivlib" / "__init__.py").write_text('__version__ = "2.0"\n')
+    (tmp_path / "CITATION.cff").write_text('version: "2.0"\n')
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## 2.0 - today\n\n- Much.\n")
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    assert list(release.problems("v2.0")) == []
+    assert "- Much." in release.notes("v2.0")
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n")
+    assert list(release.problems("v2.0")) == ["CHANGELOG.md has no section for 2.0"]
+
+
+def test_checksums_are_those_of_sha256sum(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert release.checksums([tmp_path / "a"]) == f"{known}  a\n"
+
+
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, flags=re.S | re.M)
 
 
@@ -217,7 +289,8 @@ GUIDES = [
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
 def test_what_a_guide_names_exists(path):
     text = path.read_text(encoding="utf-8")
-    links = re.findall(r"\]\((?!https?:|#)([^)\s]+)\)", text)
+    # What begins with ../../ is a page of the site that shows the repository.
+    links = re.findall(r"\]\((?!https?:|#|\.\./\.\./actions/)([^)\s]+)\)", text)
     named = re.findall(r"`([A-Z_]+\.md|tests/book/[\w/]+)`", text)
     assert all((ROOT / name).exists() for name in links + named)
     targets = set(re.search(r"^\.PHONY: (.+)$", MAKEFILE, flags=re.M)[1].split())
