@@ -104,8 +104,9 @@ count: book ## of each page: words, minutes, open code, the way between pictures
 review: ## the changes of the notebooks as text, SINCE=HEAD; make review SINCE=main for a branch
 	git -c diff.notebook.textconv='$(PYTHON) tools/review.py' diff $(or $(SINCE),HEAD) -- '*.ipynb'
 
-lint: $(STAMP) ## style, types, who imports whom, what editors leave behind
+lint: $(STAMP) ## style, types, spelling, who imports whom, what editors leave behind
 	$(BIN)/python tools/hygiene.py
+	git ls-files | xargs $(BIN)/codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
