@@ -31,7 +31,7 @@ from experiments import protocol, results
 EXPERIMENTS = (
     "the_paper",
     "samples",
-    "learning_the_structure",
+    "published",
     "more_data",
     "let_go",
     "regularised",
