@@ -38,6 +38,7 @@ from .convolution import (
 from .convolution.pattern import pattern
 from .explorer import Explorer, NetworkExplorer, explore, explore_network
 from .layers import Network
+from .lipschitz import lipschitz_bound
 
 if not TYPE_CHECKING:  # a type checker then still says which names there are
     from ._moved import __getattr__  # noqa: F401
@@ -70,6 +71,7 @@ __all__ = [
     "im2col",
     "kernel_from_matrix",
     "layers",
+    "lipschitz_bound",
     "norm_bounds",
     "operator_norm",
     "pattern",

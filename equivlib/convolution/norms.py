@@ -23,14 +23,14 @@ from .functional import backward, forward
 from .geometry import Geometry
 from .matrix import conv_matrix, conv_operator
 from .options import GeometryOptions, check_names, lists_options
-from .patches import Array, as_array
+from .patches import Array, Selection, as_array
 
 Floats: TypeAlias = NDArray[np.float64]
 
 #: Up to so many rows or columns the norm is taken from the sparse matrix, if that is small enough.
 SHORT, SPARSE_BYTES = 2048, 2**28
 
-#: Unit roundoff of float64. Weights are scaled to 1, and then nothing that underflows reaches TINY.
+#: Unit roundoff of float64. Weights are scaled to 1: no square that underflows reaches TINY.
 U, TINY = 2.0**-53, 2.0**-1000
 
 #: Products at the points of one lattice, 1,000 more for each: beyond it, boxes stay as they are.
@@ -190,7 +190,7 @@ def _quotient(x: Array, weight: Array, geometry: Geometry) -> float:
     image = float(np.linalg.norm(forward(x, weight, geometry)))
     off = 8 * (terms + 8) * U * float(np.linalg.norm(forward(abs(x), abs(weight), geometry)))
     roots = 1 - 8 * (sum(geometry.matrix_shape) + 8) * U
-    return max((image - off) / float(np.linalg.norm(x)) * roots - TINY, 0.0)
+    return max((image - off) / float(np.linalg.norm(x)) * roots - math.sqrt(TINY), 0.0)
 
 
 def _ascend(start: Array, weight: Array, geometry: Geometry, rounds: int = 80) -> Array:
@@ -221,7 +221,8 @@ def _ascend(start: Array, weight: Array, geometry: Geometry, rounds: int = 80) -
             break
         moved /= np.linalg.norm(moved)
         step, x, image = [(basis @ moved, images @ moved)], basis @ best, images @ best
-    return x
+    found: Array = x
+    return found
 
 
 def _certified(gram: Array, terms: int) -> Floats:
@@ -363,8 +364,9 @@ def _symbol(weight: Array, geometry: Geometry, lines: Sequence[Line]) -> Symbol:
     for tap in np.ndindex(*geometry.kernel_size):
         offsets = [int(line.offsets[a]) for a, line in zip(tap, lines, strict=True)]
         split = [divmod(o, line.phases) for o, line in zip(offsets, lines, strict=True)]
+        blocks: Selection = (*[slice(None)] * 3, *(phase for _, phase in split))
         term = terms.setdefault(tuple(b for b, _ in split), empty.copy())
-        term[(..., *(phase for _, phase in split))] = grouped[(..., *tap)]
+        term[blocks] = grouped[:, :, :, *tap]
     stacked = np.stack(list(terms.values()))
     return Symbol(np.array(list(terms)), stacked.reshape(*stacked.shape[:3], -1))
 
@@ -387,7 +389,7 @@ class Search:
         Infinity as soon as one is as large as ``stop``.
         """
         side, groups = min(self.symbol.terms.shape[2:]), self.symbol.terms.shape[1]
-        boxes, supremum = self.boxes(), math.inf
+        boxes, supremum = self.boxes(), 0.0
         while True:
             heights = self.heights(boxes)
             if self.best >= stop:
@@ -395,7 +397,8 @@ class Search:
             sides = boxes[..., 1] - boxes[..., 0]
             angles = math.pi * sides * self.symbol.widths / self.points
             bends = np.where(sides > 1, angles**2 / 8, 0).sum(axis=1)
-            supremum = min(supremum, self.best / (1 - float(bends.max())) * (1 + 1e-9))
+            if not supremum:  # of the first boxes, which are all there are
+                supremum = self.best / (1 - float(bends.max())) * (1 + CLOSE)
             bounds, level = heights + supremum * bends, self.best * (1 + CLOSE)
             left = (bends > 0) & (bounds > level)
             if not left.any():
@@ -412,7 +415,7 @@ class Search:
         """
         lows, highs = np.zeros_like(self.points), self.points.copy()
         if not np.iscomplexobj(self.symbol.terms):
-            lows[0], highs[0] = -self.turn[0], self.points[0] // 2
+            lows[0], highs[0] = -self.turn[0], (self.points[0] + 1) // 2
         counts = np.ceil(math.pi * math.sqrt(len(self.points)) * self.symbol.widths) + 1
         sides = []
         for low, high, count in zip(lows, highs, counts, strict=True):
@@ -461,7 +464,7 @@ def _by_symbol(weight: Array, geometry: Geometry) -> tuple[float, Array, str]:
     copies = math.prod(line.copies for line in lines)
     if copies > 1:
         upper, method = upper * math.sqrt(copies) * (1 + 4 * U), f"{method} and padding"
-        upper, method = min((upper, method), (_schur_test(weight, geometry), "Schur test"))
+    upper, method = min((upper, method), (_schur_test(weight, geometry), "Schur test"))
     return upper, start, method
 
 
@@ -494,5 +497,5 @@ def _schur_test(weight: Array, geometry: Geometry) -> float:
     rows = forward(np.ones((1, *each.input_shape)), norms, each).reshape(groups, -1)
     columns = backward(np.ones((1, *each.output_shape)), norms, each).reshape(groups, -1)
     square = float((rows.max(axis=1) * columns.max(axis=1)).max())
-    terms = taps * math.prod(line.copies for line in map(_line, geometry.axes))
+    terms = taps * math.prod(geometry.output_shape[1:])
     return math.sqrt(square) * (1 + 8 * (terms + sum(weight.shape) + 8) * U) + TINY
