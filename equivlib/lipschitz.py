@@ -53,6 +53,13 @@ if TYPE_CHECKING:
 #: Unit roundoff of float64.
 U = 2.0**-53
 
+#: Layers that have the same constant whatever their numbers and shapes are.
+CONSTANTS: dict[type[Layer], float] = {
+    **dict.fromkeys([Add, Flatten, Rearrange, ReLU, ReLU6, Tanh], 1.0),
+    Sigmoid: 0.25,
+    Softmax: 0.5,
+}
+
 
 def lipschitz_bound(net: Network) -> float:
     r"""Return a number L with :math:`\|f(x) - f(y)\|_2 \le L \, \|x - y\|_2` for all inputs.
@@ -111,33 +118,21 @@ def lipschitz_bound(net: Network) -> float:
 
 @singledispatch
 def factor(layer: Layer, shape: Shape) -> float:
-    """Return by how much a layer can enlarge a difference of its inputs, or of their sum."""
-    raise ValueError("this kind of layer has no Lipschitz constant here")
+    """Return by how much a layer can enlarge a difference of its inputs ``shape``, or of their sum.
 
-
-@factor.register(Add)
-@factor.register(Flatten)
-@factor.register(Rearrange)
-@factor.register(ReLU)
-@factor.register(ReLU6)
-@factor.register(Tanh)
-def _one(layer: Layer, shape: Shape) -> float:
-    return 1.0
-
-
-@factor.register(Sigmoid)
-def _sigmoid(layer: Sigmoid, shape: Shape) -> float:
-    return 0.25
-
-
-@factor.register(Softmax)
-def _softmax(layer: Softmax, shape: Shape) -> float:
-    return 0.5
-
-
-@factor.register(LeakyReLU)
-def _leaky_relu(layer: LeakyReLU, shape: Shape) -> float:
-    return max(1.0, math.nextafter(abs(float(layer.slope)), math.inf))
+    Here for the layers that it does not matter of which shape they are.
+    """
+    for kind, constant in CONSTANTS.items():
+        if isinstance(layer, kind):
+            return constant
+    if isinstance(layer, LeakyReLU):
+        return max(1.0, math.nextafter(abs(float(layer.slope)), math.inf))
+    if isinstance(layer, BatchNorm):
+        variances = [float(var) + float(layer.eps) for var in layer.var]
+        gammas = [abs(float(gamma)) for gamma in layer.params["gamma"]]
+        each = zip(gammas, variances, strict=True)
+        return max(gamma / math.sqrt(var) for gamma, var in each) * (1 + 16 * U)
+    raise ValueError(f"the layer (of input shape {shape}) has no Lipschitz constant here")
 
 
 @factor.register(Conv)
@@ -150,11 +145,11 @@ def _convolution(layer: Conv | ConvTranspose, shape: Shape) -> float:
 
 @factor.register(Dense)
 def _dense(layer: Dense, shape: Shape) -> float:
-    weight = layer.weight
-    if is_sparse(weight):
-        return _sparse(weight)
     if "weight" not in layer.params:
         raise ValueError("its weight is an operator, whose numbers are not known")
+    weight = layer.params["weight"]
+    if is_sparse(weight):
+        return _sparse(weight)
     return norm_bounds(weight[..., None], (*shape, 1)).upper
 
 
@@ -162,12 +157,8 @@ def _sparse(weight: csr_array) -> float:
     """Return the root of the largest row sum of absolute values times the largest column sum."""
     entries = abs(weight).astype(np.float64)
     rows, columns = float(entries.sum(axis=1).max()), float(entries.sum(axis=0).max())
-    return math.sqrt(rows) * math.sqrt(columns) * (1 + 8 * (sum(weight.shape) + 8) * U)
-
-
-@factor.register(BatchNorm)
-def _batch_norm(layer: BatchNorm, shape: Shape) -> float:
-    return float(abs(layer.scale).max()) * (1 + 16 * U)
+    terms = int(sum(weight.shape))
+    return math.sqrt(rows) * math.sqrt(columns) * (1 + 8 * (terms + 8) * U)
 
 
 @factor.register(AvgPool)

@@ -33,8 +33,12 @@ SHORT, SPARSE_BYTES = 2048, 2**28
 #: Unit roundoff of float64. Weights are scaled to 1: no square that underflows reaches TINY.
 U, TINY = 2.0**-53, 2.0**-1000
 
-#: Products at the points of one lattice, 1,000 more for each: beyond it, boxes stay as they are.
-WORK = 2.0e8
+#: What a sine of frequency 1/2 rises above a chord, for each square of its angle: (1/2)² / 8.
+CURVATURE = 1 / 32
+
+#: Points of one lattice, and products there (1,000 more for each): beyond them, boxes stay as they
+#: are.
+POINTS, WORK = 256, 2.0e8
 
 #: How near to the largest value on a lattice its bound has to come, and to each other both bounds
 #: for nothing more to be done.
@@ -395,15 +399,15 @@ class Search:
             if self.best >= stop:
                 return math.inf, True
             sides = boxes[..., 1] - boxes[..., 0]
-            angles = math.pi * sides * self.symbol.widths / self.points
-            bends = np.where(sides > 1, angles**2 / 8, 0).sum(axis=1)
+            angles = 2 * math.pi * sides * self.symbol.widths / self.points
+            bends = np.where(sides > 1, CURVATURE * angles**2, 0).sum(axis=1)
             if not supremum:  # of the first boxes, which are all there are
                 supremum = self.best / (1 - float(bends.max())) * (1 + CLOSE)
             bounds, level = heights + supremum * bends, self.best * (1 + CLOSE)
             left = (bends > 0) & (bounds > level)
             if not left.any():
                 return level, True
-            if len(self.known) > max(256, WORK / groups / (side**3 + 1000)):
+            if len(self.known) > POINTS + WORK / groups / (side**3 + 1000):
                 return float(bounds[left].max()), False
             boxes = _halved(boxes[left])
 
