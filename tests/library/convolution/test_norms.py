@@ -242,8 +242,8 @@ def test_a_planted_error_is_caught_by_the_random_layers(plant, by_symbol, monkey
 
 def test_a_grid_whose_factor_is_a_tenth_too_small_is_caught(by_symbol, monkeypatch):
     # Its symbol 2 |sin 2 t| is largest in the middle between two points of the coarse grid.
-    layer = [[[1, 0, 0, 0, -1]]], (1, 400)
-    norm = 2 * np.cos(np.pi / 200)
+    layer = [[[1, 0, 0, 0, -1]]], (1, 420)
+    norm = 2 * np.cos(np.pi / 210)
     monkeypatch.setattr(norms, "WORK", 0)  # a coarse grid is all there is
     monkeypatch.setattr(norms, "POINTS", 0)
     monkeypatch.setattr(norms, "_schur_test", lambda *_: np.inf)
