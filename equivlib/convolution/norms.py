@@ -306,10 +306,11 @@ def _line(axis: Axis) -> Line:
         place, elements = place[met], present[met] - axis.low
         outputs = len(range(residue, axis.outputs, dilation))
         needed = _circle(place // stride, (axis.taps - 1) // stride, outputs)
-        if needed > points or (places < 0).all():
-            points, inside = needed, (elements >= 0) & (elements < axis.size)
+        inside = (elements >= 0) & (elements < axis.size)
+        if inside.any() and (needed > points or (places < 0).all()):
             places = np.full(axis.size, -1)
             places[elements[inside]] = place[inside] - stride * np.min(place // stride, initial=0)
+        points = max(points, needed)
     return Line(points, True, copies, stride, np.arange(axis.taps), places)
 
 

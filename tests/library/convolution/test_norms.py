@@ -194,6 +194,14 @@ def test_without_the_allowance_for_rounding_some_bound_is_wrong(monkeypatch):
     assert not all(right for right, _ in sides)
 
 
+def test_the_longest_circle_counts_even_if_it_holds_padding_alone(by_symbol):
+    # Every third place from the first is a copy; the element itself stands on a shorter circle.
+    options = {"padding": ((4, 2),), "dilation": 3, "padding_mode": "reflect"}
+    assert holds(ONES((1, 1, 2)), (1, 1), options)
+    line = norms._line(Geometry((1, 1, 2), (1, 1), **options).axes[0])
+    assert line.points == 3
+
+
 # --- planted errors: each must put some bound on the wrong side
 
 
