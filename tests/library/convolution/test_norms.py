@@ -9,7 +9,7 @@ from cases import each_case
 from reference import MODES, integers
 
 from equivlib import Geometry, conv_matrix, norm_bounds, operator_norm
-from equivlib.convolution import norms
+from equivlib.convolution import norms, symbol
 
 ONES = np.ones
 
@@ -185,7 +185,8 @@ def test_no_rounding_takes_a_bound_to_the_wrong_side(short, monkeypatch):
 
 
 def test_without_the_allowance_for_rounding_some_bound_is_wrong(monkeypatch):
-    monkeypatch.setattr(norms, "U", 0.0)
+    for module in (norms, symbol):
+        monkeypatch.setattr(module, "U", 0.0)
     sides = [
         (Fraction(lower) ** 2 <= square, square <= Fraction(upper) ** 2)
         for weight, shape, square in rows_of_one(100)
@@ -198,7 +199,7 @@ def test_the_longest_circle_counts_even_if_it_holds_padding_alone(by_symbol):
     # Every third place from the first is a copy; the element itself stands on a shorter circle.
     options = {"padding": ((4, 2),), "dilation": 3, "padding_mode": "reflect"}
     assert holds(ONES((1, 1, 2)), (1, 1), options)
-    line = norms._line(Geometry((1, 1, 2), (1, 1), **options).axes[0])
+    line = symbol.line_of(Geometry((1, 1, 2), (1, 1), **options).axes[0])
     assert line.points == 3
 
 
@@ -206,27 +207,27 @@ def test_the_longest_circle_counts_even_if_it_holds_padding_alone(by_symbol):
 
 
 def forgets_the_padding_map(monkeypatch):
-    line = norms._line
-    monkeypatch.setattr(norms, "_line", lambda axis: line(axis)._replace(copies=1))
+    line = norms.line_of
+    monkeypatch.setattr(norms, "line_of", lambda axis: line(axis)._replace(copies=1))
     monkeypatch.setattr(norms, "_schur_test", lambda *_: np.inf)
 
 
 def takes_one_phase_only(monkeypatch):
-    symbol = norms._symbol
+    symbol_of = norms.symbol_of
 
     def one_sided(weight, geometry, lines):
-        whole = symbol(weight, geometry, lines)
+        whole = symbol_of(weight, geometry, lines)
         phases = int(np.prod([line.phases for line in lines]))
         blocks = whole.terms.reshape(*whole.terms.shape[:3], -1, phases).copy()
         blocks[..., 1:] = 0
-        return norms.Symbol(whole.exponents, blocks.reshape(whole.terms.shape))
+        return symbol.Symbol(whole.exponents, blocks.reshape(whole.terms.shape))
 
-    monkeypatch.setattr(norms, "_symbol", one_sided)
+    monkeypatch.setattr(norms, "symbol_of", one_sided)
 
 
 def draws_the_circle_too_small(monkeypatch):
-    circle = norms._circle
-    monkeypatch.setattr(norms, "_circle", lambda *of: max(1, circle(*of) - 1))
+    circle = symbol._circle
+    monkeypatch.setattr(symbol, "_circle", lambda *of: max(1, circle(*of) - 1))
 
 
 def counts_one_row_of_several(monkeypatch):
@@ -252,13 +253,13 @@ def test_a_grid_whose_factor_is_a_tenth_too_small_is_caught(by_symbol, monkeypat
     # Its symbol 2 |sin 2 t| is largest in the middle between two points of the coarse grid.
     layer = [[[1, 0, 0, 0, -1]]], (1, 420)
     norm = 2 * np.cos(np.pi / 210)
-    monkeypatch.setattr(norms, "WORK", 0)  # a coarse grid is all there is
-    monkeypatch.setattr(norms, "POINTS", 0)
+    monkeypatch.setattr(symbol, "WORK", 0)  # a coarse grid is all there is
+    monkeypatch.setattr(symbol, "POINTS", 0)
     monkeypatch.setattr(norms, "_schur_test", lambda *_: np.inf)
     lower, upper, method = norm_bounds(*layer)
     assert method == "symbol"
     assert lower <= norm <= upper <= 1.001 * norm
-    monkeypatch.setattr(norms, "CURVATURE", 0.9 * norms.CURVATURE)
+    monkeypatch.setattr(symbol, "CURVATURE", 0.9 * symbol.CURVATURE)
     assert norm_bounds(*layer).upper < norm
 
 
@@ -352,8 +353,8 @@ def test_an_unknown_option_is_refused():
 def test_boxes_cover_every_point_of_the_lattice_up_to_its_sign():
     terms = ONES((3, 1, 1, 1))
     for points, turn in product(product(range(1, 8), range(1, 6)), product((0, 1), repeat=2)):
-        search = norms.Search(
-            norms.Symbol(np.array([[0, 0], [1, 0], [2, 1]]), terms),
+        search = symbol.Search(
+            symbol.Symbol(np.array([[0, 0], [1, 0], [2, 1]]), terms),
             np.array(points),
             np.array(turn),
         )
