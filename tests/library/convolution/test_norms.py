@@ -14,10 +14,29 @@ from equivlib.convolution import norms, symbol
 ONES = np.ones
 
 
+def let_small_layers_be_large(monkeypatch):
+    monkeypatch.setattr(norms, "SHORT", 0)
+    monkeypatch.setattr(norms, "GRAM_SIZE", 0)
+
+
 @pytest.fixture
 def by_symbol(monkeypatch):
     """Let small layers be bounded as large ones are."""
+    let_small_layers_be_large(monkeypatch)
+
+
+def let_the_band_decide(monkeypatch):
     monkeypatch.setattr(norms, "SHORT", 0)
+    monkeypatch.setattr(norms, "APART", -1)
+
+
+#: Every way to an upper bound, for layers of any size.
+WAYS = {
+    "by matrix": lambda monkeypatch: None,
+    "by symbol": let_small_layers_be_large,
+    "by band": let_the_band_decide,
+}
+each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
 def dense_norm(weight, input_shape, options):
@@ -89,24 +108,25 @@ def random_layers(seed, count):
 @each_case
 def test_the_norm_of_each_named_case_lies_between(case, monkeypatch):
     weight = integers(case.weight, seed=3)
-    for short in (norms.SHORT, 0):
-        monkeypatch.setattr(norms, "SHORT", short)
+    for way in WAYS.values():
+        way(monkeypatch)
         assert holds(weight, case.input, case.options)
+        monkeypatch.undo()
 
 
-@pytest.mark.parametrize("short", [norms.SHORT, 0], ids=["by matrix", "by symbol"])
-def test_the_norm_of_random_layers_lies_between(short, monkeypatch):
-    monkeypatch.setattr(norms, "SHORT", short)
-    assert all(holds(*layer) for layer in random_layers(1, 60))
+@each_way
+def test_the_norm_of_random_layers_lies_between(way, monkeypatch):
+    way(monkeypatch)
+    assert all(holds(*layer) for layer in random_layers(1, 40))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10, 20))
-def test_the_norm_of_thousands_of_random_layers_lies_between(seed, monkeypatch):
-    for short, count in ((norms.SHORT, 100), (0, 300)):
-        monkeypatch.setattr(norms, "SHORT", short)
-        wrong = [layer for layer in random_layers(seed, count) if not holds(*layer)]
-        assert not wrong, [(weight.shape, *rest) for weight, *rest in wrong]
+@each_way
+@pytest.mark.parametrize("seed", range(10, 18))
+def test_the_norm_of_thousands_of_random_layers_lies_between(seed, way, monkeypatch):
+    way(monkeypatch)
+    wrong = [layer for layer in random_layers(seed, 300) if not holds(*layer)]
+    assert not wrong, [(weight.shape, *rest) for weight, *rest in wrong]
 
 
 KNOWN = [
@@ -156,11 +176,11 @@ KNOWN = [
 ]
 
 
-@pytest.mark.parametrize("short", [norms.SHORT, 0], ids=["by matrix", "by symbol"])
+@each_way
 @pytest.mark.parametrize("known", KNOWN, ids=[known[0] for known in KNOWN])
-def test_a_norm_known_by_hand_is_found_from_both_sides(known, short, monkeypatch):
+def test_a_norm_known_by_hand_is_found_from_both_sides(known, way, monkeypatch):
     _, weight, shape, options, norm = known
-    monkeypatch.setattr(norms, "SHORT", short)
+    way(monkeypatch)
     lower, upper, _ = norm_bounds(weight, shape, **options)
     # What the hand computes is itself rounded.
     assert lower <= norm * (1 + 1e-15)
@@ -176,10 +196,10 @@ def rows_of_one(count):
         yield weight, weight.shape[1:], sum(Fraction(float(w)) ** 2 for w in weight.flat)
 
 
-@pytest.mark.parametrize("short", [norms.SHORT, 0], ids=["by matrix", "by symbol"])
-def test_no_rounding_takes_a_bound_to_the_wrong_side(short, monkeypatch):
-    monkeypatch.setattr(norms, "SHORT", short)
-    for weight, shape, square in rows_of_one(100):
+@each_way
+def test_no_rounding_takes_a_bound_to_the_wrong_side(way, monkeypatch):
+    way(monkeypatch)
+    for weight, shape, square in rows_of_one(40):
         lower, upper, _ = norm_bounds(weight, shape)
         assert Fraction(lower) ** 2 <= square <= Fraction(upper) ** 2
 
@@ -189,7 +209,7 @@ def test_without_the_allowance_for_rounding_some_bound_is_wrong(monkeypatch):
         monkeypatch.setattr(module, "U", 0.0)
     sides = [
         (Fraction(lower) ** 2 <= square, square <= Fraction(upper) ** 2)
-        for weight, shape, square in rows_of_one(100)
+        for weight, shape, square in rows_of_one(40)
         for lower, upper, _ in [norm_bounds(weight, shape)]
     ]
     assert not all(right for right, _ in sides)
@@ -246,7 +266,16 @@ PLANTED = [
 @pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_error_is_caught_by_the_random_layers(plant, by_symbol, monkeypatch):
     plant(monkeypatch)
-    assert not all(holds(*layer) for layer in random_layers(1, 60))
+    assert not all(holds(*layer) for layer in random_layers(1, 40))
+
+
+def test_cholesky_alone_decides_about_the_band(monkeypatch):
+    let_the_band_decide(monkeypatch)
+    monkeypatch.setattr(norms, "_ascend", lambda start, *_: np.ones_like(start))  # a poor x
+    layers = list(random_layers(2, 12))
+    assert all(holds(*layer) for layer in layers)
+    monkeypatch.setattr("scipy.linalg.cholesky_banded", lambda *_, **__: None)
+    assert not all(holds(*layer) for layer in layers)
 
 
 def test_a_grid_whose_factor_is_a_tenth_too_small_is_caught(by_symbol, monkeypatch):
@@ -271,7 +300,7 @@ def test_a_grid_whose_factor_is_a_tenth_too_small_is_caught(by_symbol, monkeypat
 def test_zero_padding_leaves_a_small_gap(kernel, size, channels, by_symbol):
     rng = np.random.default_rng(kernel)
     shape = (channels, channels, kernel, kernel)
-    for weight in (ONES(shape), *(rng.standard_normal(shape) for _ in range(4))):
+    for weight in (ONES(shape), *(rng.standard_normal(shape) for _ in range(2))):
         for padding in ("same", 0):
             lower, upper, _ = norm_bounds(weight, (channels, size, size), padding=padding)
             assert upper <= (1 + 2 * ((kernel - 1) / size) ** 2) * lower
@@ -293,6 +322,32 @@ def test_a_symmetric_smoothing_kernel_is_bounded_well_whatever_the_padding(by_sy
         lower, upper, method = norm_bounds(weight, (1, 9, 9), padding=1, padding_mode=mode)
         assert method == "Schur test"
         assert upper <= lower * (1 + 1e-7)
+
+
+def test_a_band_closes_the_gap_for_every_padding():
+    weight = np.random.default_rng(1).standard_normal((3, 3, 3, 3))
+    for mode in MODES:
+        options = {"padding": 1, "padding_mode": mode, "stride": 1}
+        lower, upper, method = norm_bounds(weight, (3, 27, 27), **options)
+        assert method == ("circulant" if mode == "circular" else "band")
+        assert upper <= (1 + 1e-4) * lower
+
+
+def test_no_simpler_bound_is_smaller(by_symbol):
+    rng = np.random.default_rng(6)
+    for _ in range(10):
+        weight = rng.standard_normal((3, 2, 3, 2))
+        upper = norm_bounds(weight, (2, 7, 7), padding=1).upper
+        taps = np.moveaxis(weight, (0, 1), (2, 3)).reshape(6, 3, 2)
+        assert upper <= np.linalg.norm(taps, 2, axis=(1, 2)).sum()
+        for order, rows in (
+            ((0, 1, 2, 3), 3),
+            ((0, 2, 1, 3), 9),
+            ((0, 3, 1, 2), 6),
+            ((1, 0, 2, 3), 2),
+        ):
+            reshaped = weight.transpose(order).reshape(rows, -1)
+            assert upper <= np.sqrt(6) * np.linalg.norm(reshaped, 2)
 
 
 def test_a_layer_far_too_large_to_store_lies_between_close_bounds():
