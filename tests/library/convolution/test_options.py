@@ -37,6 +37,7 @@ CALLS = {
     ),
     equivlib.singular_values: lambda **given: equivlib.singular_values(ROW, (1, 4), **given),
     equivlib.operator_norm: lambda **given: equivlib.operator_norm(ROW, (1, 4), **given),
+    equivlib.norm_bounds: lambda **given: equivlib.norm_bounds(ROW, (1, 4), **given),
     layers.Conv: lambda **given: layers.Conv(WEIGHT, **given),
     layers.ConvTranspose: lambda **given: layers.ConvTranspose(WEIGHT, **given),
     explore: lambda **given: explore(ROW, (1, 4), **given),
@@ -188,6 +189,7 @@ class Untouched:
         lambda: equivlib.project(Untouched(), (1, 1, 2), (1, 9), strides=2),
         lambda: equivlib.tap_matrix((0, 0, 0), (1, 1, 10**12), (1, 10**12), strides=2),
         lambda: equivlib.operator_norm(Untouched(), (1, 9), strides=2),
+        lambda: equivlib.norm_bounds(Untouched(), (1, 9), strides=2),
         lambda: layers.Conv(Untouched(), strides=2),
     ],
 )
