@@ -30,6 +30,9 @@ SHORT, SPARSE_BYTES = 2048, 2**28
 #: How near both bounds have to be to each other for nothing more to be done.
 ENOUGH = 1e-8
 
+#: Products for steps towards a better lower bound beyond the first 15; there are at most 80.
+ASCENT = 2 * 10**9
+
 #: If they are farther apart than this, a band matrix is tried, up to so many stored numbers of the
 #: Gram matrix and products of its decomposition: some seconds.
 APART, GRAM_SIZE, BAND_WORK = 1e-3, 2**24, 6e10
@@ -195,7 +198,7 @@ def _quotient(x: Array, weight: Array, geometry: Geometry) -> float:
     return max((image - off) / float(np.linalg.norm(x)) * roots - math.sqrt(TINY), 0.0)
 
 
-def _ascend(start: Array, weight: Array, geometry: Geometry, rounds: int = 80) -> Array:
+def _ascend(start: Array, weight: Array, geometry: Geometry) -> Array:
     """Return an x with a larger quotient: the best in the span of x, its gradient, its last step.
 
     Whatever happens to the numbers here, the quotient of the result is a lower bound.
@@ -206,7 +209,7 @@ def _ascend(start: Array, weight: Array, geometry: Geometry, rounds: int = 80) -
     x = x / np.linalg.norm(x)
     image, square = layer.matvec(x), 0.0
     step: list[tuple[Array, Array]] = []
-    for _ in range(rounds):
+    for _ in range(min(80, 15 + ASCENT // max(1, geometry.nnz))):
         last, square = square, float(np.linalg.norm(image)) ** 2
         gradient = layer.rmatvec(image) - square * x
         size = float(np.linalg.norm(gradient))
