@@ -314,9 +314,10 @@ class Room:
         """Return a kernel of zeros, refused before it is allocated if it is too large."""
         size = math.prod(shape) * dtype.itemsize
         if self.taken + size > self.max_bytes:
+            before = f" and those before it {readable(self.taken)}" if self.taken else ""
             raise MatrixTooLarge(
-                f"its plain kernel of shape {tuple(shape)} would take {readable(size)}, with the "
-                f"{readable(self.taken)} before it over max_bytes (={self.max_bytes})"
+                f"its plain kernel of shape {tuple(shape)} would take {readable(size)}{before}, "
+                f"over max_bytes (={self.max_bytes})"
             )
         self.taken += size
         return np.zeros(shape, dtype=dtype)
