@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -313,6 +314,48 @@ def test_shapes_that_differ_are_said_to_differ(lenet, tmp_path, capsys, monkeypa
     assert run("convert", lenet, tmp_path / "mlp.onnx") == 1
     assert "the shapes differ: lenet.onnx by somebody gives (2,)" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [lenet]
+
+
+PEAK = """
+    import sys
+    import numpy, scipy.sparse.linalg, onnx, onnxruntime
+    from equivlib import cli
+
+    def peak():
+        lines = open("/proc/self/status").read().splitlines()
+        return [int(line.split()[1]) for line in lines if line.startswith("VmHWM")][0] * 1024
+
+    before = peak()
+    assert cli.main(["convert", *sys.argv[1:]]) == 0
+    print("peak", peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [24, 32, 40, 48, 56])
+def test_convert_takes_at_most_twice_the_memory_of_the_file_it_writes(size, tmp_path):
+    pytest.importorskip("onnxruntime", reason="its check takes the most")
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the peak of a process is read in /proc")
+    draw = np.random.default_rng(0).standard_normal
+    layers = [
+        Conv(draw((4, 3, 3, 3)), padding=1),
+        ReLU(),
+        Conv(draw((8, 4, 3, 3)), padding=1, stride=2),
+        ReLU(),
+        Flatten(),
+        Dense(draw((10, 2 * size**2))),
+    ]
+    net = with_random_weights(Network(layers, (3, size, size)), np.float32, seed=1)
+    path, target = tmp_path / "net.onnx", tmp_path / "mlp.onnx"
+    save(net, path)
+    words = [sys.executable, "-c", textwrap.dedent(PEAK), str(path), str(target)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    (peak,) = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("peak")]
+    written = target.stat().st_size
+    print(f"{written / 1e6:.0f} MB, {peak / written:.2f} times that")
+    assert written > 20_000_000
+    assert written < peak < 2 * written + 50_000_000  # what onnxruntime needs for itself
 
 
 def test_onnx_missing_is_an_error_like_others(lenet, monkeypatch, capsys):
