@@ -222,7 +222,8 @@ class _Writer:
         return name
 
     def reshaped(self, read: list[str], shape: Shape, out: str) -> str:
-        sizes = self.constant(np.array([0, *shape], dtype=np.int64), f"{out}.shape")
+        # Some programs take a 0 for the batch literally, and all compute what -1 stands for.
+        sizes = self.constant(np.array([-1, *shape], dtype=np.int64), f"{out}.shape")
         self.node("Reshape", [*read, sizes], out)
         return out
 
