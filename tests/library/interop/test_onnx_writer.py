@@ -6,6 +6,7 @@ import scipy.sparse
 from networks import NETWORKS, each_network, flat, inputs, normal, with_random_weights
 
 from equivlib import MatrixTooLarge, to_mlp
+from equivlib.convert.operators import AffineStage
 from equivlib.interop.onnx import load, save, writer
 from equivlib.layers import Conv, Dense, Network, Rearrange, ReLU
 from equivlib.rounding import error_bound
@@ -128,3 +129,12 @@ def test_transpositions_are_written_as_such(indices, operators, tmp_path):
     (y,) = reference.ReferenceEvaluator(model).run(None, {"input": x})
     np.testing.assert_array_equal(y, net(x))
     np.testing.assert_array_equal(load(path)(x), net(x))
+
+
+def test_a_length_that_would_be_wrong_is_noticed_and_nothing_is_written(tmp_path, monkeypatch):
+    net = to_mlp(NETWORKS["LeNet"](), matrix_free=True)
+    honest = AffineStage.dense_rows
+    monkeypatch.setattr(AffineStage, "dense_rows", lambda *given: list(honest(*given))[1:])
+    with pytest.raises(AssertionError, match="bytes are written, and"):
+        save(net, tmp_path / "net.onnx")
+    assert not any(tmp_path.iterdir())
