@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -62,9 +62,12 @@ from .plan import UnsupportedLayer, fold_norms, network_dtype
 from .to_cnn import reading
 from .tournament import tournament
 
-#: Numbers of an averaging kernel beyond which the averages are taken axis by axis: a kernel for
-#: all pairs of channels is mostly zeros, and over the full extent it would be the whole matrix.
-LARGEST_AVERAGE = 2**20
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+#: Numbers of a pool's kernels beyond which it is taken axis by axis: a kernel for all pairs of
+#: channels is mostly zeros, and over the full extent it would be the whole matrix.
+LARGEST_BLOCK = 2**22
 
 #: Layers whose outputs cannot be negative, and layers that keep what is not negative so.
 NONNEGATIVE = (ReLU, ReLU6, Sigmoid, Softmax)
@@ -145,9 +148,10 @@ def to_plain(
     - padding other than zeros: a 1 x 1 convolution that reads the positions of an axis as channels;
     - transposed convolution: a convolution of stride 1 that gives the ``stride`` neighbours of an
       output as channels, and a :class:`Rearrange` that puts them side by side;
-    - average pooling: a convolution, or one for each axis if the windows differ in size;
+    - average pooling: a convolution, or one for each axis if the windows differ in size or the
+      channels are many;
     - with ``pools``, max pooling: ``max(a, b) = b + relu(a - b)`` for the elements of a window,
-      which are channels.
+      which are channels, or for those along one axis after the other.
 
     All else is kept: fully connected layers, activations, sums.
 
@@ -388,7 +392,7 @@ def _conv(layer: Conv, site: Site) -> Step:
         for number, axis in enumerate(geometry.axes):
             if axis.low or axis.high:
                 matrix = _selection(axis.padded(), axis.size, site)
-                shape = _along(matrix, shape, number, layers)
+                shape = _along([matrix], shape, number, layers)
         unpadded: GeometryOptions = {**geometry.options, "padding": 0, "padding_mode": "zeros"}
         geometry = Geometry(geometry.weight_shape, shape, **unpadded)
     return Step((*_fused(layers), _block(layer.weight, layer.bias, geometry, site)), reasons)
@@ -442,7 +446,7 @@ def _summed_ends(geometry: Geometry, bias: Array | None, layers: list[Layer], si
     for number, axis in enumerate(geometry.axes):
         if axis.low or axis.high:
             matrix = _selection(axis.padded(), axis.size, site).T
-            shape = _along(matrix, shape, number, layers)
+            shape = _along([matrix], shape, number, layers)
     if bias is not None:
         ones = np.ones(len(bias), dtype=bias.dtype)
         layers.append(_scaled(ones, bias, shape, site))
@@ -461,7 +465,7 @@ def _average(layer: AvgPool, site: Site) -> Step:
     geometry = layer.geometry(site.shape)
     by_axis = layer.counts_by_axis(geometry)
     equal = all((counts == counts[0]).all() for counts in by_axis)
-    if equal and site.shape[0] ** 2 * math.prod(geometry.kernel_size) <= LARGEST_AVERAGE:
+    if equal and site.shape[0] ** 2 * math.prod(geometry.kernel_size) <= LARGEST_BLOCK:
         ones = np.ones(geometry.weight_shape, dtype=site.dtype)
         count = math.prod(int(counts[0]) for counts in by_axis)
         weight = divided(ones, np.full(ones.shape, count))
@@ -471,7 +475,7 @@ def _average(layer: AvgPool, site: Site) -> Step:
         sums = site.room.zeros((axis.outputs, axis.size), site.dtype)
         for place, reads in enumerate(axis.reads()):
             sums[place, reads[reads != PADDING]] = 1
-        matrices.append(divided(sums, np.broadcast_to(counts[:, None], sums.shape)))
+        matrices.append([divided(sums, np.broadcast_to(counts[:, None], sums.shape))])
     return Step(_along_all(matrices, site.shape), "averages")
 
 
@@ -480,52 +484,51 @@ def _adaptive(layer: AdaptiveAvgPool, site: Site) -> Step:
     sizes = list(zip(site.shape[1:], layer.output_shape(site.shape)[1:], strict=True))
     if not any(n % m for n, m in sizes):
         return _average(AvgPool([n // m for n, m in sizes]), site)
-    return Step(_along_all(layer.averages(site.shape, site.dtype), site.shape), "averages")
+    matrices = [[matrix] for matrix in layer.averages(site.shape, site.dtype)]
+    return Step(_along_all(matrices, site.shape), "averages")
 
 
 @plain_layer.register(MaxPool)
 def _maximum(layer: MaxPool, site: Site) -> Step:
-    """Return a tournament of the elements of a window, which are the channels of a convolution."""
+    """Return a tournament of the elements of a window, which are the channels of a convolution.
+
+    Padding reads as 0 there, which is never chosen if no element is negative. Otherwise, and where
+    the kernels would be large, there is a tournament along each axis.
+    """
     if not site.pools:
         return Step((layer,))
     geometry = layer.geometry(site.shape)
-    layers: list[Layer] = []
-    if not site.nonnegative:  # otherwise a zero is never larger than the largest element
-        layers, geometry = _without_padding(geometry, site)
     count, channels = math.prod(geometry.kernel_size), geometry.in_channels
     rounds, result = tournament(np.arange(count)[None], count, nonnegative=site.nonnegative)
+    numbers = channels**2 * sum(math.prod(matrix.shape) for matrix in (*rounds, result))
+    padded = any((axis.reads() == PADDING).any() for axis in geometry.axes)
+    if numbers > LARGEST_BLOCK or (padded and not site.nonnegative):
+        return Step(_maxima_along_axes(geometry, site), "pools")
+    layers: list[Layer] = []
     for matrix in (*rounds, result):
         each = matrix.toarray().astype(site.dtype)
         weight = np.tile(each, (channels, 1)).reshape(-1, *geometry.weight_shape[1:])
         geometry = Geometry(weight.shape, geometry.input_shape, **geometry.options)
         layers += [_block(weight, None, geometry, site), ReLU()]
-        pixel = (1,) * geometry.ndim
-        following = (1, len(each), *pixel), geometry.output_shape
-        geometry = Geometry((channels, *following[0][1:]), following[1], groups=channels)
-    return Step(_fused(layers[:-1]), "pools")
+        pixel = channels, len(each), *(1,) * geometry.ndim
+        geometry = Geometry(pixel, geometry.output_shape, groups=channels)
+    return Step(tuple(layers[:-1]), "pools")
 
 
-def _without_padding(geometry: Geometry, site: Site) -> tuple[list[Layer], Geometry]:
-    """Return layers that lay the windows side by side where some reach over the input.
+def _maxima_along_axes(geometry: Geometry, site: Site) -> tuple[Layer, ...]:
+    """Return a tournament along each axis: the largest of the largest is the largest of all."""
+    by_axis = []
+    for axis in geometry.axes:
+        rounds, result = tournament(axis.reads(), axis.size, nonnegative=site.nonnegative)
+        by_axis.append([_filled(matrix, site) for matrix in (*rounds, result)])
+    return _along_all(by_axis, site.shape)
 
-    In place of padding, which a maximum never chooses, stands another element of the window.
-    """
-    layers: list[Layer] = []
-    shape, ends = site.shape, list(geometry.padding)
-    strides, dilations = list(geometry.stride), list(geometry.dilation)
-    for number, axis in enumerate(geometry.axes):
-        reads = axis.reads()
-        if (reads == PADDING).any():
-            met = np.argmax(reads != PADDING, axis=1)
-            element = np.take_along_axis(reads, met[:, None], axis=1)
-            filled = np.where(reads == PADDING, element, reads)
-            matrix = _selection(filled.ravel(), axis.size, site)
-            shape = _along(matrix, shape, number, layers)
-            strides[number], dilations[number], ends[number] = axis.taps, 1, (0, 0)
-    options: GeometryOptions = {
-        "stride": strides, "dilation": dilations, "padding": ends, "groups": geometry.groups,
-    }  # fmt: skip
-    return layers, Geometry(geometry.weight_shape, shape, **options)
+
+def _filled(sparse: csr_array, site: Site) -> Array:
+    """Return a sparse matrix with its zeros."""
+    matrix, entries = site.room.zeros(sparse.shape, site.dtype), sparse.tocoo()
+    matrix[entries.coords] = entries.data
+    return matrix
 
 
 # --- the parts that rules share -----------------------------------------------------------------
@@ -651,26 +654,35 @@ def _selection(elements: Index, size: int, site: Site) -> Array:
     return matrix
 
 
-def _along(matrix: Array, shape: Shape, number: int, layers: list[Layer]) -> Shape:
-    """Append the layers that apply a matrix along a spatial axis; return the shape after them.
+def _along(matrices: Sequence[Array], shape: Shape, number: int, layers: list[Layer]) -> Shape:
+    """Append the layers that apply matrices along a spatial axis; return the shape after them.
 
     Its positions become channels and the channels an axis of space; then a 1 x 1 convolution is
-    the product, and everything moves back.
+    the product, and everything moves back. Between two matrices there is a ReLU.
     """
     axis = number + 1
     there = np.moveaxis(np.arange(math.prod(shape)).reshape(shape), axis, 0)
-    moved = len(matrix), *there.shape[1:]
+    layers.append(Rearrange(there))
+    for matrix in matrices:
+        pixel = (1,) * (len(shape) - 1)
+        layers += [Conv(matrix.reshape(*matrix.shape, *pixel)), ReLU()]
+    moved = len(matrices[-1]), *there.shape[1:]
     back = np.moveaxis(np.arange(math.prod(moved)).reshape(moved), 0, axis)
-    kernel = matrix.reshape(*matrix.shape, *(1,) * (len(shape) - 1))
-    layers += [Rearrange(there), Conv(kernel), Rearrange(back)]
+    layers[-1] = Rearrange(back)
     return back.shape
 
 
-def _along_all(matrices: Sequence[Array], shape: Shape) -> tuple[Layer, ...]:
-    """Return the layers that apply a matrix along each axis, except those that change nothing."""
+def _along_all(by_axis: Sequence[Sequence[Array]], shape: Shape) -> tuple[Layer, ...]:
+    """Return the layers that apply matrices along each axis where they change anything.
+
+    If that is nowhere, the last axis is taken all the same: a step has a layer at least.
+    """
     layers: list[Layer] = []
-    for number, matrix in enumerate(matrices):
-        shape = _along(matrix, shape, number, layers)
+    for number, matrices in enumerate(by_axis):
+        (matrix, *others), last = matrices, number == len(by_axis) - 1 and not layers
+        same = not others and np.array_equal(matrix, np.eye(len(matrix)))
+        if last or not same:
+            shape = _along(matrices, shape, number, layers)
     return _fused(layers)
 
 

@@ -127,23 +127,25 @@ each_pool = pytest.mark.parametrize("options", POOLS.values(), ids=POOLS)
 
 @each_pool
 @pytest.mark.parametrize("counted", [True, False])
-@pytest.mark.parametrize("largest", [module.LARGEST_AVERAGE, 0])
+@pytest.mark.parametrize("largest", [module.LARGEST_BLOCK, 0])
 def test_averages(options, counted, largest, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST_AVERAGE", largest)
+    monkeypatch.setattr(module, "LARGEST_BLOCK", largest)
     assert equal(Network([AvgPool(**options, count_include_pad=counted)], (2, 5, 6)))
 
 
 @pytest.mark.parametrize("size", [1, (5, 6), (5, 3), (2, 4), (3, 5), (7, 2)])
-@pytest.mark.parametrize("largest", [module.LARGEST_AVERAGE, 0])
+@pytest.mark.parametrize("largest", [module.LARGEST_BLOCK, 0])
 def test_adaptive_averages(size, largest, monkeypatch):
-    monkeypatch.setattr(module, "LARGEST_AVERAGE", largest)
+    monkeypatch.setattr(module, "LARGEST_BLOCK", largest)
     assert equal(Network([AdaptiveAvgPool(size)], (2, 5, 6)))
 
 
 @each_pool
 @pytest.mark.parametrize("dilation", [1, 2])
 @pytest.mark.parametrize("first", [[], [ReLU()]])
-def test_maxima(options, dilation, first):
+@pytest.mark.parametrize("largest", [module.LARGEST_BLOCK, 0])
+def test_maxima(options, dilation, first, largest, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST_BLOCK", largest)
     if dilation == 2 and options["kernel_size"] == (5, 6):
         options = {"kernel_size": (3, 3)}
     layers = [*first, MaxPool(**options, dilation=dilation)]
@@ -317,6 +319,10 @@ def test_sizes_of_some_kernels():
     # The averages of many channels over everything: not the matrix of 2048 x 2048 x 49 numbers.
     assert shape(AdaptiveAvgPool(1), 2048, 7, 7) == [(1, 7, 1, 1), (1, 7, 1, 1)]
     assert shape(AdaptiveAvgPool(1), 16, 7, 7) == [(16, 16, 7, 7)]
+    assert shape(AvgPool((1, 2)), 4096, 2, 4) == [(2, 4, 1, 1)]
+    assert shape(AvgPool(1), 4096, 2, 4) == [(4, 4, 1, 1)]
+    net = Network([ReLU(), MaxPool((7, 7))], (512, 7, 7))
+    assert sum(weight.size for weight in kernels(to_plain(net, pools=True))) < 300
 
 
 def test_what_is_plain_already_is_kept():
@@ -446,14 +452,14 @@ def nothing_cropped(cropped, shape, whole, site):
         ("_along", axes_swapped),
         ("_fused", no_rearrangement),
         ("_cropped", nothing_cropped),
-        ("_without_padding", None),
+        ("PADDING", None),
         ("tournament", None),
     ],
 )
 def test_a_planted_error_is_noticed(name, wrong, monkeypatch):
     honest = getattr(module, name)
-    if name == "_without_padding":
-        replacement = lambda geometry, site: ([], geometry)  # noqa: E731
+    if name == "PADDING":  # as if no window reached over the input
+        replacement = honest - 1
     elif name == "tournament":
         replacement = lambda *given, nonnegative: honest(*given, nonnegative=True)  # noqa: E731
     elif name == "_selection":
