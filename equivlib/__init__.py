@@ -8,7 +8,16 @@ proves the formula of its entries with symbols.
 from typing import TYPE_CHECKING
 
 from . import layers
-from .convert import ConversionTable, UnsupportedLayer, conversion_table, to_cnn, to_mlp
+from .convert import (
+    ConversionTable,
+    PlainReport,
+    UnsupportedLayer,
+    conversion_table,
+    plain_report,
+    to_cnn,
+    to_mlp,
+    to_plain,
+)
 from .convolution import (
     PADDING_MODES,
     Geometry,
@@ -54,6 +63,7 @@ __all__ = [
     "NetworkExplorer",
     "NormBounds",
     "NotAConvolution",
+    "PlainReport",
     "Projection",
     "Recognition",
     "UnsupportedLayer",
@@ -75,12 +85,14 @@ __all__ = [
     "norm_bounds",
     "operator_norm",
     "pattern",
+    "plain_report",
     "project",
     "recognize",
     "singular_values",
     "tap_matrix",
     "to_cnn",
     "to_mlp",
+    "to_plain",
 ]
 
 __version__ = "0.1.0"
