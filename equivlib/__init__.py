@@ -8,7 +8,14 @@ proves the formula of its entries with symbols.
 from typing import TYPE_CHECKING
 
 from . import layers
-from .convert import ConversionTable, UnsupportedLayer, conversion_table, to_cnn, to_mlp
+from .convert import (
+    ConversionTable,
+    UnsupportedLayer,
+    conversion_table,
+    recognize_network,
+    to_cnn,
+    to_mlp,
+)
 from .convolution import (
     PADDING_MODES,
     Geometry,
@@ -77,6 +84,7 @@ __all__ = [
     "pattern",
     "project",
     "recognize",
+    "recognize_network",
     "singular_values",
     "tap_matrix",
     "to_cnn",

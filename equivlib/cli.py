@@ -1,4 +1,4 @@
-"""The command line: `python -m equivlib convert` and `python -m equivlib inspect`."""
+"""The command line: `python -m equivlib convert`, `inspect` and `recognize`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
-from .convert import Cost, conversion_table, to_mlp
+from .convert import Cost, conversion_table, recognize_network, to_mlp
 from .convert.plan import network_dtype
 from .convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
 from .convolution.patches import Array
+from .convolution.projection import NotAConvolution
 from .files import replaced
-from .interop.onnx import load
+from .interop.onnx import load, save
 from .interop.onnx.file import MAX_BYTES as FILE_BYTES
 from .interop.onnx.writer import LIMIT, serialized
 from .layers import Network
@@ -27,7 +28,8 @@ from .tables import Table
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-#: Ends of the process: all is well, the check failed, or nothing could be done.
+#: Ends of the process: all is well; the check failed, or a perceptron is no convolutional network;
+#: nothing could be done.
 FINE, DIFFERENT, REFUSED = 0, 1, 2
 
 DESCRIPTION = "Networks in ONNX files as multilayer perceptrons that equal them on every input."
@@ -42,6 +44,8 @@ examples:
       the equal perceptron, written after a check on 8 random inputs
   python -m equivlib convert net.onnx mlp.onnx --samples 100 --seed 1
       the same, checked on 100 other inputs
+  python -m equivlib recognize mlp.onnx --input-shape 3,32,32 net.onnx
+      the convolutional network that a perceptron is, whatever the order of its hidden units
 """
 
 CONVERT = """\
@@ -58,13 +62,25 @@ one with a dense matrix, which is also a 1 x 1 convolution. Nothing is built.
 """
 
 
+RECOGNIZE = """\
+Print the convolutional network that a perceptron of Gemm (or MatMul and Add) and Relu is, up to
+the order and the positive scales of its hidden units, and write it to OUT.onnx if that is given.
+It is compared with the perceptron on random inputs before. If the perceptron is no such network,
+it prints at which layer and why, and ends with 1.
+"""
+
+#: Roundings of a weight of the recognised network, for each that the bound counts: the rows and
+#: columns of a perceptron are scaled once each, and back.
+SCALED = 16
+
+
 class Different(Exception):
     """The check failed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the number is the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
     try:
         code: int = options.run(options)
         return code
@@ -79,13 +95,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return REFUSED
 
 
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the words of the command; a file that may be left out may stand after the options."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if len(rest) == 1 and options.output is None and not rest[0].startswith("-"):
+        options.output, rest = rest[0], []
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="python -m equivlib", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="{convert,inspect}")
+    commands = parser.add_subparsers(required=True, metavar="{convert,inspect,recognize}")
     convert = commands.add_parser(
         "convert", help="write the equivalent perceptron", description=CONVERT, formatter_class=raw
     )
@@ -102,10 +129,7 @@ def _parser() -> argparse.ArgumentParser:
             help="without batch, if the file leaves sizes open",
         )
     convert.add_argument("output", metavar="OUT.onnx", help="replaced if it exists")
-    convert.add_argument(
-        "--samples", type=_count, default=8, help="random inputs of the check (default: 8)"
-    )
-    convert.add_argument("--seed", type=int, default=0, help="of these inputs (default: 0)")
+    _add_check(convert)
     convert.add_argument(
         "--max-bytes",
         type=_count,
@@ -113,7 +137,41 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="refuse to build larger matrices (default: 4 GiB)",
     )
+    inspect.set_defaults(output="")
+    _add_recognize(commands)
     return parser
+
+
+def _add_recognize(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "recognize",
+        help="find the convolutional network that a perceptron is",
+        description=RECOGNIZE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=_recognize)
+    command.add_argument("input", metavar="MLP.onnx", help="opset 11 or newer")
+    command.add_argument(
+        "--input-shape",
+        type=_shape,
+        metavar="C,H,W",
+        required=True,
+        help="channels and sizes of what the first layer reads",
+    )
+    command.add_argument(
+        "output", metavar="OUT.onnx", nargs="?", help="the network, replaced if it exists"
+    )
+    command.add_argument(
+        "--tol", type=float, default=0.0, help="noise of the weights, relative (default: 0)"
+    )
+    _add_check(command)
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--samples", type=_count, default=8, help="random inputs of the check (default: 8)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of these inputs (default: 0)")
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -168,6 +226,45 @@ def _convert(options: argparse.Namespace) -> int:
         if not _equal(net, source, written, options):
             raise Different("the two differ by more than rounding can explain; nothing is written")
     return FINE
+
+
+def _recognize(options: argparse.Namespace) -> int:
+    source = Path(options.input)
+    target = None if options.output is None else Path(options.output)
+    if target is not None and target.exists() and source.exists() and target.samefile(source):
+        raise ValueError(f"OUT.onnx (={target}) must not be the file that is read")
+    _say(f"reading {source}")
+    mlp = load(source, max_bytes=FILE_BYTES)
+    try:
+        net = recognize_network(mlp, options.input_shape, tol=options.tol)
+    except NotAConvolution as error:
+        raise Different(f"{source} is no convolutional network: {error}") from None
+    print(net)
+    _say(f"checking {options.samples} random inputs")
+    if not _agree(net, mlp, options):
+        raise Different("the two differ by more than rounding can explain; nothing is written")
+    if target is not None:
+        _say(f"writing {target}")
+        save(net, target)
+    return FINE
+
+
+def _agree(net: Network, mlp: Network, options: argparse.Namespace) -> bool:
+    """Return whether a recognised network agrees with its perceptron; with noise, only print it."""
+    rng = np.random.default_rng(options.seed)
+    x = rng.standard_normal((options.samples, *net.input_shape))
+    expected = mlp(x.reshape(len(x), *mlp.input_shape)).reshape(len(x), -1)
+    difference = abs(net(x).reshape(len(x), -1) - expected)
+    dtype = network_dtype(mlp)
+    bound = SCALED * error_bound(net, x, dtype).reshape(len(x), -1)
+    largest = float(abs(expected).max())
+    digits = math.sqrt(np.finfo(dtype).eps) * largest  # as in _equal
+    print(f"\n{len(x)} random inputs, the network and the perceptron:")
+    print(f"largest difference  {difference.max():.3g}")
+    print(f"bound from rounding {bound.max():.3g}")
+    print(f"largest output      {largest:.3g}")
+    print(f"half of its digits  {digits:.3g}")
+    return bool(options.tol > 0 or (difference <= np.minimum(bound, digits)).all())
 
 
 def _print_table(net: Network) -> Cost:
