@@ -1,4 +1,4 @@
-"""The command line: `python -m equivlib convert`, `inspect` and `plain`."""
+"""The command line: `python -m equivlib convert`, `inspect`, `plain` and `recognize`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import __version__
-from .convert import Cost, UnsupportedLayer, conversion_table, to_mlp
+from .convert import Cost, UnsupportedLayer, conversion_table, recognize_network, to_mlp
 from .convert.plain import rewritten
 from .convert.plan import network_dtype
 from .convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
 from .convolution.patches import Array, DType
+from .convolution.projection import NotAConvolution
 from .files import replaced
-from .interop.onnx import load
+from .interop.onnx import load, save
 from .interop.onnx.file import MAX_BYTES as FILE_BYTES
 from .interop.onnx.stream import LIMIT
 from .interop.onnx.writer import write_network
@@ -32,7 +33,8 @@ from .tables import Table
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-#: Ends of the process: all is well, the check failed, nothing could be done, Ctrl+C.
+#: Ends of the process: all is well; the check failed, or a perceptron is no convolutional network;
+#: nothing could be done; Ctrl+C.
 FINE, DIFFERENT, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 #: Seconds after which progress is told again.
@@ -52,6 +54,8 @@ examples:
       the same, checked on 100 other inputs
   python -m equivlib plain net.onnx plain.onnx --pools --report plain.json
       the same network with plain convolutions and ReLU, and what became of each layer
+  python -m equivlib recognize mlp.onnx net.onnx --input-shape 3,32,32
+      the convolutional network that a perceptron is, whatever the order of its hidden units
 
 exit codes:
   0 all is well; 1 the check failed; 2 refused, with the reason; 130 interrupted.
@@ -78,6 +82,17 @@ layer and why, then applies both files to random inputs, with onnxruntime if tha
 they differ by more than rounding can explain, it writes nothing and ends with 1. If a layer has no
 plain form, it ends with 2.
 """
+
+RECOGNIZE = """\
+Print the convolutional network that a perceptron of Gemm (or MatMul and Add) and Relu is, up to
+the order and the positive scales of its hidden units, and write it to OUT.onnx if that is given.
+It is compared with the perceptron on random inputs before. If the perceptron is no such network,
+it prints at which layer and why, and ends with 1.
+"""
+
+#: Roundings of a weight of the recognised network, for each that the bound counts: the rows and
+#: columns of a perceptron are scaled once each, and back.
+SCALED = 16
 
 
 class Different(Exception):
@@ -125,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(
-        required=True, dest="command", metavar="{convert,inspect,plain}"
+        required=True, dest="command", metavar="{convert,inspect,plain,recognize}"
     )
     made = {
         name: commands.add_parser(name, help=short, description=long, formatter_class=raw)
@@ -154,15 +169,38 @@ def _parser() -> argparse.ArgumentParser:
     made["plain"].add_argument(
         "--pools", action="store_true", help="write max pooling as convolutions and ReLU too"
     )
+    _add_recognize(
+        commands.add_parser(
+            "recognize",
+            help="find the convolutional network that a perceptron is",
+            description=RECOGNIZE,
+            formatter_class=raw,
+        )
+    )
     return parser
+
+
+def _add_recognize(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_recognize)
+    command.add_argument("input", metavar="MLP.onnx", help="opset 11 or newer")
+    command.add_argument(
+        "output", metavar="OUT.onnx", nargs="?", help="the network, replaced if it exists"
+    )
+    command.add_argument(
+        "--input-shape",
+        type=_shape,
+        metavar="C,H,W",
+        required=True,
+        help="channels and sizes of what the first layer reads",
+    )
+    command.add_argument(
+        "--tol", type=float, default=0.0, help="noise of the weights, relative (default: 0)"
+    )
+    _add_check(command)
 
 
 def _add_output(command: argparse.ArgumentParser) -> None:
     command.add_argument("output", metavar="OUT.onnx", help="replaced if it exists")
-    command.add_argument(
-        "--samples", type=_count, default=8, help="random inputs of the check (default: 8)"
-    )
-    command.add_argument("--seed", type=int, default=0, help="of these inputs (default: 0)")
     command.add_argument(
         "--max-bytes",
         type=_count,
@@ -170,6 +208,14 @@ def _add_output(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="refuse to build larger matrices (default: 4 GiB)",
     )
+    _add_check(command)
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--samples", type=_count, default=8, help="random inputs of the check (default: 8)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of these inputs (default: 0)")
     command.add_argument(
         "--report", metavar="FILE.json", type=Path, help="write what is printed as JSON too"
     )
@@ -248,11 +294,57 @@ def _plain(options: argparse.Namespace, facts: dict[str, Any]) -> None:
         _check(trial, trial.x, file, options, facts)
 
 
+def _recognize(options: argparse.Namespace, facts: dict[str, Any]) -> None:
+    source = _differ(options, facts)
+    _say(f"reading {source}")
+    mlp = load(source, max_bytes=FILE_BYTES)
+    try:
+        net = recognize_network(mlp, options.input_shape, tol=options.tol)
+    except NotAConvolution as error:
+        raise Different(f"{source} is no convolutional network: {error}") from None
+    print(net)
+    facts["network"] = str(net).splitlines()
+    _say(f"checking {options.samples} random inputs")
+    if not _agree(net, mlp, options):
+        raise Different("the two differ by more than rounding can explain; nothing is written")
+    if options.output is not None:
+        _say(f"writing {options.output}")
+        save(net, options.output)
+
+
+def _agree(net: Network, mlp: Network, options: argparse.Namespace) -> bool:
+    """Return whether a recognised network agrees with its perceptron; with noise, only print it."""
+    rng = np.random.default_rng(options.seed)
+    x = rng.standard_normal((options.samples, *net.input_shape))
+    expected = mlp(x.reshape(len(x), *mlp.input_shape)).reshape(len(x), -1)
+    difference = abs(net(x).reshape(len(x), -1) - expected)
+    dtype = network_dtype(mlp)
+    bound = SCALED * error_bound(net, x, dtype).reshape(len(x), -1)
+    largest = float(abs(expected).max())
+    digits = math.sqrt(np.finfo(dtype).eps) * largest  # as in _equal
+    print(f"\n{len(x)} random inputs, the network and the perceptron:")
+    print(f"largest difference  {difference.max():.3g}")
+    print(f"bound from rounding {bound.max():.3g}")
+    print(f"largest output      {largest:.3g}")
+    print(f"half of its digits  {digits:.3g}")
+    return bool(options.tol > 0 or (difference <= np.minimum(bound, digits)).all())
+
+
 def _read(options: argparse.Namespace, facts: dict[str, Any]) -> tuple[Network, DType]:
-    """Return the network and its precision, after a look at the names of all files."""
-    source, target = Path(options.input), Path(options.output)
-    facts.update(input=str(source), output=str(target))
-    files = {"IN.onnx": source, "OUT.onnx": target}
+    """Return the network and its precision."""
+    source = _differ(options, facts)
+    _say(f"reading {source}")
+    net = load(source, input_shape=options.input_shape, max_bytes=FILE_BYTES)
+    return net, _precision(net, source)
+
+
+def _differ(options: argparse.Namespace, facts: dict[str, Any]) -> Path:
+    """Return the file to read, after a look at the names of all files: none may be another."""
+    source = Path(options.input)
+    facts.update(input=str(source), output=options.output and str(options.output))
+    files = {"IN.onnx": source}
+    if options.output is not None:
+        files["OUT.onnx"] = Path(options.output)
     if options.report is not None:
         files["--report"] = options.report
     names = list(files)
@@ -264,9 +356,7 @@ def _read(options: argparse.Namespace, facts: dict[str, Any]) -> tuple[Network, 
                 and files[first].samefile(files[second])
             ):
                 raise ValueError(f"{second} (={files[second]}) must not be the file {first} too")
-    _say(f"reading {source}")
-    net = load(source, input_shape=options.input_shape, max_bytes=FILE_BYTES)
-    return net, _precision(net, source)
+    return source
 
 
 def _precision(net: Network, source: Path) -> DType:

@@ -1,5 +1,6 @@
 """A network as another one, equal on every input: Dense and ReLU only, or (plain) convolutions."""
 
+from .network_recognition import recognize_network
 from .plain import PlainReport, Rewriting, plain_report, to_plain
 from .plan import UnsupportedLayer
 from .table import ConversionTable, Cost, conversion_table
@@ -14,6 +15,7 @@ __all__ = [
     "UnsupportedLayer",
     "conversion_table",
     "plain_report",
+    "recognize_network",
     "to_cnn",
     "to_mlp",
     "to_plain",

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import NETWORKS, flat, inputs, with_random_weights
+from renamed import renamed
 
 from equivlib import cli as command
 from equivlib import conversion_table
@@ -374,14 +375,14 @@ def test_wrong_words_are_explained(arguments, capsys):
     assert "usage: python -m equivlib" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["convert", "inspect", "plain"])
+@pytest.mark.parametrize("name", ["convert", "inspect", "plain", "recognize"])
 def test_help_says_what_a_command_does(name, capsys):
     with pytest.raises(SystemExit) as error:
         run(name, "--help")
     assert error.value.code == 0
     out = capsys.readouterr().out
-    assert "IN.onnx" in out
-    assert "fully connected" in out or "multilayer perceptron" in out or "plain convolutions" in out
+    assert "IN.onnx" in out or "MLP.onnx" in out
+    assert any(s in out for s in ("fully connected", "perceptron", "plain convolutions"))
 
 
 def test_help_ends_with_examples_that_run(lenet, tmp_path, capsys, monkeypatch):
@@ -390,14 +391,70 @@ def test_help_ends_with_examples_that_run(lenet, tmp_path, capsys, monkeypatch):
     assert error.value.code == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     examples = [words[3:] for words in lines if words[:3] == ["python", "-m", "equivlib"]]
-    assert {words[0] for words in examples} == {"convert", "inspect", "plain"}
+    assert {words[0] for words in examples} == {"convert", "inspect", "plain", "recognize"}
     monkeypatch.chdir(tmp_path)
     lenet.rename("net.onnx")
     for words in examples:
         if "--input-shape" in words:  # made for a larger image, so only its words are checked
-            assert command._parser().parse_args(words).input_shape == (3, 224, 224)
+            asked = (3, 32, 32) if words[0] == "recognize" else (3, 224, 224)
+            assert command._parser().parse_args(words).input_shape == asked
         else:
             assert run(*words) == 0
+
+
+@pytest.fixture
+def hidden(tmp_path):
+    """Return the file of a perceptron that is a network of two convolutions and a dense layer."""
+    rng = np.random.default_rng(0)
+    shapes = [(3, 1, 3, 3), (3,), (4, 3, 3, 3), (4,), (5, 36), (5,)]
+    first, b, second, c, last, d = (rng.standard_normal(s).astype(np.float32) for s in shapes)
+    layers = [Conv(first, b), ReLU(), Conv(second, c, stride=2, padding=1), ReLU()]
+    net = Network([*layers, Flatten(), Dense(last, d)], (1, 8, 8))
+    mlp = renamed(net, rng, factors="floats")
+    single = [
+        Dense(p.weight.astype(np.float32), p.bias.astype(np.float32)) if isinstance(p, Dense) else p
+        for p in mlp.layers
+    ]
+    path = tmp_path / "mlp.onnx"
+    save(Network(single, mlp.input_shape), path)
+    return path
+
+
+def test_recognize_prints_and_writes_the_network(hidden, tmp_path, capsys):
+    target = tmp_path / "net.onnx"
+    assert run("recognize", hidden, target, "--input-shape", "1,8,8") == 0
+    out = capsys.readouterr().out
+    assert "Conv(weight (4, 3, 3, 3), bias (4,), stride=(2, 2)" in out
+    net, mlp = load(target), load(hidden)
+    assert [type(layer) for layer in net.layers if layer.params] == [Conv, Conv, Dense]
+    x = np.random.default_rng(1).standard_normal((6, 1, 8, 8))
+    np.testing.assert_allclose(net(x), mlp(x.reshape(6, -1)), rtol=1e-4, atol=1e-4)
+
+
+def test_recognize_says_why_not_and_ends_with_1(lenet, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    path, target = tmp_path / "mlp.onnx", tmp_path / "net.onnx"
+    layers = [Dense(rng.standard_normal((5, 16))), ReLU(), Dense(rng.standard_normal((2, 5)))]
+    save(Network(layers, (16,)), path)
+    assert run("recognize", path, target, "--input-shape", "1,4,4") == 1
+    assert "is no convolutional network: layer 0 (Dense)" in capsys.readouterr().err
+    assert not target.exists()
+    assert run("recognize", lenet, "--input-shape", "1,28,28") == 2
+    assert "must be Dense, ReLU or Flatten" in capsys.readouterr().err
+    assert run("recognize", path, path, "--input-shape", "1,4,4") == 2
+
+
+def test_recognize_writes_nothing_that_differs(hidden, tmp_path, capsys, monkeypatch):
+    def wrong(mlp, shape, **options):
+        net = honest(mlp, shape, **options)
+        net.layers[-1].params["bias"] += np.float32(0.5)
+        return net
+
+    honest, target = command.recognize_network, tmp_path / "net.onnx"
+    monkeypatch.setattr(command, "recognize_network", wrong)
+    assert run("recognize", hidden, target, "--input-shape", "1,8,8") == 1
+    assert "differ by more than rounding" in capsys.readouterr().err
+    assert not target.exists()
 
 
 def test_it_runs_as_a_module(lenet, tmp_path):
