@@ -408,10 +408,13 @@ def _remembering(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _run(item: pytest.Item, following: pytest.Item | None) -> bool:
-    """Run one test and return whether it failed."""
+    """Run one test and return whether it failed, or could not even be reported on."""
     from _pytest.runner import runtestprotocol
 
-    return any(r.failed for r in runtestprotocol(item, log=False, nextitem=following))
+    try:
+        return any(r.failed for r in runtestprotocol(item, log=False, nextitem=following))
+    except Exception:
+        return True
 
 
 def run_until_one_fails(items: Sequence[pytest.Item], known: Known) -> str:
@@ -572,7 +575,7 @@ class Study:
         by_line = self.known.lines.get(mutant.module, {})
         names = {name for line in mutant.lines for name in by_line.get(line, ())} & set(self.items)
         kills, seconds = self.kills[mutant.owner], self.known.seconds
-        order = sorted(names, key=lambda n: (-kills[n], self.rank[n], seconds[n]))
+        order = sorted(names, key=lambda n: (-kills[n], self.rank[n] > 0, seconds[n]))
         taken, total = [], 0.0
         for name in order:
             total += seconds[name]

@@ -150,6 +150,8 @@ def test_an_unknown_option_is_refused_with_the_nearest_one_and_the_list(function
         (lambda: layers.MaxPool(2, strides=1), "stride"),
         (lambda: layers.AvgPool(2, count_include=True), "count_include_pad"),
         (lambda: Geometry.of_pool((1, 4), 2, ceil=True), "ceil_mode"),
+        (lambda: Geometry.of_transpose((1, 1, 2), (4,), outputpadding=1), "output_padding"),
+        (lambda: Geometry.of_transpose((1, 1, 2), (4,), outputshape=5), "output_shape"),
     ],
 )
 def test_the_nearest_name_is_the_one_that_was_meant(call, meant):
@@ -160,6 +162,11 @@ def test_the_nearest_name_is_the_one_that_was_meant(call, meant):
 def test_a_name_near_to_none_is_refused_without_a_guess():
     with pytest.raises(ValueError, match=r"xyz \(=1\) is not an option of conv\. The options are"):
         conv(X, WEIGHT, xyz=1)
+
+
+def test_the_geometry_of_a_pool_is_named_when_it_refuses_an_option():
+    with pytest.raises(ValueError, match=r"is not an option of Geometry\.of_pool"):
+        Geometry.of_pool((1, 4), 2, groups=1)
 
 
 def test_options_of_other_layers_are_no_options_of_a_pool():
