@@ -419,6 +419,8 @@ def _run(item: pytest.Item, following: pytest.Item | None) -> bool:
 
 def run_until_one_fails(items: Sequence[pytest.Item], known: Known) -> str:
     """Return which test failed."""
+    if not items:
+        return "survived, no test executes it"
     for item, following in zip(items, [*items[1:], None], strict=True):
         seconds = GRACE + FACTOR * known.seconds.get(item.nodeid, 0)
         signal.setitimer(signal.ITIMER_PROF, seconds)

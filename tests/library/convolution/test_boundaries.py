@@ -20,6 +20,7 @@ from equivlib import (
 from equivlib.convolution.axis import Axis
 from equivlib.convolution.csr import _boxes, stored_count
 from equivlib.convolution.geometry import checked_shape, index_dtype
+from equivlib.convolution.matrix import DENSE_BLOCK
 
 WEIGHT, SHAPE = integers((2, 1, 3)), (1, 9)
 
@@ -159,6 +160,7 @@ class TestLimit:
             ((25, 40, 1), (40, 1), "1 kB"),
             ((30, 50, 1), (50, 1), "1.5 kB"),
             ((1, 1, 1), (1, 10**6), "1 TB"),
+            ((10, 1, 1), (1, 10**7), "1 PB"),
             ((1, 1, 1), (1, 10**9), "1 EB"),
             ((10, 1, 1), (1, 10**10), "1000 EB"),
         ],
@@ -245,6 +247,13 @@ def test_a_dense_matrix_is_filled_with_little_memory_beside_it():
     tracemalloc.stop()
     # A million numbers at a time: each a number, two indices and what NumPy makes of them.
     assert most <= matrix.nbytes + 2**20 * (1 + 8 + 8 + 8)
+
+
+def test_a_kernel_of_more_numbers_than_a_piece_holds_is_written_row_by_row():
+    weight = np.zeros((2, DENSE_BLOCK + 1, 1), dtype=np.int8)
+    weight[1, -1] = 7
+    matrix = conv_matrix(weight, (DENSE_BLOCK + 1, 1), format="dense")
+    np.testing.assert_array_equal(matrix, weight[..., 0])
 
 
 @pytest.mark.parametrize(

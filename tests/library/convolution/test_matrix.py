@@ -1,6 +1,7 @@
 """`conv_matrix` and `conv_operator`: the same linear map as numbers and as a function."""
 
 import inspect
+import sys
 import tracemalloc
 from fractions import Fraction
 from functools import partial
@@ -318,6 +319,13 @@ class TestSymbols:
         matrix = conv_matrix(weight, (1, 2), padding_mode="replicate", padding=((0, 1),))
         third, root = sympy.Rational(1, 3), sympy.sqrt(2)
         assert matrix == sympy.Matrix([[third, root], [0, third + root]])
+
+    def test_objects_need_no_sympy(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "sympy", None)
+        weight = np.array([[[Fraction(1, 3), Fraction(1, 7)]]])
+        matrix = conv_matrix(weight, (1, 3), format="dense")
+        third, seventh = weight.ravel()
+        assert matrix.tolist() == [[third, seventh, 0], [0, third, seventh]]
 
     def test_symbols_and_numbers_mix(self):
         weight = np.array([[[self.a, 2, 0]]], dtype=object)

@@ -1,5 +1,7 @@
 """From a matrix back to its kernel: nearest, exact, or refused."""
 
+import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -18,6 +20,7 @@ from equivlib import (
     project,
     tap_matrix,
 )
+from equivlib.convolution.projection import BLOCK
 
 SMALL = [c for c in CASES if np.prod(c.weight) * np.prod(c.output) * np.prod(c.input) < 40_000]
 each_small_case = pytest.mark.parametrize("case", SMALL, ids=lambda case: case.id)
@@ -104,6 +107,49 @@ class TestProject:
             pattern = tap_matrix((0, 0, tap), (1, 1, 5), (1, 4), **options).toarray()
             assert (pattern * difference).sum() == 0
 
+    def test_without_sums_a_weight_is_the_mean_of_its_places_to_the_last_digit(self):
+        weight = integers((1, 1, 3, 3)) / 4
+        for size in range(3, 10):
+            shapes = (weight.shape, (1, size, size))
+            nearest = project(conv_matrix(weight, shapes[1]), *shapes)
+            np.testing.assert_array_equal(nearest.weight, weight)
+
+    def test_fractions_have_their_mean(self):
+        rows = [[1, 2, 7], [0, 4, 9]]
+        matrix = np.array([[Fraction(n) for n in row] for row in rows])
+        nearest = project(matrix, (1, 1, 2), (1, 3))
+        assert nearest.weight.ravel().tolist() == [Fraction(5, 2), Fraction(11, 2)]
+        # Differences of 3/2 and 7/2, each twice, and 7 where there is no place.
+        assert nearest.residual == math.sqrt(2 * 1.5**2 + 2 * 3.5**2 + 7**2)
+
+    def test_a_tap_that_lies_in_padding_everywhere_has_weight_0(self):
+        for kind in (Fraction, float, int):
+            matrix = np.array([[kind(6)]], dtype=object if kind is Fraction else kind)
+            assert project(matrix, (1, 1, 3), (1, 1), padding=1).weight.ravel().tolist() == [0, 6, 0]
+
+    def test_the_residual_of_fractions_does_not_cancel(self):
+        matrix = np.array([[Fraction(int(i == j)) for j in range(3)] for i in range(3)])
+        matrix[0, 2] = Fraction(1, 10**12)
+        assert project(matrix, (1, 1, 1), (1, 3)).residual == 1e-12
+
+    def test_integers_do_not_overflow(self):
+        nearest = project(np.diag([2**62] * 4), (1, 1, 1), (1, 4))
+        assert nearest.weight.item() == 2.0**62
+        nearest = project(np.diag([100, 50]).astype(np.int8), (1, 1, 1), (1, 2))
+        assert nearest.weight.item() == 75
+        np.testing.assert_allclose(nearest.residual, math.hypot(25, 25), rtol=1e-15)
+        np.testing.assert_allclose(
+            nearest.relative_residual, math.hypot(25, 25) / math.hypot(100, 50), rtol=1e-15
+        )
+
+    def test_a_sparse_matrix_is_left_as_it_is(self):
+        arrays = np.array([1.0, 2, 3]), np.array([1, 1, 0]), np.array([0, 2, 3])
+        matrix = sparse.csr_array(arrays, shape=(2, 2))  # one entry in two parts
+        assert project(matrix, (1, 1, 1), (1, 2)).residual == math.hypot(3, 3)
+        assert matrix.data.tolist() == [1, 2, 3]
+        assert matrix.indices.tolist() == [1, 1, 0]
+        assert matrix.indptr.tolist() == [0, 2, 3]
+
     def test_complex_matrices_keep_both_parts(self):
         matrix = np.array([[1 + 2j, 0], [0, 3 - 4j]])
         assert project(matrix, (1, 1, 1), (1, 2)).weight.item() == 2 - 1j
@@ -174,6 +220,21 @@ class TestKernelFromMatrix:
         kernel_from_matrix(matrix, (1, 1, 2), (1, 5), tol=2e-3)
         with pytest.raises(NotAConvolution):
             kernel_from_matrix(matrix, (1, 1, 2), (1, 5), tol=1e-4)
+
+    def test_a_row_longer_than_a_block_is_compared(self):
+        matrix = np.zeros((2, BLOCK + 1), dtype=np.int8)
+        matrix[1, -1] = 7
+        weight = kernel_from_matrix(matrix, (2, BLOCK + 1, 1), (BLOCK + 1, 1))
+        np.testing.assert_array_equal(weight[..., 0], matrix)
+
+    def test_a_dense_matrix_is_compared_with_little_memory_beside_it(self):
+        matrix = np.eye(4000, dtype=np.int8)
+        kernel_from_matrix(matrix[:9, :9], (1, 1, 1), (1, 9))  # whatever is loaded once
+        tracemalloc.start()
+        kernel_from_matrix(matrix, (1, 1, 1), (1, 4000))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert most < matrix.nbytes / 2
 
     def test_not_a_number_is_no_convolution(self):
         with pytest.raises(NotAConvolution):
