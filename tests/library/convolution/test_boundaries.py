@@ -158,6 +158,10 @@ class TestLimit:
         [
             ((27, 37, 1), (37, 1), "999 bytes"),
             ((25, 40, 1), (40, 1), "1 kB"),
+            ((1, 1, 1), (1, 1000), "1 MB"),
+            ((1, 999_499, 1), (999_499, 1), "999 kB"),
+            ((1, 999_500, 1), (999_500, 1), "1 MB"),
+            ((1, 999_500_000, 1), (999_500_000, 1), "1 GB"),
             ((30, 50, 1), (50, 1), "1.5 kB"),
             ((1, 1, 1), (1, 10**6), "1 TB"),
             ((10, 1, 1), (1, 10**7), "1 PB"),
@@ -168,7 +172,8 @@ class TestLimit:
     )
     def test_sizes_are_readable_on_both_sides_of_a_unit(self, weight, shape, size):
         with pytest.raises(MatrixTooLarge, match=rf" {size} dense"):
-            conv_matrix(np.ones(weight, dtype=np.int8), shape, format="dense", max_bytes=1)
+            ones = np.broadcast_to(np.int8(1), weight)
+            conv_matrix(ones, shape, format="dense", max_bytes=1)
 
 
 @pytest.mark.parametrize("step", [None, 1, np.int64(1)], ids=repr)
