@@ -365,7 +365,10 @@ def in_copy(run: Callable[[], str], seconds: float) -> tuple[str, float]:
     _, status = os.waitpid(process, 0)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return said or f"timed out (signal {os.WTERMSIG(status)})", round(spent, 2)
+    if not said:
+        late = os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGKILL)
+        said = "timed out" if late else f"killed by a crash (signal {os.WTERMSIG(status)})"
+    return said, round(spent, 2)
 
 
 # --- the tests ----------------------------------------------------------------------------------
@@ -488,7 +491,7 @@ class Study:
 
     def __init__(self, arguments: argparse.Namespace, at_import: dict[str, set[str]]) -> None:
         self.arguments, self.at_import = arguments, at_import
-        self.log = arguments.log
+        self.log, self.listed = arguments.log, equivalent()
         self.kills: dict[str, Counter[str]] = defaultdict(Counter)
 
     @pytest.hookimpl(tryfirst=True)
@@ -526,6 +529,8 @@ class Study:
     def _is_due(self, mutant: Mutant, outcome: str | None) -> bool:
         if self.arguments.seconds < 100 and self._needs_an_import(mutant):
             return False  # a quick round leaves them to the next
+        if mutant.key in self.listed and self.arguments.seconds < 100:
+            return False
         return outcome is None or (self.arguments.again and outcome.startswith("survived"))
 
     def _needs_an_import(self, mutant: Mutant) -> bool:
@@ -676,7 +681,7 @@ def main() -> int:
     if not arguments.table:
         remember_the_reference()
         at_import = called_at_import()
-        options = ["-q", "--tb=no", "-p", "no:cacheprovider", "-m", "not slow", "-s"]
+        options = ["-q", "--tb=no", "-m", "not slow", "-s", "-pno:cacheprovider", "-pno:faulthandler"]
         paths = [str(TESTS), str(PACKAGE), f"--ignore={TESTS / 'test_torch_oracle.py'}"]
         pytest.main([*options, *paths], plugins=[Study(arguments, at_import)])
     return table(arguments)

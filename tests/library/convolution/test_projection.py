@@ -182,6 +182,11 @@ class TestKernelFromMatrix:
         matrix = conv_matrix(weight, (3, 6, 5), padding=1)
         assert (kernel_from_matrix(matrix, weight.shape, (3, 6, 5), padding=1) == weight).all()
 
+    def test_a_tap_that_lies_in_padding_everywhere_leaves_integers_integers(self):
+        weight = kernel_from_matrix(np.array([[6]]), (1, 1, 3), (1, 1), padding=1)
+        assert weight.dtype == np.int64
+        assert weight.ravel().tolist() == [0, 6, 0]
+
     @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
     def test_a_broken_tie_is_named(self, form):
         matrix = conv_matrix(np.array([[[1.0, 2.0]]]), (1, 5)).toarray()

@@ -104,6 +104,13 @@ def test_a_layer_far_too_large_to_store_has_a_norm():
     np.testing.assert_allclose(norm, circular, rtol=1e-2)
 
 
+def test_a_matrix_of_one_long_row_has_the_norm_of_its_numbers():
+    weight = np.arange(36.0).reshape(1, 1, 6, 6)
+    np.testing.assert_allclose(
+        operator_norm(weight, (1, 6, 6)), np.linalg.norm(weight), rtol=1e-14
+    )
+
+
 def test_the_same_seed_gives_the_same_norm():
     weight = np.random.default_rng(0).standard_normal((4, 4, 3, 3))
     first, second = (operator_norm(weight, (4, 16, 16), padding=1) for _ in range(2))
