@@ -227,7 +227,8 @@ def _sharing_broken(
 
 def _fits(offsets: Index, stride: int, n: int, outputs: int) -> list[AxisOptions]:
     """Yield for each dilation, within bounds, the smallest kernel with taps at these offsets."""
-    low, high = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
+    # Without an entry any kernel will do, as far in the padding as it may lie.
+    low, high = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, -n)
     step = int(np.gcd.reduce(offsets - low)) if len(offsets) > 1 else 1
     fits = []
     for dilation in (d for d in range(step, 0, -1) if step % d == 0):
