@@ -92,7 +92,9 @@ def parsed(module: str) -> ast.Module:
 
 def of_module(module: str) -> list[Mutant]:
     """Return every mutant of a module, in the order of its lines."""
-    return mutants_of(module, (PACKAGE / f"{module}.py").read_text(encoding="utf-8"), parsed(module))
+    return mutants_of(
+        module, (PACKAGE / f"{module}.py").read_text(encoding="utf-8"), parsed(module)
+    )
 
 
 def mutants_of(module: str, source: str, tree: ast.Module) -> list[Mutant]:
@@ -181,7 +183,9 @@ def _for_types_alone(node: ast.stmt) -> bool:
         alias = isinstance(node.annotation, ast.Name) and node.annotation.id == "TypeAlias"
         return node.value is None or (alias and "Literal" not in ast.unparse(node.value))
     typed = isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
-    return isinstance(node, ast.Import | ast.ImportFrom) or (typed and _name(node.value) in LEFT_OUT)
+    return isinstance(node, ast.Import | ast.ImportFrom) or (
+        typed and _name(node.value) in LEFT_OUT
+    )
 
 
 def _removable(node: ast.stmt) -> bool:
@@ -521,7 +525,9 @@ class Study:
                     start = time.monotonic()
                     outcome, seconds = self._outcome(mutant)
                     wall = round(time.monotonic() - start, 1)
-                    entry = dict(zip(("place", "line", "change", "number"), mutant.key, strict=True))
+                    entry = dict(
+                        zip(("place", "line", "change", "number"), mutant.key, strict=True)
+                    )
                     entry |= {"outcome": outcome, "seconds": seconds, "wall": wall}
                     print(json.dumps(entry), file=log, flush=True)
         return True
@@ -557,7 +563,9 @@ class Study:
             for module, by_line in more_lines.items():
                 for line, tests in by_line.items():
                     lines.setdefault(module, defaultdict(set)).setdefault(line, set()).update(tests)
-            path.write_bytes(pickle.dumps((seconds, {m: dict(x) for m, x in lines.items()}, REMEMBERED)))
+            path.write_bytes(
+                pickle.dumps((seconds, {m: dict(x) for m, x in lines.items()}, REMEMBERED))
+            )
         return Known(seconds, lines, self.at_import, REMEMBERED)
 
     def _outcome(self, mutant: Mutant) -> tuple[str, float]:
@@ -652,7 +660,9 @@ def table(arguments: argparse.Namespace) -> int:
                 entry = {"line": mutant.line, "change": mutant.change, "why": ""}
                 entry |= {"number": mutant.number} if mutant.number else {}
                 print(f"# line {mutant.lines.start}, {outcome}\n{mutant.module}.{mutant.place}:")
-                print(yaml.safe_dump([entry], sort_keys=False, allow_unicode=True, width=1000), end="")
+                print(
+                    yaml.safe_dump([entry], sort_keys=False, allow_unicode=True, width=1000), end=""
+                )
         rows[mutant.module][kind] += 1
     kinds = ("killed", "timed", "equivalent", "left", "not")
     print("| module | mutants | killed | timed out | equivalent | left | not run |")
@@ -681,7 +691,15 @@ def main() -> int:
     if not arguments.table:
         remember_the_reference()
         at_import = called_at_import()
-        options = ["-q", "--tb=no", "-m", "not slow", "-s", "-pno:cacheprovider", "-pno:faulthandler"]
+        options = [
+            "-q",
+            "--tb=no",
+            "-m",
+            "not slow",
+            "-s",
+            "-pno:cacheprovider",
+            "-pno:faulthandler",
+        ]
         paths = [str(TESTS), str(PACKAGE), f"--ignore={TESTS / 'test_torch_oracle.py'}"]
         pytest.main([*options, *paths], plugins=[Study(arguments, at_import)])
     return table(arguments)

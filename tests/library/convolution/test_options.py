@@ -286,6 +286,76 @@ def test_causal_in_two_axes_has_a_pair_for_each():
     assert here == {"padding": ((4, 0), (2, 0))}
 
 
+MODES = "zeros, circular, reflect, replicate, symmetric"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"padding": "causal"},
+            "; 'causal' is padding=((2, 0), (1, 0)) here, (dilation * (kernel - 1), 0) "
+            "if every axis is causal, and (0, 0) for one that is not",
+        ),
+        ({"padding": "xyz"}, ", or one of valid, same, same_lower"),
+        ({"padding": "NOTSET"}, "; 'NOTSET' is padding=0 or the (low, high) pairs of the node's pads here"),
+        ({"padding": "Edge"}, "; 'Edge' is padding_mode='replicate' here, beside a number in padding"),
+        ({"padding": "reflect"}, "; 'reflect' is padding_mode='reflect' here, beside a number in padding"),
+        (
+            {"padding_mode": "REFLECT"},
+            "; 'REFLECT' is padding_mode='reflect' here, mirrored without its edge, as in "
+            "TensorFlow, numpy and PyTorch",
+        ),
+        ({"padding_mode": "ZEROS"}, "; 'ZEROS' is padding_mode='zeros' here"),
+        ({"padding_mode": "edge"}, "; 'edge' is padding_mode='replicate' here"),
+        ({"padding_mode": "constant"}, "; 'constant' is padding_mode='zeros' here (with the constant 0)"),
+        ({"padding_mode": "fill"}, "; 'fill' is padding_mode='zeros' here (with fillvalue 0)"),
+        ({"padding_mode": "grid-constant"}, "; 'grid-constant' is padding_mode='zeros' here (with cval 0)"),
+        ({"padding_mode": "symetric"}, "; did you mean 'symmetric'?"),
+        ({"padding_mode": "xyz"}, f"must be one of {MODES}"),
+        ({"padding": (1, -1, 0, 0)}, "for each of 2 spatial axes"),
+        ({"padding": (1, True, 0, 0)}, "for each of 2 spatial axes"),
+        (
+            {"padding": (0, 1, 0, 1)},
+            "a flat list is padding=(0, 1) here if it is ONNX's pads (all low ends, then all high "
+            "ends), and padding=((0, 1), (0, 1)) if it is that of PyTorch's F.pad (low and high "
+            "end of the last axis, then of the one before it)",
+        ),
+        (
+            {"padding": (1, 2, 3, 4)},
+            "a flat list is padding=((1, 3), (2, 4)) here if it is ONNX's pads (all low ends, then "
+            "all high ends), and padding=((3, 4), (1, 2)) if it is that of PyTorch's F.pad (low "
+            "and high end of the last axis, then of the one before it)",
+        ),
+        ({"padding": (2, 2, 2, 2)}, "a flat list of two ends for each axis is padding=2 here"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_message_ends_with_what_is_known_and_no_more(given, said):
+    with pytest.raises(ValueError, match=r"^padding(_mode)? \(=") as refused:
+        conv(X, WEIGHT, **given)
+    assert str(refused.value).endswith(said)
+
+
+def test_along_one_axis_causal_needs_no_more_words():
+    with pytest.raises(ValueError, match=r"is padding=\(\(1, 0\),\) here, \(dil.*- 1\), 0\)$"):
+        conv(ONE, ROW, padding="causal")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "form"),
+    [
+        (((1, 1), (1, 1)), 1),
+        (((0, 0),), 0),
+        (((1, 1), (2, 2)), (1, 2)),
+        (((1, 1), (1, 2)), ((1, 1), (1, 2))),
+        (((1, 2), (1, 2)), ((1, 2), (1, 2))),
+    ],
+)
+def test_the_shortest_form_of_a_padding(pairs, form):
+    assert options.shortest(pairs) == form
+
+
 @pytest.mark.parametrize("word", ["SAME_UPPER", "SAME_LOWER", "VALID"])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel_size", [(3, 2), (4, 4), (1, 5)])

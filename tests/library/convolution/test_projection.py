@@ -125,7 +125,11 @@ class TestProject:
     def test_a_tap_that_lies_in_padding_everywhere_has_weight_0(self):
         for kind in (Fraction, float, int):
             matrix = np.array([[kind(6)]], dtype=object if kind is Fraction else kind)
-            assert project(matrix, (1, 1, 3), (1, 1), padding=1).weight.ravel().tolist() == [0, 6, 0]
+            assert project(matrix, (1, 1, 3), (1, 1), padding=1).weight.ravel().tolist() == [
+                0,
+                6,
+                0,
+            ]
 
     def test_the_residual_of_fractions_does_not_cancel(self):
         matrix = np.array([[Fraction(int(i == j)) for j in range(3)] for i in range(3)])
@@ -210,6 +214,58 @@ class TestKernelFromMatrix:
         with pytest.raises(NotAConvolution, match=r"entry \(0, 3\) .* of another group"):
             kernel_from_matrix(matrix, (2, 1, 1), (2, 3), groups=2)
 
+    @pytest.mark.parametrize(
+        ("place", "said"),
+        [
+            (
+                (4, 13),  # output 2, position 0
+                "entry (4, 13) of matrix is 9.0, but must be 0: "
+                "input element 1 of channel 4 is of another group",
+            ),
+            (
+                (9, 17),  # output 4, position 1; its group reads the channels 4 and 5
+                "entry (9, 17) of matrix is 9.0, but weight[4, 1, 1] is 4.0 by entry (8, 16)",
+            ),
+            (
+                (9, 15),
+                "entry (9, 15) of matrix is 9.0, but must be 0: "
+                "input element 0 of channel 5 is out of reach",
+            ),
+            (
+                (8, 3),
+                "entry (8, 3) of matrix is 9.0, but must be 0: "
+                "input element 0 of channel 1 is of another group",
+            ),
+        ],
+        ids=["group after", "tie", "reach", "group before"],
+    )
+    def test_an_entry_of_the_last_groups_is_named(self, place, said):
+        weight = np.arange(1.0, 25).reshape(6, 2, 2) % 5
+        weight[4, 1, 1] = 4
+        matrix = conv_matrix(weight, (6, 3), groups=3).toarray()
+        matrix[place] = 9
+        with pytest.raises(NotAConvolution) as told:
+            kernel_from_matrix(matrix, weight.shape, (6, 3), groups=3)
+        assert str(told.value) == said
+
+    def test_a_group_is_told_from_the_reach_of_a_larger_kernel(self):
+        matrix = conv_matrix(np.ones((2, 1, 3)), (2, 5), groups=2).toarray()
+        matrix[0, 5] = 1
+        with pytest.raises(
+            NotAConvolution, match=r"entry \(0, 5\) .* channel 1 is of another group"
+        ):
+            kernel_from_matrix(matrix, (2, 1, 3), (2, 5), groups=2)
+
+    def test_a_weight_that_padding_hides_at_first_is_named_where_it_is_read(self):
+        weight = np.arange(1.0, 7).reshape(2, 1, 3)
+        matrix = conv_matrix(weight, (1, 5), padding=1).toarray()
+        matrix[8, 2] = 9  # output 1, position 3
+        with pytest.raises(NotAConvolution) as told:
+            kernel_from_matrix(matrix, weight.shape, (1, 5), padding=1)
+        assert str(told.value) == (
+            "entry (8, 2) of matrix is 9.0, but weight[1, 0, 0] is 4.0 by entry (6, 0)"
+        )
+
     def test_a_wrong_sum_of_mirrored_taps_is_named(self):
         options = {"padding": 1, "padding_mode": "reflect"}
         matrix = conv_matrix(np.array([[[1.0, 2.0, 4.0]]]), (1, 4), **options).toarray()
@@ -225,6 +281,14 @@ class TestKernelFromMatrix:
         kernel_from_matrix(matrix, (1, 1, 2), (1, 5), tol=2e-3)
         with pytest.raises(NotAConvolution):
             kernel_from_matrix(matrix, (1, 1, 2), (1, 5), tol=1e-4)
+
+    @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+    def test_a_tolerance_includes_its_end(self, form):
+        matrix = conv_matrix(np.array([[[1, 2]]]), (1, 5)).toarray()
+        matrix[2, 3] += 1
+        kernel_from_matrix(form(matrix), (1, 1, 2), (1, 5), tol=1)
+        with pytest.raises(NotAConvolution):
+            kernel_from_matrix(form(matrix), (1, 1, 2), (1, 5), tol=0.5)
 
     def test_a_row_longer_than_a_block_is_compared(self):
         matrix = np.zeros((2, BLOCK + 1), dtype=np.int8)
