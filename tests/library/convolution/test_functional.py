@@ -246,6 +246,16 @@ def test_a_large_layer_is_summed_over_its_taps_and_equals_its_matrix(
     np.testing.assert_array_equal(y.reshape(2, -1).T, W @ x.reshape(2, -1).T)
 
 
+@pytest.mark.parametrize(
+    "options", [{"stride": 2}, {"stride": (1, 2)}, {"padding_mode": "circular"}], ids=str
+)
+def test_a_large_layer_whose_taps_read_no_block_is_not_summed_over_them(options):
+    x, weight = integers((20, 40, 40)).astype(float), integers((18, 20, 3, 3), seed=1)
+    y = conv(x, weight, padding=1, **options)
+    W = conv_matrix(weight, x.shape, padding=1, **options)
+    np.testing.assert_array_equal(y.ravel(), W @ x.ravel())
+
+
 class TestGradientOfTheWeight:
     """Each product of the definition adds ``grad * x`` to its weight."""
 

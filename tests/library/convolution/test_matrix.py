@@ -221,6 +221,12 @@ class TestRows:
         assert block.indices.dtype == np.int32
         assert peak < SPARSE_BYTES / 20
 
+    def test_a_few_rows_far_down_have_small_indices(self):
+        weight = np.broadcast_to(np.int8(1), (2**30 + 8, 1, 1))
+        block = conv_matrix(weight, (1, 1), rows=slice(2**30, 2**30 + 4))
+        assert block.toarray().tolist() == [[1]] * 4
+        assert block.indices.dtype == block.indptr.dtype == np.int32
+
     def test_a_block_that_is_too_large_is_refused(self):
         with pytest.raises(MatrixTooLarge):
             layer(conv_matrix, rows=slice(0, 10_000), max_bytes=10**6)

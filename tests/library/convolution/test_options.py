@@ -15,6 +15,7 @@ import scipy.signal
 import equivlib
 from equivlib import Geometry, conv, conv_matrix, conv_transpose, draw, explore, layers
 from equivlib.convolution import options
+from equivlib.convolution.geometry import check_words
 
 OPTIONS = ["stride", "padding", "dilation", "groups", "padding_mode", "flip"]
 WEIGHT, X = np.ones((4, 3, 3, 2)), np.ones((3, 5, 6))
@@ -221,6 +222,12 @@ def test_a_layer_refuses_names_of_other_libraries_at_once(layer):
         layer(WEIGHT, padding_mode="wrap")
 
 
+def test_words_are_refused_without_an_input():
+    check_words((3,), {"padding": "valid"})
+    with pytest.raises(ValueError, match=r"^dilation \(=0\) must be an integer of at least 1"):
+        check_words((3,), {"padding": "valid", "dilation": 0})
+
+
 # --- the names of other libraries ---------------------------------------------------------------
 
 
@@ -313,6 +320,7 @@ MODES = "zeros, circular, reflect, replicate, symmetric"
         ({"padding_mode": "grid-constant"}, "; 'grid-constant' is padding_mode='zeros' here (with cval 0)"),
         ({"padding_mode": "symetric"}, "; did you mean 'symmetric'?"),
         ({"padding_mode": "xyz"}, f"must be one of {MODES}"),
+        ({"padding_mode": 1}, f"must be one of {MODES}"),
         ({"padding": (1, -1, 0, 0)}, "for each of 2 spatial axes"),
         ({"padding": (1, True, 0, 0)}, "for each of 2 spatial axes"),
         (
