@@ -315,7 +315,7 @@ class _Changed(importlib.machinery.SourceFileLoader):
 
     mutant: Mutant
 
-    def get_code(self, fullname: str) -> types.CodeType:
+    def get_code(self, _: str) -> types.CodeType:
         return compiled(self.mutant)
 
 
@@ -515,6 +515,8 @@ class Study:
         self.items = {item.nodeid: item for item in session.items}
         self.known = self._known()
         self.rank = _ranks(list(self.items))
+        by_line = [tests for lines in self.known.lines.values() for tests in lines.values()]
+        self.executed = Counter(name for tests in by_line for name in tests)
         outcomes = read(self.log)
         find_functions()
         gc.collect()
@@ -586,11 +588,16 @@ class Study:
         return (said if whole or said != "survived" else "survived the first tests"), seconds
 
     def _tests(self, mutant: Mutant) -> tuple[list[pytest.Item], bool]:
-        """Return the tests that execute the changed lines, in the order in which to try them."""
+        """Return the tests that execute the changed lines, in the order in which to try them.
+
+        Those that execute few lines come early: bad input, which is refused at once.
+        """
         by_line = self.known.lines.get(mutant.module, {})
         names = {name for line in mutant.lines for name in by_line.get(line, ())} & set(self.items)
         kills, seconds = self.kills[mutant.owner], self.known.seconds
-        order = sorted(names, key=lambda n: (-kills[n], self.rank[n] > 0, seconds[n]))
+        order = sorted(
+            names, key=lambda n: (-kills[n], self.rank[n] > 0, self.executed[n], seconds[n])
+        )
         taken, total = [], 0.0
         for name in order:
             total += seconds[name]

@@ -171,8 +171,8 @@ class TestLimit:
         ids=str,
     )
     def test_sizes_are_readable_on_both_sides_of_a_unit(self, weight, shape, size):
+        ones = np.broadcast_to(np.int8(1), weight)
         with pytest.raises(MatrixTooLarge, match=rf" {size} dense"):
-            ones = np.broadcast_to(np.int8(1), weight)
             conv_matrix(ones, shape, format="dense", max_bytes=1)
 
 

@@ -305,9 +305,18 @@ MODES = "zeros, circular, reflect, replicate, symmetric"
             "if every axis is causal, and (0, 0) for one that is not",
         ),
         ({"padding": "xyz"}, ", or one of valid, same, same_lower"),
-        ({"padding": "NOTSET"}, "; 'NOTSET' is padding=0 or the (low, high) pairs of the node's pads here"),
-        ({"padding": "Edge"}, "; 'Edge' is padding_mode='replicate' here, beside a number in padding"),
-        ({"padding": "reflect"}, "; 'reflect' is padding_mode='reflect' here, beside a number in padding"),
+        (
+            {"padding": "NOTSET"},
+            "; 'NOTSET' is padding=0 or the (low, high) pairs of the node's pads here",
+        ),
+        (
+            {"padding": "Edge"},
+            "; 'Edge' is padding_mode='replicate' here, beside a number in padding",
+        ),
+        (
+            {"padding": "reflect"},
+            "; 'reflect' is padding_mode='reflect' here, beside a number in padding",
+        ),
         (
             {"padding_mode": "REFLECT"},
             "; 'REFLECT' is padding_mode='reflect' here, mirrored without its edge, as in "
@@ -315,9 +324,15 @@ MODES = "zeros, circular, reflect, replicate, symmetric"
         ),
         ({"padding_mode": "ZEROS"}, "; 'ZEROS' is padding_mode='zeros' here"),
         ({"padding_mode": "edge"}, "; 'edge' is padding_mode='replicate' here"),
-        ({"padding_mode": "constant"}, "; 'constant' is padding_mode='zeros' here (with the constant 0)"),
+        (
+            {"padding_mode": "constant"},
+            "; 'constant' is padding_mode='zeros' here (with the constant 0)",
+        ),
         ({"padding_mode": "fill"}, "; 'fill' is padding_mode='zeros' here (with fillvalue 0)"),
-        ({"padding_mode": "grid-constant"}, "; 'grid-constant' is padding_mode='zeros' here (with cval 0)"),
+        (
+            {"padding_mode": "grid-constant"},
+            "; 'grid-constant' is padding_mode='zeros' here (with cval 0)",
+        ),
         ({"padding_mode": "symetric"}, "; did you mean 'symmetric'?"),
         ({"padding_mode": "xyz"}, f"must be one of {MODES}"),
         ({"padding_mode": 1}, f"must be one of {MODES}"),
@@ -338,7 +353,7 @@ MODES = "zeros, circular, reflect, replicate, symmetric"
         ({"padding": (2, 2, 2, 2)}, "a flat list of two ends for each axis is padding=2 here"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_message_ends_with_what_is_known_and_no_more(given, said):
     with pytest.raises(ValueError, match=r"^padding(_mode)? \(=") as refused:
         conv(X, WEIGHT, **given)
