@@ -596,7 +596,8 @@ class Study:
         names = {name for line in mutant.lines for name in by_line.get(line, ())} & set(self.items)
         kills, seconds = self.kills[mutant.owner], self.known.seconds
         order = sorted(
-            names, key=lambda n: (-kills[n], self.rank[n] > 0, self.executed[n], seconds[n])
+            names,
+            key=lambda n: (-kills[n], seconds[n] > 0.05, self.rank[n] > 0, self.executed[n]),
         )
         taken, total = [], 0.0
         for name in order:

@@ -261,7 +261,7 @@ def test_a_bad_argument_is_refused(call, mentions):
     refuses(call, mentions)
 
 
-@pytest.mark.parametrize(
+ARRAYS = pytest.mark.parametrize(
     ("name", "call"),
     [
         ("x", lambda words: conv(words(X), WEIGHT)),
@@ -282,8 +282,15 @@ def test_a_bad_argument_is_refused(call, mentions):
         ("weight", lambda words: operator_norm(words(WEIGHT), SHAPE)),
     ],
 )
-def test_an_array_of_words_is_refused_by_its_name(name, call):
+
+
+@ARRAYS
+def test_an_array_of_numbers_is_taken(name, call):
     call(np.asarray)
+
+
+@ARRAYS
+def test_an_array_of_words_is_refused_by_its_name(name, call):
     with pytest.raises(ValueError, match=rf"^{name} \(of dtype <U\d+\) must hold numbers"):
         call(lambda array: array.astype(str))
 
