@@ -535,8 +535,6 @@ class Study:
         return True
 
     def _is_due(self, mutant: Mutant, outcome: str | None) -> bool:
-        if self.arguments.seconds < 100 and self._needs_an_import(mutant):
-            return False  # a quick round leaves them to the next
         if mutant.key in self.listed and self.arguments.seconds < 100:
             return False
         return outcome is None or (self.arguments.again and outcome.startswith("survived"))
@@ -572,10 +570,13 @@ class Study:
 
     def _outcome(self, mutant: Mutant) -> tuple[str, float]:
         if self._needs_an_import(mutant):
-            names = [str(TESTS / name) for name in FIRST_FILES]
-            rest = sorted(str(path) for path in TESTS.glob("test_*.py") if str(path) not in names)
-            files = [*names, *rest, str(PACKAGE)]
-            return in_copy(lambda: import_anew(mutant) or run_files(files), 900)
+            own = (f"test_{mutant.module}.py", *FIRST_FILES)
+            first = [str(TESTS / name) for name in own if (TESTS / name).is_file()]
+            rest = sorted(str(path) for path in TESTS.glob("test_*.py") if str(path) not in first)
+            quick = self.arguments.seconds < 100
+            files = first if quick else [*first, *rest, str(PACKAGE)]
+            said, seconds = in_copy(lambda: import_anew(mutant) or run_files(files), 900)
+            return (f"{said} the first files" if quick and said == "survived" else said), seconds
         items, whole = self._tests(mutant)
 
         def run() -> str:

@@ -206,3 +206,8 @@ def test_nbytes_takes_a_dtype_in_any_form():
     geometry = Geometry((1, 1, 2), (1, 5))
     forms = ["float64", float, np.float64, np.dtype("float64")]
     assert {geometry.nbytes(form, "dense") for form in forms} == {4 * 5 * 8}
+
+
+def test_nbytes_is_that_of_the_sparse_matrix_unless_told_otherwise():
+    geometry = Geometry((1, 1, 2), (1, 5))
+    assert geometry.nbytes() == geometry.nbytes("float64", "csr") != geometry.nbytes(format="dense")

@@ -93,6 +93,19 @@ def test_the_defaults_that_are_shown_are_those_that_hold():
     assert Geometry((4, 3, 3, 2), X.shape, **given) == Geometry((4, 3, 3, 2), X.shape)
 
 
+def test_each_default_that_a_docstring_tells_is_that_of_the_signature():
+    told = 0
+    described = [(n, f) for n, f in public() if f is not options.GeometryOptions]
+    for name, function in described:
+        pattern = r"^([a-z_]+(?:, [a-z_]+)*) : .*, default ([\w.-]+)$"
+        for keywords, value in re.findall(pattern, inspect.getdoc(function) or "", re.M):
+            for keyword in keywords.split(", "):
+                shown = inspect.signature(function).parameters[keyword].default
+                assert shown == ast.literal_eval(value), (name, keyword)
+                told += 1
+    assert told > 60
+
+
 def test_the_types_of_the_options_can_be_read_at_run_time():
     hints = inspect.get_annotations(options.GeometryOptions, eval_str=True)
     assert list(hints) == OPTIONS
@@ -333,6 +346,24 @@ MODES = "zeros, circular, reflect, replicate, symmetric"
             {"padding_mode": "grid-constant"},
             "; 'grid-constant' is padding_mode='zeros' here (with cval 0)",
         ),
+        (
+            {"padding_mode": "wrap"},
+            "; 'wrap' is padding_mode='circular' here (as in numpy.pad, ONNX, and the filters of "
+            "scipy.ndimage; its interpolation differs)",
+        ),
+        (
+            {"padding_mode": "mirror"},
+            "; 'mirror' is padding_mode='reflect' here (in scipy.ndimage \"reflect\" is "
+            "'symmetric' here, and \"mirror\" is 'reflect')",
+        ),
+        (
+            {"padding_mode": "grid-mirror"},
+            "; 'grid-mirror' is padding_mode='symmetric' here (in scipy.ndimage \"reflect\" is "
+            "'symmetric' here, and \"mirror\" is 'reflect')",
+        ),
+        ({"padding_mode": "grid-wrap"}, "; 'grid-wrap' is padding_mode='circular' here"),
+        ({"padding_mode": "nearest"}, "; 'nearest' is padding_mode='replicate' here"),
+        ({"padding_mode": "symm"}, "; 'symm' is padding_mode='symmetric' here"),
         ({"padding_mode": "symetric"}, "; did you mean 'symmetric'?"),
         ({"padding_mode": "xyz"}, f"must be one of {MODES}"),
         ({"padding_mode": 1}, f"must be one of {MODES}"),

@@ -167,6 +167,11 @@ class TestProject:
         matrix[3, 40] = 1e-9
         np.testing.assert_allclose(project(matrix, (1, 1, 1), (1, 50)).residual, 1e-9, rtol=1e-9)
 
+    def test_a_projection_cannot_be_changed(self):
+        nearest = project(np.eye(2), (1, 1, 1), (1, 2))
+        with pytest.raises(AttributeError):
+            nearest.residual = 0.0
+
     def test_zeros_have_a_relative_residual_of_zero(self):
         assert project(np.zeros((3, 3)), (1, 1, 1), (1, 3)).relative_residual == 0
 

@@ -187,6 +187,12 @@ class TestSmallest:
         assert found.options["dilation"] == (1,)
 
 
+def test_a_recognition_cannot_be_changed():
+    found = recognize(np.eye(4), (1, 4), (1, 4))
+    with pytest.raises(AttributeError):
+        found.weight = None
+
+
 def test_the_largest_number_of_groups_is_found():
     weight = np.arange(1, 7).reshape(6, 1, 1)
     matrix = conv_matrix(weight, (6, 3), groups=6)
