@@ -74,6 +74,10 @@ class TestPool:
             end = max(low + size + high, step * (expected - 1) + reach + 1)
             assert windows.padding[0][1] == end - size - low
 
+    def test_windows_lie_side_by_side_unless_told_otherwise(self):
+        told = {"stride": 3, "padding": 0, "dilation": 1, "ceil_mode": False}
+        assert Geometry.of_pool((1, 8), 3) == Geometry.of_pool((1, 8), 3, **told)
+
     def test_a_bad_shape_is_named(self):
         with pytest.raises(ValueError, match=r"^input_shape\[0\] \(=0\)"):
             Geometry.of_pool((0, 5), 2)

@@ -161,6 +161,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_one_and_the_list(function
         (lambda: conv_transpose(X, WEIGHT, outputpadding=1), "output_padding"),
         (lambda: conv_transpose(X, WEIGHT, outputshape=1), "output_shape"),
         (lambda: conv_transpose(X, WEIGHT, biass=1), "bias"),
+        (lambda: conv_transpose(X, WEIGHT, auto_pad="VALID"), "padding"),
         (lambda: layers.ConvTranspose(WEIGHT, outputshape=1), "output_shape"),
         (lambda: conv_matrix(WEIGHT, X.shape, max_byte=9), "max_bytes"),
         (lambda: conv_matrix(WEIGHT, X.shape, row=slice(1)), "rows"),
