@@ -87,6 +87,11 @@ class TestSizesOfTheTranspose:
             Geometry.of_transpose((1, 1, 3), spatial, padding=padding)
 
 
+def test_an_array_in_the_place_of_a_number_is_refused_by_its_name():
+    with pytest.raises(ValueError, match=r"^stride\[0\] \(=array\(\[1, 2\]\)\) must be an integer"):
+        Geometry((1, 1, 3, 3), (1, 4, 4), stride=np.array([[1, 2], [3, 4]]))
+
+
 @pytest.mark.parametrize("entry", [(), (1,), (1, 1, 1)], ids=str)
 def test_padding_of_an_axis_has_two_ends(entry):
     with pytest.raises(ValueError, match=r"padding\[0\] .* must be an integer or a \(low, high\)"):
