@@ -429,6 +429,9 @@ class TestOperator:
         assert operator.matvec(np.ones(6, dtype=dtype)).dtype == dtype
         assert operator.rmatvec(np.ones(8, dtype=dtype)).dtype == dtype
 
+    def test_small_unsigned_weights_stay_unsigned(self):
+        assert conv_operator(np.ones((1, 1, 2), dtype=np.uint8), (1, 4)).dtype == np.uint8
+
     def test_a_real_kernel_takes_a_complex_vector(self):
         weight = integers((2, 1, 3)).astype(float)
         operator, matrix = conv_operator(weight, (1, 6)), conv_matrix(weight, (1, 6))

@@ -133,8 +133,12 @@ def test_importing_the_library_does_not_import_what_only_messages_need():
 
 
 @each_call
-def test_an_unknown_option_is_refused_with_the_nearest_one_and_the_list(function, call):
+def test_without_an_option_nothing_is_refused(function, call):
     call()
+
+
+@each_call
+def test_an_unknown_option_is_refused_with_the_nearest_one_and_the_list(function, call):
     with pytest.raises(ValueError, match=r"^strides \(=2\) is not an option of ") as refused:
         call(strides=2)
     message = str(refused.value)
