@@ -49,7 +49,7 @@ EQUIVALENT = ROOT / "tests" / "library" / "mutants.yml"
 #: Lowest first: what the others stand on.
 MODULES = (
     "axis", "geometry", "csr", "patches", "functional", "matrix", "projection", "recognition",
-    "spectrum", "options", "pattern",
+    "symbol", "norms", "spectrum", "options", "pattern",
 )  # fmt: skip
 #: The files that know most of what is read at import, tried first.
 FIRST_FILES = ("test_options.py", "test_errors.py", "test_boundaries.py", "test_geometry.py")
