@@ -306,7 +306,8 @@ FUNCTIONS: dict[str, list[types.FunctionType]] = defaultdict(list)
 def find_functions() -> None:
     """Remember the functions of the package, decorated and wrapped ones too."""
     for thing in gc.get_objects():
-        if isinstance(thing, types.FunctionType) and str(PACKAGE) in thing.__code__.co_filename:
+        # Its type, because asking some objects of other packages for their class has effects.
+        if type(thing) is types.FunctionType and str(PACKAGE) in thing.__code__.co_filename:
             FUNCTIONS[thing.__code__.co_filename].append(thing)
 
 

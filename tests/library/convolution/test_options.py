@@ -369,7 +369,7 @@ MODES = "zeros, circular, reflect, replicate, symmetric"
         ({"padding_mode": "grid-wrap"}, "; 'grid-wrap' is padding_mode='circular' here"),
         ({"padding_mode": "nearest"}, "; 'nearest' is padding_mode='replicate' here"),
         ({"padding_mode": "symm"}, "; 'symm' is padding_mode='symmetric' here"),
-        ({"padding_mode": "symmetri"}, "; did you mean 'symmetric'?"),
+        ({"padding_mode": "symmetrix"}, "; did you mean 'symmetric'?"),
         ({"padding_mode": "xyz"}, f"must be one of {MODES}"),
         ({"padding_mode": 1}, f"must be one of {MODES}"),
         ({"padding": (1, -1, 0, 0)}, "for each of 2 spatial axes"),
