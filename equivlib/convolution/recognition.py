@@ -230,7 +230,8 @@ def fits(offsets: Index, stride: int, n: int, outputs: int, *, longest: int) -> 
 
     The dilated kernel has at most ``longest`` elements, and less than that is padded.
     """
-    low, high = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
+    # Without an entry any kernel will do, as far in the padding as it may lie.
+    low, high = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, -n)
     step = int(np.gcd.reduce(offsets - low)) if len(offsets) > 1 else 1
     found = []
     for dilation in (d for d in range(step, 0, -1) if step % d == 0):
