@@ -5,7 +5,6 @@ import pytest
 from measures import MARKS, SIZES, answers_in_sight, faults, luminance
 
 from equivlib import conv_matrix, conv_transpose, explore, explore_network, tap_matrix
-from equivlib.explorer.page import NAMES
 from equivlib.layers import Conv, Dense, Flatten, MaxPool, Network, ReLU
 
 KERNEL = np.array([[[[1, 2, 0], [-1, 3, 5], [4, -2, 7]]]])
@@ -40,7 +39,7 @@ def sentence(page, of=0):
 
 def button(page, name, of=0):
     """Return a button; all but one are behind the settings, which are opened if they are closed."""
-    if name not in ("Play", "Pause"):
+    if name not in ("Play", "Pause", "Guide", "Reset"):
         page.locator(".more").nth(of).evaluate("more => { more.open = true; }")
     return page.get_by_role("button", name=name).nth(of)
 
@@ -188,7 +187,6 @@ def test_a_change_of_setting_keeps_what_was_chosen_by_its_name(visit):
 )
 def test_at_an_empty_entry_says_why(visit, weight, shape, options, entry, reason):
     page = visit().show(explore(weight, shape, **options))
-    place = page.locator("[data-panel=W] svg")
     wide = int(np.prod(shape))
     box = page.locator("[data-panel=W] .ground").bounding_box()
     rows = explore(weight, shape, **options).facts()["y"]["labels"]
@@ -197,7 +195,6 @@ def test_at_an_empty_entry_says_why(visit, weight, shape, options, entry, reason
         box["x"] + (at[1] + 0.5) * box["width"] / wide,
         box["y"] + (at[0] + 0.5) * box["height"] / len(rows),
     )
-    assert place.count() == 1
     assert reason in sentence(page)
     assert lit(page, "W") == set()
 
@@ -619,17 +616,3 @@ def test_the_answer_is_in_sight_at_every_cell(visit, name, style, viewport):
         CLIPPED[style],
     )
     answers_in_sight(page, page.locator(".panel .box"))
-
-
-def test_names_that_are_shortened_are_none_of_the_browser(visit):
-    page = visit().page
-    found = page.evaluate(
-        """names => names.filter(name => [Object, Array.prototype, Map.prototype, Set.prototype,
-        String.prototype, Math, Document.prototype, SVGSVGElement.prototype, DOMRect.prototype,
-        HTMLDetailsElement.prototype, HTMLButtonElement.prototype, PointerEvent.prototype,
-        KeyboardEvent.prototype, IntersectionObserverEntry.prototype, customElements]
-        .some(holder => name in holder))""",
-        list(NAMES),
-    )
-    # Of the document and of strings; the scripts do not ask for them.
-    assert set(found) == {"button", "link", "links"}

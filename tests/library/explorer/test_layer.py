@@ -13,7 +13,7 @@ from reference import integers
 
 import equivlib
 from equivlib import Geometry, conv, conv_matrix, explore, tap_matrix
-from equivlib.explorer.page import NAMES, _read
+from equivlib.explorer.page import script
 from equivlib.layers import Conv, MaxPool, Network, ReLU
 
 EDGES = np.array([[[[1, 0, -1], [2, 0, -2], [1, 0, -1]]]])
@@ -162,28 +162,6 @@ def test_it_is_small():
     shown = explore(EDGES, (1, 4, 4), padding=1)._repr_html_()
     assert len(shown.encode()) <= 40_000
     assert len(re.search(r"<script>(.*)</script>", shown, flags=re.S)[1].encode()) <= 15_000
-
-
-def test_shortened_names_are_none_of_the_data_and_none_of_the_browser():
-    """A name that is shortened in the scripts must not be a key of the data."""
-
-    def keys(data):
-        if isinstance(data, dict):
-            return set(data).union(*map(keys, data.values()))
-        return set().union(*map(keys, data)) if isinstance(data, list) else set()
-
-    net = Network([Conv([[[1, -1]]]), ReLU(), MaxPool(2)], (1, 6))
-    shown = explore(EDGES, (1, 4, 4), dilation=1), equivlib.explore_network(net)
-    for one in shown:
-        page = re.search(r"data='([^']*)'", one._repr_html_())[1]
-        data = json.loads(html.unescape(page))
-        assert not set(NAMES) & (keys(data) - set(data["words"]))
-        gaps = re.findall(r"\{(\w+)\}", " ".join(map(str, data["words"].values())))
-        assert gaps
-        assert not set(NAMES) & set(gaps), "the words would be filled with nothing"
-    source = "".join(map(_read, ("common.js", "layer.js", "network.js")))
-    assert len(set(NAMES.values())) == len(NAMES)
-    assert not [short for short in NAMES.values() if re.search(rf"\b{short}\b", source)]
 
 
 def test_it_asks_nobody_for_anything():
