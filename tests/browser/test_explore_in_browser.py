@@ -245,9 +245,9 @@ def test_everything_can_be_reached_by_keyboard(visit):
         explore(KERNEL, IMAGE.shape, x=IMAGE, variants={"a": {}, "b": {"padding": 1}})
     )
     seen = []
-    for _ in range(20):
+    for _ in range(40):
         page.keyboard.press("Tab")
-        if seen == ["Play"]:
+        if seen and seen[-1] == "Settings: a" and len(seen) < 5:
             page.keyboard.press("Enter")  # opens the settings
         seen.append(
             page.evaluate(
@@ -266,9 +266,17 @@ def test_everything_can_be_reached_by_keyboard(visit):
         "Pin the selection",
         *"xkyW",
         "Answer",
-        "Code",
+        "Guide: five steps",
+        "Convolution: 9",
+        "Fully connected: 64",
+        "Shift x → by one",
+        "Reset: everything as at first",
+        "edge",
+        "digit",
+        "Link to this state",
     ]:
         assert name in seen
+    assert seen.index("W") < seen.index("Convolution: 9") < seen.index("Answer")
 
 
 def test_arrow_keys_move_within_a_panel_and_enter_pins(visit):
@@ -305,7 +313,7 @@ def test_settings_switch_in_place(visit):
     values = page.locator("[data-panel=y] .cell text:last-of-type").all_text_contents()
     assert values == explorer.facts(1)["y"]["values"]
     button(page, "Copy")
-    page.locator(".more details summary").click()
+    page.locator(".more .code summary").click()
     assert "stride=2" in page.locator("pre").inner_text()
 
 
@@ -371,15 +379,30 @@ def test_it_plays_once_round(visit):
     button(page, "Play").wait_for()
 
 
-def test_one_button_beside_play_holds_all_others(visit):
+def test_few_buttons_are_in_sight_and_one_holds_all_others(visit):
     page = visit().show(explore(KERNEL, IMAGE.shape, variants={"a": {}, "padded": {"padding": 1}}))
-    assert page.get_by_role("button").all_inner_texts() == ["▶ Play"]
+    assert page.get_by_role("button").all_inner_texts() == [
+        "▶ Play",
+        "Guide",
+        "Convolution: 9",
+        "Locally connected: 36",
+        "Fully connected: 64",
+        "Shift x →",
+        "Reset",
+    ]
     settings = page.locator("summary")
     assert settings.first.inner_text() == "Settings: a"
     settings.first.click()
-    assert page.get_by_role("button").count() == 8
+    assert page.get_by_role("button").count() > 20
     button(page, "padded").click()
     assert settings.first.inner_text() == "Settings: padded"
+
+
+def test_a_page_can_ask_for_the_picture_alone(visit):
+    page = visit().show(explore(KERNEL, IMAGE.shape, controls=()))
+    assert page.get_by_role("button").all_inner_texts() == ["▶ Play", "Reset"]
+    cell(page, "k", 1).click()
+    assert page.locator(".field").count() == 0
 
 
 def test_the_first_look_says_that_it_can_be_pointed_at(visit):
@@ -436,7 +459,7 @@ def test_axe_finds_nothing(visit, style, name):
         lambda: None,
         lambda: cell(page, "y", 1).click(),
         lambda: button(page, "Read W by columns").click(),
-        lambda: page.locator(".more details summary").click(),
+        lambda: page.locator(".more .code summary").click(),
     ):
         act()
         found = Axe().run(page).response["violations"]
@@ -470,7 +493,7 @@ def test_a_large_matrix_is_an_image_whose_row_is_written_out(visit):
     x = np.arange(256).reshape(1, 16, 16) % 7
     tall = visit(viewport={"width": 1000, "height": 1600})
     page = tall.show(explore(KERNEL, x.shape, x=x, padding=1))
-    box = page.locator("[data-panel=W] .ground").bounding_box()
+    box = page.locator("[data-panel=W] canvas").bounding_box()
     page.mouse.move(box["x"] + 100.5 / 256 * box["width"], box["y"] + 100.5 / 256 * box["height"])
     assert sentence(page).startswith("Row 100, column 100: k11")
     y = conv_matrix(KERNEL, x.shape, padding=1) @ x.ravel()
@@ -487,7 +510,7 @@ def test_the_code_can_be_copied(visit):
     one = visit(permissions=["clipboard-read", "clipboard-write"])
     page = one.show(explore(KERNEL, IMAGE.shape, x=IMAGE))
     button(page, "Copy")
-    page.locator(".more details summary").click()
+    page.locator(".more .code summary").click()
     shown = page.locator("pre").inner_text()
     assert "conv_matrix(weight, x.shape)" in shown
     assert "torch.nn.Conv2d(1, 1, (3, 3)" in shown
@@ -549,7 +572,7 @@ def test_every_label_has_twelve_pixels(visit, name, width):
     page = visit(viewport={"width": width, "height": 844}).show(SHOWN[name])
     if name != "network":
         button(page, "Copy")
-        page.locator(".more details summary").click()
+        page.locator(".more .code summary").click()
     sizes = page.locator("main > :nth-child(2)").evaluate(SIZES)
     assert len(sizes) > 10
     assert min(sizes) >= 11.99
@@ -568,7 +591,7 @@ def test_on_a_phone_the_whole_layer_is_within_700_pixels(visit, name):
 def test_it_uses_the_width_it_has(visit, name):
     page = visit(viewport={"width": 720, "height": 844}).show(SHOWN[name])
     room = page.locator(".board").bounding_box()["width"]
-    boxes = [panel.bounding_box() for panel in page.locator(".panel > .box > svg").all()]
+    boxes = [panel.bounding_box() for panel in page.locator(".panel > .box svg").all()]
     reach = max(box["x"] + box["width"] for box in boxes) - min(box["x"] for box in boxes)
     assert reach >= 0.8 * room
 

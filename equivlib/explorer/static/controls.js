@@ -8,11 +8,10 @@ class Controls {
     this.guide = new Guide(picture);
     this.makeTies();
     this.makeSettings();
-    const { bar, hint, more } = picture;
+    const { bar, board, hint, more } = picture;
     if (picture.allows("guide")) bar.insertBefore(this.guide.open, more);
-    bar.insertBefore(this.reset, more);
     hint.after(this.guide.node);
-    if (picture.allows("free")) bar.after(this.ties, this.verdict);
+    board.after(this.ties, this.verdict);
   }
 
   /** The contrast: which entries of W are one number, and how many numbers that leaves. */
@@ -22,7 +21,7 @@ class Controls {
     for (const tie of TIES) this.tie[tie] = button("", "", () => picture.setTie(tie));
     this.shift = button("Shift x →", "Shift x → by one", () => picture.shiftInput());
     this.ties = html("div", { class: "ties", role: "group", "aria-label": "Free numbers" });
-    this.ties.append(...Object.values(this.tie), this.shift);
+    if (picture.allows("free")) this.ties.append(...Object.values(this.tie), this.shift);
     this.verdict = html("p", { class: "verdict" });
     this.reset = button("Reset", "Reset: everything as at first", () => {
       picture.guideStep = 0;
@@ -30,6 +29,7 @@ class Controls {
       picture.reset();
       picture.announce(picture.words.resetDone);
     });
+    this.ties.append(this.reset);
   }
 
   makeSettings() {
@@ -228,7 +228,8 @@ class Controls {
       setText(this.tie[tie], `${picture.words[tie]}: ${counts[tie]}`);
       press(this.tie[tie], state.tie === tie);
     }
-    setText(this.verdict, picture.exact ? "" : picture.verdict());
+    const told = picture.allows("free") && !picture.exact;
+    setText(this.verdict, told ? picture.verdict() : "");
     this.choices.forEach((choice, i) => press(choice, i === setting && !this.otherLayer()));
     const title = data.settings[setting].title;
     setText(

@@ -89,7 +89,7 @@ class Panel {
     const name = this.big ? "" : "small";
     this.sheet = svg("svg", { viewBox: view, class: name, "aria-hidden": true });
     this.sheet.style.width = `calc(var(--s)*${this.size}px)`;
-    if (this.matrix && !this.image) this.sheet.append(this.area("ground"));
+    if (this.matrix) this.sheet.append(this.area("ground"));
     this.marks = svg("g");
     this.sheet.append(this.marks);
     if (!this.image) this.ys.forEach((_, i) => this.xs.forEach((_x, j) => this.drawCell(i, j)));

@@ -1,7 +1,7 @@
 // All that the pictures say. Names and numbers come into the braces.
 
 const WORDS = {
-  hint: "Point at or tap any number to see it everywhere. Click an input or a weight to change it.",
+  hint: "Point at or tap any number, click to change it.",
   keys: "Click pins, Esc releases; arrow keys move, Enter or a digit changes a number.",
 
   wide: "each row is one sum",
