@@ -146,7 +146,13 @@ def _made_of(net: Network, position: int) -> Made:
         ]
         return {"sign": "max", "reads": windows}
     if type(layer) in SIGNS:
-        return {"sign": SIGNS[type(layer)], "reads": [[[source, u, "1", -1]] for u in range(size)]}
+        alone: Made = {
+            "sign": SIGNS[type(layer)],
+            "reads": [[[source, u, "1", -1]] for u in range(size)],
+        }
+        if isinstance(layer, LeakyReLU):
+            alone["slope"] = written(layer.slope)
+        return alone
     return {"sign": "", **_affine(layer, shape, source)}
 
 

@@ -23,6 +23,8 @@ SCRIPTS = (
     "controls.js",
     "view.js",
     "layer.js",
+    "through.js",
+    "bracket.js",
     "network.js",
     "start.js",
 )

@@ -149,6 +149,8 @@ class Made(TypedDict, total=False):
     """How units are made: the sum of their parts, the bias, what an activation does to it."""
 
     sign: str
+    #: Of a LeakyReLU, below 0.
+    slope: str
     reads: list[list[Part]]
     bias: list[str]
     kernel: KernelTold

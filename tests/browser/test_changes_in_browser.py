@@ -257,7 +257,8 @@ def ask(page, name, value):
     ("asked", "options", "channels"),
     [
         ({"stride rows": 2}, {"stride": (2, 1)}, (1, 1)),
-        ({"padding before rows": 1, "padding after columns": 2}, {"padding": ((1, 0), (0, 2))}, (1, 1)),
+        ({"padding before rows": 1, "padding after columns": 2},
+         {"padding": ((1, 0), (0, 2))}, (1, 1)),
         ({"padding after rows": 2, "padding shows": "reflect"},
          {"padding": ((0, 2), (0, 0)), "padding_mode": "reflect"}, (1, 1)),
         ({"kernel rows": 2, "dilation rows": 2}, {"dilation": (2, 1)}, (1, 1)),
@@ -360,9 +361,7 @@ def test_the_input_shifts_and_so_does_the_output_of_a_convolution_alone(visit):
     button(page, "Fully connected").click()
     put(page, "W", 2, 40)
     button(page, "Shift x").click()
-    assert sentence(page).startswith(
-        "Shifted by 1: 4 of 6 outputs shift along. Each row has weights"
-    )
+    assert sentence(page).startswith("Shifted by 1: 4 of 6 outputs shift along. Each row")
     assert page.locator("[data-panel=y] .cell.lost").count() == 2
 
 
@@ -376,9 +375,7 @@ def test_a_matrix_of_ones_own_is_a_convolution_or_fails_at_an_entry_and_its_twin
     assert numbers(page, "k") == ["2", "-1"]
     page.locator("textarea").fill("1 2 0\n0 1 5")
     page.get_by_role("button", name="Is it a convolution?").click()
-    assert sentence(page).startswith(
-        "It is not a convolution: with stride 1, W[1, 2] = 5 and W[0, 1]"
-    )
+    assert sentence(page).startswith("It is not a convolution: with stride 1, W[1, 2] = 5 and")
     assert lit(page, "W") == {5, 1}
     page.locator("textarea").fill("1 2\n3")
     page.get_by_role("button", name="Is it a convolution?").click()
@@ -429,7 +426,7 @@ def test_the_guide_has_five_steps_and_does_what_it_says(visit):
     assert "empty, because" in seen[2][1]
     assert "of 6 outputs shift along" in seen[4][1]
     assert "all 6" not in seen[4][1]
-    page.get_by_role("button", name="Back").click()
+    page.get_by_role("button", name="Back", exact=True).click()
     assert (told.inner_text(), sentence(page)) == seen[3]
     cell(page, "k", 0).click()  # never in the way
     assert "nearest one" in sentence(page) or "k0" in sentence(page)
@@ -485,7 +482,7 @@ def test_an_address_that_asks_for_nonsense_changes_nothing(visit, tmp_path, quer
     path = tmp_path / "page.html"
     path.write_text(f"<!doctype html><meta charset=utf-8><main><p>{LINE._repr_html_()}", "utf-8")
     page = visit().page
-    page.goto(path.as_uri() + query)
+    page.goto(f"{path.as_uri()}?picture=1&{query}")
     assert numbers(page, "x") == ["3", "1", "4", "1", "5"]
 
 
@@ -506,6 +503,10 @@ def test_the_code_of_a_changed_picture_makes_what_is_shown(visit):
     put(page, "k", 4, -2.5)
     ask(page, "stride columns", 2)
     ask(page, "padding before rows", 1)
+    page.locator(".code").evaluate("code => { code.open = true; }")
+    page.wait_for_function(
+        "document.querySelector('main > [data]').shadowRoot.querySelector('pre').textContent"
+    )
     names = {}
     exec(compile(page.locator("pre").text_content(), "the code to copy", "exec"), names)
     assert numbers(page, "y") == [written(v) for v in names["y"]]
@@ -520,4 +521,5 @@ def test_two_pictures_share_one_script(visit):
     names = page.locator("main > [data]").evaluate_all("all => all.map(one => one.localName)")
     assert len(set(names)) == 1
     put(page, "x", 0, 9)
-    assert [page.locator("[data-panel=x]").nth(n).locator("text").nth(1).text_content() for n in (0, 1)] == ["9", "6"]  # fmt: skip
+    first = [page.locator("[data-panel=x]").nth(n).locator("text").nth(1) for n in (0, 1)]
+    assert [text.text_content() for text in first] == ["9", "6"]

@@ -22,7 +22,7 @@ class Controls {
     this.shift = button("Shift x →", "Shift x → by one", () => picture.shiftInput());
     this.ties = html("div", { class: "ties", role: "group", "aria-label": "Free numbers" });
     if (picture.allows("free")) this.ties.append(...Object.values(this.tie), this.shift);
-    this.verdict = html("p", { class: "verdict" });
+    this.verdict = html("p", { class: "verdict", "aria-live": "polite" });
     this.reset = button("Reset", "Reset: everything as at first", () => {
       picture.guideStep = 0;
       this.guide.update();
@@ -199,7 +199,18 @@ class Controls {
         ?.writeText(this.lines.textContent)
         .then(() => setText(this.copy, "Copied")),
     );
-    return html("details", { class: "code" }, html("summary", {}, "Code"), this.copy, this.lines);
+    const title = html("summary", {}, "Code");
+    this.codeBox = html("details", { class: "code" }, title, this.copy, this.lines);
+    this.codeBox.ontoggle = () => this.writeCode();
+    return this.codeBox;
+  }
+
+  /** Write the code if it is in sight: of a large layer it is long. */
+  writeCode() {
+    if (!this.codeBox.open) return;
+    const { edited, layer, state, data, setting } = this.picture;
+    setText(this.lines, edited ? codeOf(layer, state) : data.settings[setting].code);
+    setText(this.copy, "Copy");
   }
 
   /** A link to this state: into the address bar, and to the clipboard where that is allowed. */
@@ -241,8 +252,7 @@ class Controls {
     if (this.draw) press(this.draw, picture.editor.drawing);
     if (this.aim) press(this.aim, picture.target);
     if (this.descend) this.descend.disabled = !picture.target;
-    setText(this.lines, picture.edited ? codeOf(layer, state) : data.settings[setting].code);
-    setText(this.copy, "Copy");
+    this.writeCode();
     if (!this.fields) return;
     for (const { field, read } of this.fields) {
       const [list, at] = read(layer);

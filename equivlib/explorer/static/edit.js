@@ -37,18 +37,17 @@ class Editor {
   /** Put the field over its cell, and the caret into the field. */
   place() {
     const { kind, at } = this.current;
-    const panel = this.picture.panels[kind];
-    const [i, j] = panel.spotOf(at);
-    const scale = panel.sheet.getBoundingClientRect().width / (panel.width + 4);
+    const { sheet, width: wide, x, y, w, h } = this.picture.areaOf(kind, at);
+    const area = sheet.getBoundingClientRect();
+    const scale = area.width / (wide + 4);
     const { style } = this.field;
-    const width = Math.max(44, panel.w * scale);
+    const width = Math.max(44, w * scale);
     style.width = `${width}px`;
-    style.height = `${Math.max(TOUCH, panel.h * scale)}px`;
-    const right = panel.sheet.getBoundingClientRect().width - width;
-    style.left = `${Math.max(0, Math.min(right, (panel.xs[j] + 2) * scale))}px`;
-    style.top = `${(panel.ys[i] + 2) * scale}px`;
+    style.height = `${Math.max(TOUCH, h * scale)}px`;
+    style.left = `${Math.max(0, Math.min(area.width - width, (x + 2) * scale))}px`;
+    style.top = `${(y + 2) * scale}px`;
     this.busy = true;
-    panel.sheet.parentNode.append(this.field);
+    sheet.parentNode.append(this.field);
     this.field.focus({ preventScroll: true });
     this.busy = false;
   }
@@ -94,14 +93,15 @@ class Editor {
   }
 
   keyed(event) {
-    const { kind, value } = this.current;
+    const { kind, at, value } = this.current;
+    const back = () => this.picture.areaOf(kind, at).box.focus({ preventScroll: true });
     if (event.key === "Enter") {
       this.commit();
-      this.picture.panels[kind].box.focus({ preventScroll: true });
+      back();
     } else if (event.key === "Escape") {
       this.set(value);
       this.close();
-      this.picture.panels[kind].box.focus({ preventScroll: true });
+      back();
     } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
       const by = (event.key === "ArrowUp" ? 1 : -1) * (event.shiftKey ? 0.1 : 1);
       const stepped = Number(((parsed(this.field.value) ?? value) + by).toPrecision(12));
@@ -145,5 +145,44 @@ class Editor {
         ink = null;
       });
     }
+  }
+}
+
+/** A picture some of whose numbers can be changed: which ones, `refusal` says. */
+class Changing extends Linked {
+  /** A click pins and opens the field; a finger points first, and its second tap changes. */
+  clicked(kind, at, touch) {
+    const again = this.pinned && this.isChosen(kind, at);
+    const editable = !this.refusal(kind, at);
+    if (!(editable && again)) this.fix(kind, at);
+    if (editable && this.pinned && (again || !touch)) this.editor.open(kind, at);
+  }
+
+  pressed(kind, at, key) {
+    if (key === " ") {
+      this.fix(kind, at);
+      return true;
+    }
+    const starts = /^[-+\d.]$/.test(key);
+    if (key !== "Enter" && !starts) return false;
+    const refused = this.refusal(kind, at);
+    if (refused && key === "Enter" && kind === "y") {
+      this.fix(kind, at);
+    } else if (refused) {
+      this.announce(refused);
+    } else {
+      this.pin(false);
+      this.point(kind, at);
+      this.pin(true);
+      this.editor.open(kind, at, starts ? key : undefined);
+    }
+    return true;
+  }
+
+  /** Say a change, and then again what is chosen. */
+  announce(sentence) {
+    const [kind, at] = this.chosen;
+    this.select(kind, at);
+    setText(this.status, `${sentence} ${this.status.textContent}`.replace(/\s+/g, " "));
   }
 }

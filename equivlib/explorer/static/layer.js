@@ -60,6 +60,7 @@ class LayerPicture extends LayerView {
    * @param {Record<string, any>} asked
    */
   restore(asked) {
+    if (!Object.keys(asked).length) return;
     const { settings } = this.data;
     const setting = settings.findIndex(({ title }) => title === asked.setting);
     if (setting > 0) this.load(setting);
@@ -79,7 +80,7 @@ class LayerPicture extends LayerView {
     this.numbers ||= asked.numbers === true;
     this.chosen = null;
     this.draw();
-    if (asked.guide >= 1) this.controls.guide.go(asked.guide);
+    if (asked.guide >= 1 && asked.guide <= STEPS) this.controls.guide.go(asked.guide);
     if (asked.at) this.chooseByName(asked.at);
   }
 
@@ -128,34 +129,20 @@ class LayerPicture extends LayerView {
     if (!this.editor.draws(kind)) super.point(kind, at);
   }
 
-  /** A click pins and opens the field; a finger points first, and its second tap changes. */
   clicked(kind, at, touch) {
-    if (this.editor.draws(kind)) return;
-    const again = this.pinned && this.isChosen(kind, at);
-    const editable = this.allows("edit") && !this.refusal(kind, at);
-    if (!(editable && again)) this.fix(kind, at);
-    if (editable && this.pinned && (again || !touch)) this.editor.open(kind, at);
+    if (!this.editor.draws(kind)) super.clicked(kind, at, touch);
   }
 
-  pressed(kind, at, key) {
-    if (key === " ") {
-      this.fix(kind, at);
-      return true;
-    }
-    const starts = /^[-+\d.]$/.test(key);
-    if (key !== "Enter" && !starts) return false;
-    const refused = this.refusal(kind, at);
-    if (refused && key === "Enter" && kind === "y") {
-      this.fix(kind, at);
-    } else if (refused) {
-      this.announce(refused);
-    } else {
-      this.pin(false);
-      this.point(kind, at);
-      this.pin(true);
-      this.editor.open(kind, at, starts ? key : undefined);
-    }
-    return true;
+  /** A result is pinned by Enter, where an input or a weight is changed. */
+  isResult(kind) {
+    return kind === "y" && !this.byColumns && !this.target;
+  }
+
+  /** Where a cell is, for the field over it. */
+  areaOf(kind, at) {
+    const { sheet, box, spotOf, xs, ys, w, h, width } = this.panels[kind];
+    const [i, j] = spotOf.call(this.panels[kind], at);
+    return { sheet, box, width, x: xs[j], y: ys[i], w, h };
   }
 
   allows(control) {
@@ -245,13 +232,6 @@ class LayerPicture extends LayerView {
     return listed(changed.map((row) => this.say("changes", { y: this.labels.y[row], v: y[row] })));
   }
 
-  /** Say a change, and then again what is chosen. */
-  announce(sentence) {
-    const [kind, at] = this.chosen;
-    this.select(kind, at);
-    setText(this.status, `${sentence} ${this.status.textContent}`.replace(/\s+/g, " "));
-  }
-
   /** Take another layer, if it can be drawn; numbers that it shares with this one stay. */
   takeLayer(layer) {
     const refused = this.exact ? { what: "notEditable" } : refusal(layer, this.data.most);
@@ -297,8 +277,7 @@ class LayerPicture extends LayerView {
     }
     this.following = null;
     this.edited = true;
-    this.draw();
-    return this.announce(this.verdict());
+    return this.draw();
   }
 
   /** Take all entries of W at once, for example those that somebody typed. */
@@ -323,7 +302,7 @@ class LayerPicture extends LayerView {
       if (tie) return this.say("taken", { tie });
       return this.say("isConvolution", { n: counted(free, "number") });
     }
-    const { residual } = nearest(layout, state.W);
+    const { residual } = this.near;
     if (residual > 1e-9) return this.say("isBroken", { residual: written(residual) });
     return this.say("isFree", { n: counted(free, "number") });
   }

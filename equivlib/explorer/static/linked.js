@@ -59,8 +59,8 @@ class Linked extends HTMLElement {
     this.touched = false; // whether somebody has pointed at it
     this.moved = this.most = 0; // how far the answer is moved, how high it was at most
     this.frame();
-    this.build();
     this.pin(false);
+    this.build();
     this.play(false);
     this.observe();
   }

@@ -372,10 +372,8 @@ function nearest(layout, W) {
   }
   const alone = gram.every((row, i) => row.every((n, j) => i === j || n === 0));
   const k = alone ? sums.map((sum, i) => (gram[i][i] ? sum / gram[i][i] : 0)) : solve(gram, sums);
-  let square = 0;
-  for (let at = 0; at < W.length; at++) {
-    square += (W[at] - entryOf(layout, { x: [], k, tie: "convolution", W: null }, at)) ** 2;
-  }
+  const fitted = matrixOf(layout, { x: [], k, tie: "convolution", W: null });
+  const square = W.reduce((sum, value, at) => sum + (value - fitted[at]) ** 2, 0);
   return { k, residual: Math.sqrt(square) };
 }
 
@@ -563,7 +561,7 @@ function alongStride(rows, stride, m, n) {
   const used = [...weights].filter(([, { value }]) => value !== 0).map(([offset]) => offset);
   if (!used.length) used.push(0);
   const low = Math.max(0, -Math.min(...used));
-  const fit = fitted(m, n, stride, low, Math.max(...used) + low + 1);
+  const fit = fitting(m, n, stride, low, Math.max(...used) + low + 1);
   if (!fit) return null;
   const layer = oneAxis(n, fit.taps, stride, [low, fit.high]);
   if (first) return { layer, broken, ...first };
@@ -571,7 +569,7 @@ function alongStride(rows, stride, m, n) {
 }
 
 /** Return taps and high padding that give m outputs, neither more than the input has elements. */
-function fitted(m, n, stride, low, least) {
+function fitting(m, n, stride, low, least) {
   for (let taps = least; taps <= n; taps++) {
     const high = Math.max(0, (m - 1) * stride + taps - n - low);
     const outputs = Math.floor((n + low + high - taps) / stride) + 1;
@@ -719,6 +717,17 @@ function labelsOf(name, shape) {
   });
 }
 
+/** Return a number with so many digits; half of the last one goes to the even one, as in Python. */
+function fixed(value, digits) {
+  const further = 30;
+  const rest = Math.abs(value)
+    .toFixed(digits + further)
+    .slice(-further);
+  if (!/^50*$/.test(rest)) return value.toFixed(digits);
+  const down = Math.floor(Math.abs(value) * 10 ** digits);
+  return ((Math.sign(value) * (down + (down % 2))) / 10 ** digits).toFixed(digits);
+}
+
 /**
  * Return a number as the picture shows it: whole numbers in full, others with three digits.
  *
@@ -727,11 +736,11 @@ function labelsOf(name, shape) {
 function written(value) {
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e15) return String(value + 0);
-  if (size >= 999.5 && size < 1e6) return value.toFixed(0);
+  if (size >= 999.5 && size < 1e6) return fixed(value, 0);
   const [digits, power] = value.toExponential(2).split("e");
   const trimmed = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
   const p = Number(power);
-  if (p >= -4 && p < 3) return trimmed(value.toFixed(2 - p));
+  if (p >= -4 && p < 3) return trimmed(fixed(value, 2 - p));
   return `${trimmed(digits)}e${p < 0 ? "-" : "+"}${String(Math.abs(p)).padStart(2, "0")}`;
 }
 

@@ -2,21 +2,115 @@
 
 const GROUND = "#DDDDDD"; // of a number that no weight of a kernel gives
 const STRIP = 330; // px of a row of units, before it goes on in the next line
+const MOST_MEET = 9; // numbers whose tournament is drawn
 const SIDES = ["n", "m", "k"]; // units of the network, of the perceptron, weights of kernels
 
-class NetworkPicture extends Linked {
+class NetworkPicture extends Changing {
   get words() {
     return NETWORK_WORDS;
   }
 
   build() {
-    Object.assign(this, this.data); // layers, stages, forms: equivlib.explorer.chain says what
+    Object.assign(this, structuredClone(this.data)); // what equivlib.explorer.typed says
+    this.editor = new Editor(this);
+    this.x = this.layers[0].values.map(numberOf);
+    this.editable = !this.rounded && this.agrees();
+    this.reset = button("Reset", "Reset: the first input", () => this.take(this.opened));
+    this.opened = this.x;
+    if (this.editable) this.bar.insertBefore(this.reset, this.more);
+    this.draw();
+    this.select("n", this.start);
+  }
+
+  draw() {
     this.nodes = { n: new Map(), m: new Map(), k: new Map() };
     this.entries = []; // of all matrices: stage, row, column, weight, drawn cell
     this.bands = [];
     this.needs = [0, 0]; // px that the two sides need at least
-    this.layers.forEach((layer, i) => this.board.append(this.row(layer, i - 1)));
-    this.select("n", this.start);
+    this.board.replaceChildren(...this.layers.map((layer, i) => this.row(layer, i - 1)));
+  }
+
+  // Another input.
+
+  /** Whether the script computes what the library has computed: only then inputs can be changed. */
+  agrees() {
+    const { layers, stages } = through(this.layers, this.stages, this.x);
+    const same = (shown, values) => shown.values.every((text, u) => numberOf(text) === values[u]);
+    return (
+      this.layers.every((layer, i) => same(layer, layers[i])) &&
+      this.stages.every((stage, s) => same(stage, stages[s]))
+    );
+  }
+
+  /** Take another input: every number of the network and of the perceptron follows. */
+  take(x) {
+    this.x = x;
+    const open = this.editor.close();
+    const { layers, stages } = through(this.layers, this.stages, x);
+    const room = this.longestText();
+    this.layers.forEach((layer, i) => Object.assign(layer, { values: layers[i].map(written) }));
+    this.stages.forEach((stage, s) => Object.assign(stage, { values: stages[s].map(written) }));
+    if (this.longestText() > room) this.draw();
+    else this.rewrite();
+    this.fit();
+    this.select(...this.chosen);
+    this.editor.reopen(open);
+  }
+
+  longestText() {
+    return longest([...this.layers, ...this.stages].flatMap(({ values }) => values));
+  }
+
+  /** Put the numbers into the cells that are drawn. */
+  rewrite() {
+    const write = (side, p, values) =>
+      values.forEach((value, u) => setText(this.nodes[side].get(`${p},${u}`).lastChild, value));
+    this.layers.forEach(({ values }, i) => write("n", i - 1, values));
+    write("m", -1, this.layers[0].values);
+    this.stages.forEach(({ values }, s) => write("m", s, values));
+  }
+
+  refusal(kind, at) {
+    const [p, u] = at.split(",").map(Number);
+    if (kind === "n" && p < 0) return this.editable ? "" : this.words.fixed;
+    return this.say("follows", { name: kind === "n" ? this.layers[p + 1].labels[u] : "This" });
+  }
+
+  isResult(kind, at) {
+    return kind !== "n" || !at.startsWith("-");
+  }
+
+  nameOf(kind, at) {
+    const [p, u] = at.split(",").map(Number);
+    return this.layers[p + 1].labels[u];
+  }
+
+  valueOf(kind, at) {
+    return this.x[Number(at.split(",")[1])];
+  }
+
+  change(kind, at, value) {
+    const unit = Number(at.split(",")[1]);
+    this.take(this.x.map((old, u) => (u === unit ? value : old)));
+    const { labels, values } = this.layers[this.layers.length - 1];
+    const ys = listed(labels.map((label, u) => `${label} = ${values[u]}`));
+    this.announce(this.say("changed", { name: this.nameOf(kind, at), v: written(value), ys }));
+  }
+
+  areaOf(kind, at) {
+    const node = this.nodes[kind].get(at);
+    const sheet = node.ownerSVGElement;
+    const read = (name) => Number(node.firstChild.getAttribute(name));
+    const [x, y, w, h] = ["x", "y", "width", "height"].map(read);
+    return {
+      sheet,
+      box: sheet.closest(".box"),
+      width: sheet.viewBox.baseVal.width - 4,
+      x,
+      y,
+      w,
+      h,
+    };
   }
 
   fit() {
@@ -27,13 +121,17 @@ class NetworkPicture extends Linked {
     this.board.style.setProperty("--left", left + right + 20 > room ? 0 : `${left * scale}px`);
   }
 
-  /** The units of the network, from the first layer to the last. */
+  /** A number is followed through the network: from an input to an output, by way of one unit. */
   result() {
     return "n";
   }
 
   walk() {
-    return [...this.nodes.n.keys()].filter((at) => at[0] !== "-");
+    const chosen = this.chosen?.[0] === "n" ? this.chosen[1] : this.start;
+    if (!this.way?.includes(chosen)) {
+      this.way = wayThrough(this.layers, ...chosen.split(",").map(Number)).map(String);
+    }
+    return this.way;
   }
 
   /** A layer on the left; on the right the stages of the perceptron that do the same. */
@@ -121,7 +219,8 @@ class NetworkPicture extends Linked {
 
   box(kind, p, title, sheet, count, cells) {
     const told = { class: "box", tabindex: 0, role: "application", "aria-label": title };
-    const box = html("div", { ...told, "data-panel": kind + p }, sheet);
+    const around = html("div", { class: "sheet" }, sheet);
+    const box = html("div", { ...told, "data-panel": kind + p }, around);
     let cursor = 0;
     const found = (event) => event.target.closest("[data-at]")?.dataset.at || this.chosen[1];
     return this.listen(box, kind, found, (i, j) => {
@@ -230,6 +329,9 @@ class NetworkPicture extends Linked {
     const { sign, kernel } = layer;
     const [bias, value] = [layer.bias?.[u], layer.values[u]];
     this.made(layer.labels[u], terms, { sign, bias, value, kernel });
+    if (sign === "max" && terms.length > 1 && terms.length <= MOST_MEET) {
+      this.equation.append(bracketOf(terms.map((term) => numberOf(term.value))));
+    }
   }
 
   chooseStage([s, i], on, marked) {

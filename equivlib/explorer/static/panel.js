@@ -42,9 +42,26 @@ class Panel {
     this.node = html(
       "div",
       { class: `panel ${kind}` },
-      html("div", { class: "title" }, title, html("small", {}, ` ${long}`)),
+      html("div", { class: "title" }, title, html("small", {}, ` ${long}`), ...this.zooms()),
       this.box,
     );
+  }
+
+  /** Buttons that make an image larger or smaller, in steps of two. */
+  zooms() {
+    if (!this.image) return [];
+    let zoom = 1;
+    const by = (factor) => () => {
+      const { box, node } = this;
+      const [x, y] = [box.scrollLeft + box.clientWidth / 2, box.scrollTop + box.clientHeight / 2];
+      const before = zoom;
+      zoom = Math.min(16, Math.max(1, zoom * factor));
+      node.style.setProperty("--zoom", zoom);
+      node.classList.toggle("zoomed", zoom > 1);
+      box.scrollLeft = (x * zoom) / before - box.clientWidth / 2;
+      box.scrollTop = (y * zoom) / before - box.clientHeight / 2;
+    };
+    return [" ", button("−", "Zoom out", by(0.5)), " ", button("+", "Zoom in", by(2))];
   }
 
   /** Find where the cells of each plane are; kernels stand side by side as well. */
@@ -88,7 +105,7 @@ class Panel {
     const view = `-2 -2 ${this.width + 4} ${this.height + 4}`;
     const name = this.big ? "" : "small";
     this.sheet = svg("svg", { viewBox: view, class: name, "aria-hidden": true });
-    this.sheet.style.width = `calc(var(--s)*${this.size}px)`;
+    this.sheet.style.width = `calc(var(--s)*var(--zoom, 1)*${this.size}px)`;
     if (this.matrix) this.sheet.append(this.area("ground"));
     this.marks = svg("g");
     this.sheet.append(this.marks);
@@ -144,23 +161,25 @@ class Panel {
         texts.push(node.appendChild(line));
       });
     }
-    this.nodes.set(key, { node, face, texts });
+    this.nodes.set(key, { node, face, texts, fill: "" });
     this.marks.append(node);
     this.fill(key, cell);
   }
 
   /** Put the numbers and the colour of a cell into it. */
   fill(key, cell) {
-    const { node, face, texts } = this.nodes.get(key);
-    texts.forEach((text, n) => setText(text, cell.lines[n] ?? ""));
-    if (cell.fill) {
-      face.style.fill = cell.fill;
-    } else if (!this.big && cell.level !== undefined) {
-      face.style.fill = `hsl(0 0% ${46 + cell.level * 5}%)`;
+    const drawn = this.nodes.get(key);
+    drawn.texts.forEach((text, n) => setText(text, cell.lines[n] ?? ""));
+    const grey = this.big || cell.level === undefined ? "" : `hsl(0 0% ${46 + cell.level * 5}%)`;
+    const fill = cell.fill || grey;
+    if (fill !== drawn.fill) drawn.face.style.fill = drawn.fill = fill;
+    const marks = { broken: Boolean(cell.broken), kept: cell.follows === true };
+    marks.lost = cell.follows === false;
+    for (const name of Object.keys(marks)) {
+      if (marks[name] === Boolean(drawn[name])) continue;
+      drawn[name] = marks[name];
+      drawn.node.classList.toggle(name, marks[name]);
     }
-    node.classList.toggle("broken", Boolean(cell.broken));
-    node.classList.toggle("kept", cell.follows === true);
-    node.classList.toggle("lost", cell.follows === false);
   }
 
   /** Draw what has changed. */
@@ -261,13 +280,23 @@ class Panel {
     return undefined;
   }
 
+  /** Over an image all places of a weight are one shape. */
   markImage(on) {
+    const places = new Map();
+    for (const [key, weight] of on) {
+      if (places.has(weight)) places.get(weight).push(key);
+      else places.set(weight, [key]);
+    }
     this.marks.replaceChildren(
-      ...[...on].map(([key, weight]) => {
-        const [i, j] = this.spotOf(key);
-        const face = svg("rect", { x: this.xs[j], y: this.ys[i], width: 1, height: 1 });
-        face.style.fill = this.picture.colour(weight);
-        return svg("g", { class: "cell on", "data-at": key }, face);
+      ...[...places].map(([weight, keys]) => {
+        const squares = keys.map((key) => {
+          const [i, j] = this.spotOf(key);
+          return `M${this.xs[j]} ${this.ys[i]}h1v1h-1z`;
+        });
+        const told = { class: "cell on", "data-at": keys.join(" "), d: squares.join("") };
+        const shape = svg("path", told);
+        shape.style.fill = this.picture.colour(weight);
+        return shape;
       }),
     );
   }

@@ -3,7 +3,7 @@
 const PANELS = ["x", "k", "y", "W"];
 const PALE = "#DDDDDD"; // of an entry that stands at no weight's place
 
-class LayerView extends Linked {
+class LayerView extends Changing {
   get words() {
     return WORDS;
   }
@@ -14,23 +14,30 @@ class LayerView extends Linked {
     this.y = outputOf(layout, state);
     const given = this.given?.length === this.y.length ? this.given : this.y;
     this.back = backOf(layout, state, given);
-    const k = state.W ? nearest(layout, state.W).k : state.k;
+    this.near = state.W ? nearest(layout, state.W) : null;
+    const k = this.near?.k ?? state.k;
     const texts = (values) => Array.from(values, written);
     const computed = { x: texts(state.x), k: texts(k), y: texts(this.y), back: texts(this.back) };
     this.texts = exact ? { ...computed, ...exact } : computed;
     this.texts.given = exact ? exact.y : texts(given);
+    const values = { x: state.x, k, y: this.y, back: this.back };
     this.rounded = exact
       ? exact.rounded
-      : [state.x, k, this.y, this.back].some((all) => all.some((v) => Number(written(v)) !== v));
-    this.labels = {
-      x: labelsOf("x", this.layer.input),
-      k: labelsOf(this.data.names, this.layer.weight),
-      y: labelsOf("y", [
-        this.layer.weight[0],
-        ...layout.outputs.slice(3 - layout.layer.stride.length),
-      ]),
-    };
+      : Object.keys(values).some((name) =>
+          computed[name].some((text, n) => Number(text) !== values[name][n]),
+        );
     this.levels = { x: levelsOf(state.x), y: levelsOf(this.y) };
+  }
+
+  /** Name everything; names change with the layer alone. */
+  relabel() {
+    const { layer, layout } = this;
+    const output = [layer.weight[0], ...layout.outputs.slice(3 - layer.stride.length)];
+    this.labels = {
+      x: labelsOf("x", layer.input),
+      k: labelsOf(this.data.names, layer.weight),
+      y: labelsOf("y", output),
+    };
   }
 
   /** Draw everything anew: after a change of sizes, of the setting, of what W shows. */
@@ -38,6 +45,7 @@ class LayerView extends Linked {
     const [kind, at] = this.chosen || [];
     const name = kind && this.drawn ? this.drawn(kind, at) : null;
     this.editor.close();
+    this.relabel();
     this.retell();
     this.panels = {};
     for (const panel of PANELS) this.panels[panel] = this.panel(panel);
@@ -66,7 +74,11 @@ class LayerView extends Linked {
   /** Draw what a change of numbers has changed. */
   redraw() {
     this.retell();
-    if (PANELS.some((panel) => this.roomFor(panel) > this.panels[panel].w)) return this.draw();
+    if (PANELS.some((panel) => this.roomFor(panel) > this.panels[panel].w)) {
+      const open = this.editor.close();
+      this.draw();
+      return this.editor.reopen(open);
+    }
     for (const panel of PANELS) this.panels[panel].update();
     this.controls.update();
     return this.select(...this.chosen);
@@ -74,7 +86,7 @@ class LayerView extends Linked {
 
   /** The width that the cells of a panel need for their texts. */
   roomFor(kind) {
-    const { layout, labels, texts } = this;
+    const { layout, labels } = this;
     if (kind === "W") {
       if (Math.max(layout.rows, layout.columns) > this.data.labelled) return 1;
       const names = [...labels.k, ...labels.x];

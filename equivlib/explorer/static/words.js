@@ -103,7 +103,12 @@ const WORDS = {
 };
 
 const NETWORK_WORDS = {
-  hint: "Point at or tap any number to see it everywhere.",
+  hint: "Point at or tap any number; click an input to change it.",
+  changed: "{name} is now {v}: {ys}. ",
+  noNumber: "“{text}” is not a number. {name} stays {v}.",
+  fixed:
+    "Numbers of this network are rounded as they are shown, so its input cannot be changed here.",
+  follows: "{name} is a result: it follows from the input.",
   none: "perceptron: nothing to do, the list of numbers is the same",
   same: "{unit} = {v} of layer {p} ({name}) is {where} in the perceptron.",
   source: "{unit} = {v} of the input is {where} in the perceptron.",
