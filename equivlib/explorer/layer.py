@@ -92,7 +92,7 @@ def explore(
     start : mapping, optional
         What is shown first: ``setting`` (a title of ``variants``), ``at`` (what is pinned:
         ``"y1"``, ``"k0"``, ``"W[0, 2]"``), ``columns`` and ``numbers`` (bool), ``tie``
-        (``"local"`` or ``"full"``: entries of W that are free), ``guide`` (a step of the guide, 1 to 5).
+        (``"local"`` or ``"full"``: entries of W that are free), ``guide`` (a step, 1 to 5).
     controls : sequence of str, optional
         Which controls there are, of ``"edit"``, ``"options"``, ``"free"``, ``"own"``,
         ``"gradient"`` and ``"guide"``; all of them unless given.
