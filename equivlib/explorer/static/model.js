@@ -423,31 +423,6 @@ function withEntry(layout, state, at, value) {
   return { ...state, W };
 }
 
-/**
- * Return the first entry of W that breaks the tie, with the twin it differs from.
- *
- * @param {Layout} layout
- * @param {Float64Array} W
- * @returns {{at: number, twin: number} | null} `twin` is PADDING for an entry that should be empty
- */
-function firstBroken(layout, W) {
-  const { k } = nearest(layout, W);
-  const seen = new Map();
-  for (let at = 0; at < W.length; at++) {
-    const weights = layout.entries.get(at);
-    if (!weights) {
-      if (W[at]) return { at, twin: PADDING };
-    } else if (weights.length === 1) {
-      const twin = seen.get(weights[0]);
-      if (twin !== undefined && W[twin] !== W[at]) return { at, twin };
-      if (twin === undefined) seen.set(weights[0], at);
-    } else if (Math.abs(weights.reduce((sum, w) => sum + k[w], 0) - W[at]) > 1e-9) {
-      return { at, twin: PADDING };
-    }
-  }
-  return null;
-}
-
 // Shifts and gradients.
 
 /**
