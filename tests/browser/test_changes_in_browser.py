@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from measures import faults
 from test_explore_in_browser import CASES, IMAGE, KERNEL, button, cell, lit, sentence
 
 from equivlib import conv_matrix, explore
@@ -503,10 +504,6 @@ def test_the_code_of_a_changed_picture_makes_what_is_shown(visit):
     put(page, "k", 4, -2.5)
     ask(page, "stride columns", 2)
     ask(page, "padding before rows", 1)
-    page.locator(".code").evaluate("code => { code.open = true; }")
-    page.wait_for_function(
-        "document.querySelector('main > [data]').shadowRoot.querySelector('pre').textContent"
-    )
     names = {}
     exec(compile(page.locator("pre").text_content(), "the code to copy", "exec"), names)
     assert numbers(page, "y") == [written(v) for v in names["y"]]
@@ -523,3 +520,120 @@ def test_two_pictures_share_one_script(visit):
     put(page, "x", 0, 9)
     first = [page.locator("[data-panel=x]").nth(n).locator("text").nth(1) for n in (0, 1)]
     assert [text.text_content() for text in first] == ["9", "6"]
+
+
+# Everywhere.
+
+STATES = {
+    "edited": lambda page: put(page, "x", 1, 9),
+    "open field": lambda page: cell(page, "k", 0).click(),
+    "freed": lambda page: (button(page, "Locally").click(), put(page, "W", 1, 9)),
+    "shifted": lambda page: (button(page, "Fully").click(), button(page, "Shift x").click()),
+    "guided": lambda page: button(page, "Guide: five steps").click(),
+    "target": lambda page: button(page, "Give the outputs a target").click(),
+    "settings": lambda page: page.locator("details").evaluate_all(
+        "all => all.forEach(one => { one.open = true; })"
+    ),
+}
+THEMES = {"light": "", "dark": "background:#121212;color:#eee"}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing_in_any_state(visit, state, theme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit().show(LINE, style=THEMES[theme])
+    STATES[state](page)
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("state", [name for name in STATES if name not in ("open field",)])
+def test_every_mark_has_contrast_in_any_state(visit, state, theme):
+    page = visit().show(LINE, style=THEMES[theme])
+    STATES[state](page)
+    assert faults(page) == []
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_phone_nothing_scrolls_sideways_in_any_state(visit, state, width):
+    page = visit(viewport={"width": width, "height": 800}).show(LINE)
+    STATES[state](page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_row_labels_stay_in_sight_and_cells_are_large_enough_to_touch(visit):
+    page = visit(viewport={"width": 390, "height": 800}).show(explore(KERNEL, (1, 4, 4), padding=1))
+    box = page.locator("[data-panel=W]")
+    cell(page, "y", 15).hover()
+    assert box.evaluate("box => box.scrollLeft") > 0
+    labels, shown = page.locator(".stub").bounding_box(), box.bounding_box()
+    assert labels["x"] == pytest.approx(shown["x"], abs=1)
+    for panel in "xkyW":
+        first = page.locator(f"[data-panel={panel}] .cell rect").first
+        size = first.evaluate("rect => rect.getBoundingClientRect().toJSON()")
+        assert min(size["width"], size["height"]) >= 23.9
+
+
+def test_in_forced_colours_everything_is_there(visit):
+    page = visit(forced_colors="active").show(LINE)
+    put(page, "x", 1, 9)
+    button(page, "Locally connected").click()
+    sign = "node => getComputedStyle(node, '::before').content"
+    assert button(page, "Locally connected").evaluate(sign) == '"✓ "'
+    assert button(page, "Fully connected").evaluate(sign) == "none"
+    assert numbers(page, "x")[1] == "9"
+
+
+def test_a_large_matrix_zooms(visit):
+    page = visit().show(explore(KERNEL, (1, 16, 16), padding=1))
+    wide = page.locator("canvas").bounding_box()["width"]
+    page.get_by_role("button", name="Zoom in").click()
+    page.get_by_role("button", name="Zoom in").click()
+    assert page.locator("canvas").bounding_box()["width"] == pytest.approx(4 * wide, rel=0.02)
+    box = page.locator("[data-panel=W]")
+    assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+    page.get_by_role("button", name="Zoom out").click()
+    page.get_by_role("button", name="Zoom out").click()
+    assert page.locator("canvas").bounding_box()["width"] == pytest.approx(wide, rel=0.02)
+
+
+def test_more_than_nine_weights_are_told_apart_by_strokes(visit):
+    page = visit().show(explore(np.arange(1, 13).reshape(1, 1, 12), (1, 14)))
+    looks = page.locator("[data-panel=k] .cell").evaluate_all(
+        """all => all.map(cell => [cell.querySelector("rect").style.fill,
+             cell.querySelector(".strokes")?.getAttribute("d").split("M").length ?? 0].join())"""
+    )
+    assert len(set(looks)) == 12
+
+
+#: Milliseconds that a change takes until it is laid out, the median of several.
+TIME = """(picture, [kind, at]) => {
+  const times = [];
+  for (let n = 0; n < 9; n++) {
+    const before = performance.now();
+    picture.change(kind, at, (n % 5) + 1);
+    picture.getBoundingClientRect();
+    picture.shadowRoot.querySelector(".answer").offsetHeight;
+    times.push(performance.now() - before);
+  }
+  return times.sort((a, b) => a - b)[4];
+}"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shape", "limit"), [((1, 5), 50), ((1, 4, 4), 50), ((1, 16, 16), 100), ((1, 28, 28), 100)]
+)
+def test_a_change_is_drawn_at_once_on_a_slow_machine(visit, shape, limit):
+    """Four times slower than this machine; what else runs on it must not be measured with it."""
+    kernel = KERNEL if len(shape) > 2 else [[[1, -2, 1]]]
+    page = visit().show(explore(kernel, shape, padding=1))
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    middle = explore(kernel, shape, padding=1).facts()["x"]["inside"]
+    place = [at for at, inside in enumerate(middle) if inside][len(middle) // 3]
+    for change in (("x", place), ("k", 1)):
+        assert page.locator("main > [data]").evaluate(TIME, list(change)) <= limit

@@ -1,5 +1,6 @@
 // The controls around the picture of a layer: what they are called, and what they ask of it.
 
+const SHORT = 300; // numbers that are written into the code at once
 const TIES = ["convolution", "local", "full"];
 
 class Controls {
@@ -205,10 +206,10 @@ class Controls {
     return this.codeBox;
   }
 
-  /** Write the code if it is in sight: of a large layer it is long. */
+  /** Write the code; that of a large layer is long, and waits until it is in sight. */
   writeCode() {
-    if (!this.codeBox.open) return;
     const { edited, layer, state, data, setting } = this.picture;
+    if (!this.codeBox.open && state.x.length + (state.W?.length ?? 0) > SHORT) return;
     setText(this.lines, edited ? codeOf(layer, state) : data.settings[setting].code);
     setText(this.copy, "Copy");
   }

@@ -166,7 +166,7 @@ class Changing extends Linked {
     const starts = /^[-+\d.]$/.test(key);
     if (key !== "Enter" && !starts) return false;
     const refused = this.refusal(kind, at);
-    if (refused && key === "Enter" && kind === "y") {
+    if (refused && key === "Enter" && this.isResult(kind, at)) {
       this.fix(kind, at);
     } else if (refused) {
       this.announce(refused);
