@@ -412,6 +412,34 @@ def test_read_by_columns_the_given_y_can_be_changed(visit):
     assert numbers(page, "x") == [str(v) for v in W.T @ np.array([1, -4, 3])]
 
 
+BOOK = {
+    "front page": LINE,
+    "two dimensions": explore(
+        [[[[1, 0, -1], [2, 0, -2], [1, 0, -1]]]],
+        (1, 4, 4),
+        x=[[[1, 2, 0, 1], [0, 3, 1, 1], [2, 1, 0, 0], [1, 0, 1, 2]]],
+    ),
+    "channels": explore(np.arange(1, 9).reshape(2, 2, 1, 2), (2, 2, 2)),
+    "stride 2": explore([[[1, 2, 3]]], (1, 10), stride=2),
+    "one output": explore([[[1, 2, 3]]], (1, 3)),
+}
+
+
+@pytest.mark.parametrize("name", BOOK)
+def test_each_step_of_the_guide_is_true_of_each_picture(visit, name):
+    page = visit().show(BOOK[name])
+    button(page, "Guide: five steps").click()
+    for _ in range(4):
+        page.get_by_role("button", name="Next").click()
+    alone = name in ("one output", "channels")
+    wanted = "there is one output" if alone else "outputs shift along"
+    assert wanted in sentence(page)
+    assert ": all " not in sentence(page)
+    assert "No kernel gives this map any more" in page.locator(".verdict").inner_text() or (
+        name == "one output"
+    )
+
+
 def test_the_guide_has_five_steps_and_does_what_it_says(visit):
     page = visit().show(ROUND)
     button(page, "Guide: five steps").click()

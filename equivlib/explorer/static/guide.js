@@ -1,6 +1,7 @@
 // Five steps that carry the argument; at each the reader may point and change as always.
 
 const STEPS = 5;
+const FREED = 3; // what the guide adds to the entry that it frees
 
 class Guide {
   constructor(picture) {
@@ -57,15 +58,37 @@ class Guide {
 
   step4() {
     const { picture } = this;
+    const at = breaking(picture.layout, picture.state);
     picture.setTie("local");
-    const row = startOf(picture.layout) * picture.layout.columns;
-    const at = range(picture.layout.columns).find((c) => picture.layout.entries.has(row + c));
-    picture.chosen = ["W", row + at];
-    picture.change("W", row + at, picture.valueOf("W", row + at) + 3);
+    picture.chosen = ["W", at];
+    picture.change("W", at, picture.valueOf("W", at) + FREED);
   }
 
   step5() {
     this.step4();
     this.picture.shiftInput();
   }
+}
+
+/**
+ * Return an entry of W that the guide can free: one after whose change not all outputs shift along,
+ * in the row that the picture begins with if it has one.
+ *
+ * @param {Layout} layout
+ * @param {State} state
+ */
+function breaking(layout, state) {
+  const first = startOf(layout);
+  const rowOf = (at) => Math.floor(at / layout.columns);
+  const entries = [...layout.entries.keys()].sort(
+    (a, b) => Math.abs(rowOf(a) - first) - Math.abs(rowOf(b) - first) || a - b,
+  );
+  const x = shifted(layout, state.x, layout.axes[1].stride);
+  const found = entries.find((at) => {
+    const W = Float64Array.from(matrixOf(layout, state));
+    W[at] += FREED;
+    const freed = { ...state, W };
+    return follows(layout, outputOf(layout, freed), outputOf(layout, freed, x)).includes(false);
+  });
+  return found ?? entries[0];
 }

@@ -321,7 +321,8 @@ class LayerPicture extends LayerView {
     const n = told.filter(Boolean).length;
     const why = this.words[state.W ? "own" : "border"];
     const values = { by, n, all: told.length, why };
-    return this.announce(this.say(n === told.length ? "followsAll" : "followsSome", values));
+    const some = n === told.length ? "followsAll" : "followsSome";
+    return this.announce(this.say(told.length ? some : "followsNone", values));
   }
 
   // Presets, a step along the gradient, a matrix of one's own.

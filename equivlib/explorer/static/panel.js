@@ -110,6 +110,7 @@ class Panel {
     this.marks = svg("g");
     this.sheet.append(this.marks);
     if (!this.image) this.ys.forEach((_, i) => this.xs.forEach((_x, j) => this.drawCell(i, j)));
+    this.over = this.sheet.appendChild(svg("g"));
     if (this.matrix) this.drawAround();
     this.band = this.sheet.appendChild(svg("rect", { class: "band", visibility: "hidden" }));
     const around = html("div", { class: "sheet" }, this.sheet);
@@ -265,7 +266,8 @@ class Panel {
    * @param {boolean} tinted whether lit cells take the colour of their weight
    */
   mark(on, marked, tinted) {
-    if (this.image) return this.markImage(on);
+    if (this.image) return this.markOver(on, new Set(), false);
+    if (!this.big) return this.markOver(on, marked, tinted);
     const now = new Set([...on.keys(), ...marked]);
     for (const key of new Set([...this.lit, ...now])) {
       const found = this.nodes.get(key);
@@ -280,25 +282,32 @@ class Panel {
     return undefined;
   }
 
-  /** Over an image all places of a weight are one shape. */
-  markImage(on) {
+  /**
+   * Lay what is lit over cells that are too small for a label, one shape for each weight: to style
+   * each of some thousand cells anew would take longer than a movement of the pointer.
+   */
+  markOver(on, marked, tinted) {
     const places = new Map();
-    for (const [key, weight] of on) {
+    for (const key of new Set([...on.keys(), ...marked])) {
+      const weight = marked.has(key) ? -1 : on.get(key);
       if (places.has(weight)) places.get(weight).push(key);
       else places.set(weight, [key]);
     }
-    this.marks.replaceChildren(
-      ...[...places].map(([weight, keys]) => {
-        const squares = keys.map((key) => {
-          const [i, j] = this.spotOf(key);
-          return `M${this.xs[j]} ${this.ys[i]}h1v1h-1z`;
-        });
-        const told = { class: "cell on", "data-at": keys.join(" "), d: squares.join("") };
-        const shape = svg("path", told);
-        shape.style.fill = this.picture.colour(weight);
-        return shape;
-      }),
-    );
+    this.over.replaceChildren(...[...places].map((one) => this.outline(...one, on, tinted)));
+  }
+
+  outline(weight, keys, on, tinted) {
+    const { xs, ys, w, h } = this;
+    const squares = keys.map((key) => {
+      const [i, j] = this.spotOf(key);
+      return `M${xs[j]} ${ys[i]}h${w}v${h}h${-w}z`;
+    });
+    const lit = on.has(keys[0]) ? " on" : "";
+    const look = weight < 0 && !this.image ? " marked" : tinted ? " tint" : "";
+    const told = { class: `cell${lit}${look}`, "data-at": keys.join(" "), d: squares.join("") };
+    const shape = svg("path", told);
+    shape.style.fill = this.picture.colour(weight);
+    return shape;
   }
 
   /** Frame a row, a column or one entry of W: what is null is framed whole. */

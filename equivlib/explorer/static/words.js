@@ -64,6 +64,8 @@ const WORDS = {
     "The nearest convolution: each weight is the mean over its places. Press {tie} to go back.",
   followsAll: "Shifted by {by}: all {n} outputs shift along.",
   followsSome: "Shifted by {by}: {n} of {all} outputs shift along. {why}",
+  followsNone:
+    "Shifted by {by}: along this axis there is one output, and none to which it could shift.",
   border: "The others are at the border, where something has come in or has been lost.",
   own: "Each row has weights of its own, so what an output sees depends on where it stands.",
 
