@@ -228,8 +228,10 @@ def test_a_matrix_is_recognised_as_the_library_does(model):
             is_one = True
         except equivlib.NotAConvolution:
             is_one = False
-        assert ("k" in found) == is_one, W
+        assert (found is not None and "k" in found) == is_one, W
         verdicts.append(is_one)
+        if found is None:  # no kernel within the input gives outputs at these places
+            continue
         layer = found["layer"]
         options = {"stride": layer["stride"], "padding": layer["padding"]}
         if is_one:

@@ -4,7 +4,7 @@
 const WHICH = "picture";
 
 /** Return which picture of the page this is, counted from 1. */
-function positionOf(picture) {
+function placeOnPage(picture) {
   const tags = ["layer", "network"].map((kind) => `one-matrix-${kind}-${VERSION}`);
   return [...document.querySelectorAll(tags.join())].indexOf(picture) + 1;
 }
@@ -31,7 +31,7 @@ const READERS = {
   guide: Number,
   columns: (text) => text === "1",
   numbers: (text) => text === "1",
-  layer: (text) => layerIn(text),
+  layer: (text) => layerFrom(text),
   x: numbersIn,
   k: numbersIn,
   y: numbersIn,
@@ -46,7 +46,7 @@ function layerText(layer) {
 }
 
 /** @returns {Layer | null} */
-function layerIn(text) {
+function layerFrom(text) {
   const parts = text.split("_");
   if (parts.length !== 8 || !MODES.includes(parts[6])) return null;
   const [input, weight, stride, pads, dilation] = parts

@@ -219,7 +219,7 @@ class Controls {
     const { picture } = this;
     return button("Link to this state", "", () => {
       const address = new URL(location.href);
-      address.search = queryOf(positionOf(picture), picture.asked());
+      address.search = queryOf(placeOnPage(picture), picture.asked());
       try {
         history.replaceState(history.state, "", address);
       } catch {

@@ -9,7 +9,7 @@ class LayerPicture extends LayerView {
     this.load(0);
     this.restore(this.data.start);
     this.opened = this.snapshot();
-    this.restore(stateInAddress(positionOf(this)));
+    this.restore(stateInAddress(placeOnPage(this)));
   }
 
   // Where a state comes from.
