@@ -13,7 +13,7 @@ const WORDS = {
   aimed: "output y, target t",
   kernel: "kernel",
   reversed: "kernel, reversed",
-  nearestKernel: "nearest kernel",
+  nearestKernel: "nearest",
 
   row: "Output {y} = {v}: row {r} of W, {n} on the patch that it reads.{pad}",
   met: " The padding, which has no column in W, meets {n}.",
