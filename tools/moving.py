@@ -91,7 +91,7 @@ def film() -> bytes:
         browser.close()
     file = io.BytesIO()
     first.save(
-        file, "WEBP", save_all=True, append_images=others, duration=SHOWN, loop=0, quality=60
+        file, "WEBP", save_all=True, append_images=others, duration=SHOWN, loop=0, quality=45
     )
     return file.getvalue()
 
