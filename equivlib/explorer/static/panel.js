@@ -203,7 +203,7 @@ class Panel {
     const picture = this.canvas.getContext("2d");
     const pixels = picture.createImageData(columns, rows);
     const whole = new Uint32Array(pixels.data.buffer);
-    whole.fill(0xff1b1b1b);
+    whole.fill(pixel("#1b1b1b"));
     this.picture.paintEntries((at, colour) => {
       whole[at] = colour;
     });
