@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ROOT / "tools" / "javascript"
 STATIC = "equivlib/explorer/static"
 TESTS = "tests/javascript/model.test.mjs"
-MISSING = "NO NODE.JS OR NO npm: the scripts of the linked pictures were NOT CHECKED; see tools/scripts.py."
+MISSING = "NO NODE.JS OR NPM: the pictures' scripts were NOT CHECKED; see tools/scripts.py"
 
 
 def node() -> str | None:
