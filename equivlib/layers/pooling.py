@@ -64,12 +64,6 @@ def check_windows(geometry: Geometry) -> None:
         )
 
 
-def elements(geometry: Geometry) -> Array:
-    """Return how many elements of the input each window has: ``(*positions,)``."""
-    counts: Array = reduce(np.multiply.outer, [axis.counts() for axis in geometry.axes])
-    return counts
-
-
 @lists_pool_options
 class MaxPool(_Pool):
     r"""The largest number of each window. Padding is never chosen.
@@ -223,17 +217,23 @@ class AvgPool(_Pool):
         without: PoolOptions = {**self.options, "ceil_mode": False}
         return Geometry.of_pool(shape, self.kernel_size, **without)
 
-    def counts(self, geometry: Geometry) -> Array:
-        """Return the numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
+    def counts_by_axis(self, geometry: Geometry) -> list[Index]:
+        """Return for each axis what the sums are divided by: :math:`K_o` is a product of these."""
         if not self.count_include_pad:
-            return elements(geometry)
+            return [axis.counts() for axis in geometry.axes]
         # An input that is as large as the padded one has elements wherever padding counts.
         floor = self.floor(geometry.input_shape)
         pairs = zip(geometry.axes, floor.axes, strict=True)
         overhang = tuple((0, axis.high - known.high) for axis, known in pairs)
         sizes = tuple(axis.low + axis.size + axis.high for axis in floor.axes)
         options: GeometryOptions = {**one_channel(geometry).options, "padding": overhang}
-        return elements(Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options))
+        padded = Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options)
+        return [axis.counts() for axis in padded.axes]
+
+    def counts(self, geometry: Geometry) -> Array:
+        """Return the numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
+        counts: Array = reduce(np.multiply.outer, self.counts_by_axis(geometry))
+        return counts
 
     def output_shape(self, *shapes: Shape) -> Shape:
         geometry = self.geometry(shapes[0])
