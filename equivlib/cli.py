@@ -196,8 +196,14 @@ def _equal(net: Network, source: Path, written: Path, options: argparse.Namespac
     flat = x.reshape(len(x), -1)
     first, by = _applied(source, x, lambda: net)
     second, also_by = _applied(written, flat, lambda: load(written, max_bytes=FILE_BYTES))
-    expected = first.reshape(len(x), -1).astype(np.float64)
-    difference = abs(second.reshape(len(x), -1) - expected)
+    expected, found = first.reshape(len(x), -1).astype(np.float64), second.reshape(len(x), -1)
+    if expected.shape != found.shape:
+        raise Different(
+            f"{source.name} gives {expected.shape[1]} numbers by {by} (of shape "
+            f"{first.shape[1:]}), and the perceptron {found.shape[1]} (of shape "
+            f"{net.output_shape}): the two read the file differently; nothing is written"
+        )
+    difference = abs(found - expected)
     bound = error_bound(net, x, dtype).reshape(len(x), -1)
     largest = float(abs(expected).max())
     print(f"\n{len(x)} random inputs, {source.name} by {by}, the perceptron by {also_by}:")

@@ -53,6 +53,7 @@ from .layers import (
     ReLU6,
 )
 from .layers.base import Parameter
+from .layers.network import checked_network
 
 
 class Size(NamedTuple):
@@ -97,7 +98,7 @@ def error_bound(net: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Ar
     >>> bool(np.isclose(error_bound(net, [[5.0, 7.0]]), 2 * one_way, rtol=1e-9).all())
     True
     """
-    samples, batch = net.samples(x)
+    samples, batch = checked_network(net).samples(x)
     sizes = {-1: Size(_absolute(samples), 0)}
     for position, layer in enumerate(net.layers):
         size = propagate(layer, [sizes[source] for source in net.sources(position)])

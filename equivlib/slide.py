@@ -123,7 +123,7 @@ def slide(net: Network, input_shape: Sequence[int], *, exact: bool = True) -> Sl
         layers.append(layer)
         pairs = zip(before.pop(), step, strict=True)
         strides[position] = tuple(a * b for a, b in pairs)
-    return Sliding(Network(layers, larger), strides[len(layers) - 1])
+    return Sliding(Network(layers, larger, dtype=cnn.dtype), strides[len(layers) - 1])
 
 
 def _sliding(

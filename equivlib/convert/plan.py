@@ -130,7 +130,7 @@ def network_dtype(net: Network) -> DType:
     arrays: list[Weight] = [value for _, _, value in net.parameters()]
     arrays += [layer.weight for layer in net.layers if isinstance(layer, Dense)]
     arrays += [layer.scale for layer in net.layers if isinstance(layer, BatchNorm)]
-    number = np.result_type(*(value.dtype for value in arrays)) if arrays else np.dtype(float)
+    number = np.result_type(*(value.dtype for value in arrays)) if arrays else net.dtype
     fractional = any(
         isinstance(layer, (AvgPool, AdaptiveAvgPool))
         or (isinstance(layer, LeakyReLU) and not isinstance(layer.slope, (int, np.integer)))

@@ -16,6 +16,7 @@ from ..convolution.matrix import (
     readable,
 )
 from ..layers import Add, BatchNorm, Conv, Dense, Flatten, Layer, Network, Rearrange, Softmax
+from ..layers.network import checked_network
 
 
 def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
@@ -68,6 +69,7 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
     >>> bool((cnn(x).ravel() == B @ np.maximum(A @ x.ravel(), 0)).all())
     True
     """
+    checked_network(net)
     checked_limit(max_bytes)
     flat = len(net.input_shape) == 1
     shapes = {-1: (*net.input_shape, 1, 1) if flat else net.input_shape}
@@ -101,7 +103,7 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
         layers.append(_reading(layer, () if moved == (len(layers) - 1,) else moved))
         place[position] = len(layers) - 1
         shapes[position] = layer.output_shape(*(shapes[source] for source in sources))
-    return Network(layers, shapes[-1])
+    return Network(layers, shapes[-1], dtype=net.dtype)
 
 
 def _as_convolution(layer: Dense, shape: tuple[int, ...], label: str) -> Conv:

@@ -44,6 +44,7 @@ from ..layers import (
 )
 from ..layers.affine import Affine
 from ..layers.base import Shape
+from ..layers.network import checked_network
 
 T = TypeVar("T")
 
@@ -452,7 +453,7 @@ class Builder:
             layer.sources = () if follows else moved
             layers.append(layer)
             place[position] = len(layers) - 1
-        return Network(layers, self.shapes[-1])
+        return Network(layers, self.shapes[-1], dtype=self.dtype)
 
 
 def _scaled_and_shifted(scale: Array, added: Array) -> BatchNorm:
@@ -515,7 +516,7 @@ def not_supported(what: str, known: Iterable[str]) -> UnsupportedLayer:
 
 def float_dtype(net: Network) -> DType:
     """Return the precision in which a network is written: float64 for integers."""
-    dtype = network_dtype(net)
+    dtype = network_dtype(checked_network(net))
     if dtype.kind in "iu":
         return np.dtype(np.float64)
     if dtype not in (np.float32, np.float64):

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from ..convolution.geometry import checked_shape
-from ..convolution.patches import Array, as_array
+from ..convolution.patches import Array, as_array, is_module
 from ..tables import Table
 from .base import Arrays, Gradients, Layer, Parameter, Shape
 
@@ -70,10 +70,13 @@ class Network:
     layers : sequence of Layer
     input_shape : tuple of int
         ``(channels, *spatial)``, or ``(features,)``, without batch.
+    dtype : data type, default float64
+        Of what the network is made for. It counts where no layer holds numbers that tell it.
 
     Attributes
     ----------
     layers : tuple of Layer
+    dtype : data type
     input_shape, output_shape : tuple of int
     shapes : tuple of tuple of int
         The output shape of each layer.
@@ -124,7 +127,14 @@ class Network:
     True
     """
 
-    def __init__(self, layers: Sequence[Layer], input_shape: Sequence[int]) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Sequence[int],
+        *,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        self.dtype = np.dtype(dtype)
         self.input_shape = checked_shape("input_shape", input_shape, flat=True)
         self.layers = tuple(layers)
         if not self.layers:
@@ -256,3 +266,11 @@ class Network:
             rows.append((str(position), reads, str(shape), count, repr(layer)))
         table = Table(["layer", "reads", "output", "numbers", ""], rows, align="lllrl")
         return f"Network for an input of {self.input_shape}\n{table}"
+
+
+def checked_network(net: object) -> Network:
+    """Return what must be a network, or the error that says how to make one."""
+    if isinstance(net, Network):
+        return net
+    hint = "; equivlib.interop.torch.from_torch makes one of a module" if is_module(net) else ""
+    raise ValueError(f"net (a {type(net).__name__}) must be an equivlib.Network{hint}")

@@ -18,6 +18,7 @@ from ..convolution.geometry import Geometry
 from ..convolution.options import (
     POOL_DEFAULTS,
     GeometryOptions,
+    Pairs,
     PerAxis,
     PoolOptions,
     check_names,
@@ -218,20 +219,18 @@ class AvgPool(_Pool):
     def details(self) -> list[str]:
         return super().details() + ["count_include_pad=False"] * (not self.count_include_pad)
 
-    def floor(self, shape: Shape) -> Geometry:
-        """Return the windows without those that ``ceil_mode`` adds."""
-        without: PoolOptions = {**self.options, "ceil_mode": False}
-        return Geometry.of_pool(shape, self.kernel_size, **without)
+    def padding(self, shape: Shape) -> Pairs:
+        """Return the padding in full, without what ``ceil_mode`` adds."""
+        return Geometry.pool_padding(shape, self.kernel_size, **self.options)
 
     def counts(self, geometry: Geometry) -> Array:
         """Return the numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
         if not self.count_include_pad:
             return elements(geometry)
         # An input that is as large as the padded one has elements wherever padding counts.
-        floor = self.floor(geometry.input_shape)
-        pairs = zip(geometry.axes, floor.axes, strict=True)
-        overhang = tuple((0, axis.high - known.high) for axis, known in pairs)
-        sizes = tuple(axis.low + axis.size + axis.high for axis in floor.axes)
+        pairs = list(zip(geometry.axes, self.padding(geometry.input_shape), strict=True))
+        overhang = tuple((0, axis.high - high) for axis, (_, high) in pairs)
+        sizes = tuple(low + axis.size + high for axis, (low, high) in pairs)
         options: GeometryOptions = {**one_channel(geometry).options, "padding": overhang}
         return elements(Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options))
 

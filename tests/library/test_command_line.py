@@ -8,9 +8,9 @@ import pytest
 from networks import NETWORKS, flat, inputs, with_random_weights
 
 from equivlib import cli as command
-from equivlib import conversion_table
+from equivlib import conversion_table, to_cnn
 from equivlib.interop.onnx import load, save
-from equivlib.layers import Dense, Network, ReLU, Sigmoid
+from equivlib.layers import Dense, MaxPool, Network, ReLU, Sigmoid
 
 onnx = pytest.importorskip("onnx", reason="'onnx' reads and writes the files: install the extra")
 
@@ -68,6 +68,33 @@ def test_a_perceptron_that_differs_is_not_written(lenet, tmp_path, capsys, monke
     assert "largest difference  0.5" in out
     assert ("by equivlib, the perceptron by equivlib" in out) >= missing
     assert list(tmp_path.iterdir()) == [tmp_path / "lenet.onnx"]
+
+
+def test_shapes_that_differ_are_said_and_end_with_1(lenet, tmp_path, monkeypatch, capsys):
+    """As where onnxruntime reads an operator otherwise than the standard's text says."""
+    honest = command._applied
+
+    def shorter(file, x, other):
+        y, by = honest(file, x, other)
+        return (y[:, :3], by) if file == lenet else (y, by)
+
+    monkeypatch.setattr(command, "_applied", shorter)
+    assert run("convert", lenet, tmp_path / "mlp.onnx") == 1
+    assert "lenet.onnx gives 3 numbers by" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [tmp_path / "lenet.onnx"]
+
+
+def test_float32_stays_float32_where_no_layer_holds_numbers(tmp_path, capsys):
+    path, target = tmp_path / "pool.onnx", tmp_path / "mlp.onnx"
+    save(Network([MaxPool(2), ReLU()], (1, 4, 4), dtype=np.float32), path)
+    assert run("convert", path, target) == 0
+    kinds = [load(path).dtype, load(target).dtype, to_cnn(load(target)).dtype]
+    assert kinds == [np.float32] * 3
+    assert {p.dtype for _, _, p in load(target).parameters()} == {np.dtype(np.float32)}
+    assert "does not run" not in capsys.readouterr().err
+    save(Network([ReLU()], (3,), dtype=np.float32), path)
+    assert run("convert", path, target) == 0
+    assert load(target).dtype == np.float32
 
 
 def test_a_difference_that_is_no_number_fails_the_check(lenet, tmp_path, monkeypatch):

@@ -37,6 +37,7 @@ from ...layers import (
     Tanh,
 )
 from ...layers.base import Parameter, Shape
+from ...layers.network import checked_network
 from ..graph import float_dtype
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def serialized(net: Network) -> bytes:
     """Return the file of a network as bytes, checked by onnx itself."""
     import onnx
 
-    for position, layer in enumerate(net.layers):
+    for position, layer in enumerate(checked_network(net).layers):
         if isinstance(layer, Dense) and "weight" not in layer.params:
             raise ValueError(
                 f"{net.label(position)} has an operator as weight: there are no numbers to write"
@@ -276,11 +277,11 @@ def _max_pool(layer: MaxPool, w: _Writer, read: list[str], out: str) -> None:
 def _avg_pool(layer: AvgPool, w: _Writer, read: list[str], out: str) -> None:
     shape = w.shape(read[0])
     geometry, ceil = layer.geometry(shape), {}
-    floor = layer.floor(shape)
-    if floor.padding != geometry.padding:
+    padding = layer.padding(shape)
+    if padding != geometry.padding:
         ceil = {"ceil_mode": 1}  # and not as padding, which would count
     attributes = {"kernel_shape": list(geometry.kernel_size), "strides": list(geometry.stride)}
-    attributes["pads"] = _ends(floor.padding)
+    attributes["pads"] = _ends(padding)
     counted = int(layer.count_include_pad)
     w.node("AveragePool", read, out, count_include_pad=counted, **attributes, **ceil)
 

@@ -252,16 +252,17 @@ def _batch_norm(layer: BatchNorm, shape: Shape, dtype: DType) -> nn.Module:
     return _filled(module, dtype, running_mean=layer.mean, running_var=layer.var, **numbers)
 
 
-def _symmetric(geometry: Geometry) -> bool:
+def _symmetric(padding: Pairs, kernel_size: tuple[int, ...]) -> bool:
     """Return whether PyTorch pools with this padding: equal at both ends, half a window at most."""
-    pairs = zip(geometry.padding, geometry.kernel_size, strict=True)
+    pairs = zip(padding, kernel_size, strict=True)
     return all(low == high and 2 * low <= k for (low, high), k in pairs)
 
 
 @to_module.register(MaxPool)
 def _max_pool(layer: MaxPool, shape: Shape, dtype: DType) -> nn.Module:
     geometry = layer.geometry(shape)
-    kind, plain = _of_axes("MaxPool", geometry.ndim), _symmetric(geometry)
+    kind = _of_axes("MaxPool", geometry.ndim)
+    plain = _symmetric(geometry.padding, geometry.kernel_size)
     padding = tuple(low for low, _ in geometry.padding) if plain else 0
     module = kind(geometry.kernel_size, geometry.stride, padding, geometry.dilation)
     return module if plain else _padded(geometry.padding, -math.inf, module)
@@ -269,15 +270,15 @@ def _max_pool(layer: MaxPool, shape: Shape, dtype: DType) -> nn.Module:
 
 @to_module.register(AvgPool)
 def _avg_pool(layer: AvgPool, shape: Shape, dtype: DType) -> nn.Module:
-    floor = layer.floor(shape)
-    kind, ceil = _of_axes("AvgPool", floor.ndim), bool(layer.options.get("ceil_mode", False))
-    given = floor.kernel_size, floor.stride
-    if _symmetric(floor):
-        padding = tuple(low for low, _ in floor.padding)
-        return kind(*given, padding, ceil_mode=ceil, count_include_pad=layer.count_include_pad)
+    geometry, padding = layer.geometry(shape), layer.padding(shape)
+    kind, ceil = _of_axes("AvgPool", geometry.ndim), padding != geometry.padding
+    given = geometry.kernel_size, geometry.stride
+    if _symmetric(padding, geometry.kernel_size):
+        low = tuple(low for low, _ in padding)
+        return kind(*given, low, ceil_mode=ceil, count_include_pad=layer.count_include_pad)
     if ceil or not layer.count_include_pad:
-        raise UnsupportedLayer(f"padding (={floor.padding}) must be alike at both ends")
-    return _padded(floor.padding, 0, kind(*given))
+        raise UnsupportedLayer(f"padding (={padding}) must be alike at both ends")
+    return _padded(padding, 0, kind(*given))
 
 
 @to_module.register(AdaptiveAvgPool)

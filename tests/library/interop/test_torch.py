@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from networks import NETWORKS, flat, inputs, normal, with_random_weights
 
-from equivlib import MatrixTooLarge, to_cnn, to_mlp
+from equivlib import MatrixTooLarge, conv_matrix, conversion_table, im2col, to_cnn, to_mlp
 from equivlib.convert import UnsupportedLayer
 from equivlib.interop.graph import Builder, Value
 from equivlib.interop.torch import from_torch, operations, to_torch
@@ -269,6 +269,30 @@ def test_the_network_keeps_its_numbers_when_the_module_is_trained_on():
     with torch.no_grad():
         module[0].weight += 1
     np.testing.assert_array_equal(net(x), before)
+
+
+def test_a_matrix_takes_a_parameter_or_a_convolution_of_pytorch():
+    conv = nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2, bias=False)
+    x = normal(2, 5, 5).astype(np.float32)
+    expected = outputs(conv, x[None])[0].ravel()
+    options = {"stride": 2, "padding": 1, "groups": 2}
+    for matrix in (conv_matrix(conv.weight, x.shape, **options), conv_matrix(conv, x.shape)):
+        np.testing.assert_allclose(matrix @ x.ravel(), expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"the options of weight \(a module Conv2d\) are its own"):
+        conv_matrix(conv, x.shape, stride=1)
+    for other in (nn.Linear(2, 2), nn.ConvTranspose2d(2, 4, 3)):
+        with pytest.raises(ValueError, match=r"must be a convolution; .*from_torch"):
+            conv_matrix(other, x.shape)
+
+
+@pytest.mark.parametrize("function", [to_mlp, to_cnn, conversion_table, to_torch])
+def test_a_module_in_place_of_a_network_is_told_of_from_torch(function):
+    with pytest.raises(ValueError, match=r"net \(a Sequential\) must be .*from_torch makes one"):
+        function(nn.Sequential(nn.ReLU()))
+    with pytest.raises(ValueError, match=r"net \(a int\) must be an equivlib\.Network$"):
+        function(3)
+    with pytest.raises(ValueError, match=r"x \(a module ReLU\) must hold numbers: .*from_torch"):
+        im2col(nn.ReLU(), 1)
 
 
 # --- operations one by one ----------------------------------------------------------------------

@@ -128,6 +128,30 @@ def test_average_pooling_is_that_of_pytorch(torch, seed):
     agrees_with_torch(torch, layer, lambda x: function(x, kernel, **options), normal(2, *shape))
 
 
+@pytest.mark.parametrize("count", [True, False])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"),
+    [(3, 2, 0, 2), (1280, 1280, 0, 7), (5, 4, 1, 1), (8, 3, 2, 2), (4, 4, 2, 5)],
+)
+def test_a_last_window_may_be_larger_than_the_input(torch, kernel, stride, padding, size, count):
+    options = {"stride": stride, "padding": padding, "ceil_mode": True}
+    x = normal(2, 1, size) - 3
+    function = torch_function(torch, "max_pool", (1, size))
+    layer = MaxPool(kernel, **options)
+    agrees_with_torch(torch, layer, lambda x: function(x, kernel, **options), x)
+    options["count_include_pad"] = count
+    function = torch_function(torch, "avg_pool", (1, size))
+    layer = AvgPool(kernel, **options)
+    agrees_with_torch(torch, layer, lambda x: function(x, kernel, **options), x)
+
+
+def test_a_window_that_needs_more_than_one_stride_beyond_the_end_is_refused(torch):
+    with pytest.raises(ValueError, match="reaches over 5 elements"):
+        Network([MaxPool(5, stride=2, ceil_mode=True)], (1, 2))
+    with pytest.raises(RuntimeError, match="output size"):
+        torch.nn.functional.max_pool1d(torch.zeros(1, 1, 2), 5, 2, ceil_mode=True)
+
+
 @pytest.mark.parametrize("seed", range(CASES_EACH))
 def test_adaptive_pooling_is_that_of_pytorch(torch, seed):
     rng = np.random.default_rng(seed)
