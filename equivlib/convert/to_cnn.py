@@ -15,7 +15,19 @@ from ..convolution.matrix import (
     dense_to_conv,
     readable,
 )
-from ..layers import Add, BatchNorm, Conv, Dense, Flatten, Layer, Network, Rearrange, Softmax
+from ..layers import (
+    Add,
+    BatchNorm,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    Layer,
+    Maximum,
+    Network,
+    Rearrange,
+    Softmax,
+)
 from ..layers.network import checked_network
 
 
@@ -91,8 +103,8 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
         if isinstance(layer, Dense):
             layer = _as_convolution(layer, shape, net.label(position))
         elif isinstance(layer, Rearrange) and layer.indices.ndim == 1:
-            layer = Rearrange(layer.indices[:, None, None])
-        elif isinstance(layer, (Add, BatchNorm, Softmax)):
+            layer = Rearrange(layer.indices[:, None, None], size=layer.size)
+        elif isinstance(layer, (Add, BatchNorm, Concat, Maximum, Softmax)):
             for source, features in zip(sources, net.input_shapes(position), strict=True):
                 pixel = (features[0], *(1,) * (len(shapes[source]) - 1))
                 if len(features) == 1 and shapes[source] != pixel:  # each feature is a channel

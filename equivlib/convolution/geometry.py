@@ -301,8 +301,9 @@ class Geometry:
             each = zip(shape[1:], pads, extents, given["stride"], strict=True)
             pads = tuple((pair[0], _ceil(n, pair, extent, s)) for n, pair, extent, s in each)
         windows = (shape[0], 1, *kernel)
-        depthwise: GeometryOptions = {**given, "padding": pads, "groups": shape[0]}
-        return cls(windows, shape, **depthwise)
+        stride, dilation = given["stride"], given["dilation"]
+        groups = shape[0]
+        return cls(windows, shape, stride=stride, padding=pads, dilation=dilation, groups=groups)
 
     @staticmethod
     def pool_padding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -14,7 +15,26 @@ from ..tables import Table
 from .base import Arrays, Gradients, Layer, Parameter, Shape
 
 
-class Add(Layer):
+class _Joined(Layer):
+    """A layer that reads several earlier ones."""
+
+    def __init__(self, *sources: int) -> None:
+        super().__init__()
+        if len(sources) < 2:
+            raise ValueError(f"sources (={sources}) of {self.name} must be at least two layers")
+        self.sources = tuple(Layer(source=source).sources[0] for source in sources)
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(map(str, self.sources))})"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if any(shape != shapes[0] for shape in shapes):
+            listed = ", ".join(map(str, shapes))
+            raise ValueError(f"the inputs (of shapes {listed}) must be of one shape")
+        return shapes[0]
+
+
+class Add(_Joined):
     """The sum of the outputs of earlier layers: how shortcuts end.
 
     Parameters
@@ -33,21 +53,6 @@ class Add(Layer):
     array([[-1,  0, 15]])
     """
 
-    def __init__(self, *sources: int) -> None:
-        super().__init__()
-        if len(sources) < 2:
-            raise ValueError(f"sources (={sources}) of Add must be at least two layers")
-        self.sources = tuple(Layer(source=source).sources[0] for source in sources)
-
-    def __repr__(self) -> str:
-        return f"Add({', '.join(map(str, self.sources))})"
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        if any(shape != shapes[0] for shape in shapes):
-            listed = ", ".join(map(str, shapes))
-            raise ValueError(f"the inputs (of shapes {listed}) must be of one shape")
-        return shapes[0]
-
     def forward(self, *xs: Array) -> Array:
         total = xs[0]
         for x in xs[1:]:
@@ -56,6 +61,78 @@ class Add(Layer):
 
     def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
         return (grad,) * len(xs)
+
+
+class Maximum(_Joined):
+    r"""The largest of the outputs of earlier layers, number by number.
+
+    .. math:: y = \max(x_1, x_2, \dots)
+
+    Parameters
+    ----------
+    *sources : int
+        Positions of the layers in the network, -1 for its input. At least two.
+
+    Notes
+    -----
+    Where several are largest, the gradient goes to the first.
+
+    Examples
+    --------
+    The larger of a number and its double:
+
+    >>> import numpy as np
+    >>> from equivlib.layers import Conv
+    >>> net = Network([Conv([[[2]]]), Maximum(0, -1)], (1, 3))
+    >>> net(np.array([[-1, 0, 5]]))
+    array([[-1,  0, 10]])
+    """
+
+    def forward(self, *xs: Array) -> Array:
+        return reduce(np.maximum, xs)
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        waiting, grads = np.ones(y.shape, dtype=bool), []
+        for x in xs:
+            chosen = waiting & (x == y)
+            grads.append(np.where(chosen, grad, 0))
+            waiting &= ~chosen
+        return tuple(grads)
+
+
+class Concat(_Joined):
+    """The channels, or the numbers, of earlier layers one after the other.
+
+    Parameters
+    ----------
+    *sources : int
+        Positions of the layers in the network, -1 for its input. At least two, whose outputs
+        differ in their number of channels at most.
+
+    Examples
+    --------
+    Two channels, of which the second is the double of the first:
+
+    >>> import numpy as np
+    >>> from equivlib.layers import Conv
+    >>> net = Network([Conv([[[2]]]), Concat(-1, 0)], (1, 3))
+    >>> net(np.array([[-1, 0, 5]]))
+    array([[-1,  0,  5],
+           [-2,  0, 10]])
+    """
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if any(shape[1:] != shapes[0][1:] for shape in shapes):
+            listed = ", ".join(map(str, shapes))
+            raise ValueError(f"the inputs (of shapes {listed}) must be alike but for their channels")
+        return sum(shape[0] for shape in shapes), *shapes[0][1:]
+
+    def forward(self, *xs: Array) -> Array:
+        return np.concatenate(xs, axis=1)
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        ends = np.cumsum([x.shape[1] for x in xs])[:-1]
+        return tuple(np.split(grad, ends, axis=1))
 
 
 class Network:

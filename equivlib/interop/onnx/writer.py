@@ -21,17 +21,20 @@ from ...layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Sigmoid,
     Softmax,
     Tanh,
@@ -105,7 +108,8 @@ def file_size(net: Network) -> int:
     item = float_dtype(net).itemsize
     size: int = sum(math.prod(value.shape) for _, _, value in net.parameters()) * item
     moved = sum(layer.indices.size for layer in net.layers if isinstance(layer, Rearrange))
-    return size + moved * 8
+    fixed = [each for layer in net.layers if isinstance(layer, Resample) for each in layer.matrices]
+    return size + moved * 8 + sum(matrix.size for matrix in fixed) * item
 
 
 def serialized(net: Network) -> bytes:
@@ -294,9 +298,32 @@ def _adaptive(layer: AdaptiveAvgPool, w: _Writer, read: list[str], out: str) -> 
         w.node("GlobalAveragePool", read, out)
         return
     if any(n % m for n, m in zip(shape[1:], sizes, strict=True)):
-        raise UnsupportedLayer(f"windows of unequal sizes, of {shape[1:]} elements for {sizes}")
+        _along_axes(layer.averages(shape, w.dtype), w, read, out)
+        return
     kernel = [n // m for n, m in zip(shape[1:], sizes, strict=True)]
     w.node("AveragePool", read, out, kernel_shape=kernel, strides=kernel)
+
+
+@write.register(Resample)
+def _resample(layer: Resample, w: _Writer, read: list[str], out: str) -> None:
+    _along_axes(layer.matrices, w, read, out)
+
+
+def _along_axes(matrices: Sequence[Array], w: _Writer, read: list[str], out: str) -> None:
+    """Multiply by a matrix along each spatial axis: each becomes the last one for a product."""
+    (name,), rank = read, len(matrices) + 2
+    for axis, matrix in enumerate(matrices, start=2):
+        order = list(range(rank))
+        order[axis], order[-1] = order[-1], order[axis]
+        along, last = f"{out}.axis{axis}", axis == rank - 1
+        if not last:
+            w.node("Transpose", [name], f"{along}.last", perm=order)
+            name = f"{along}.last"
+        product = out if last else f"{along}.product"
+        w.node("MatMul", [name, w.number(matrix.T, f"{along}.matrix")], product)
+        if not last:
+            w.node("Transpose", [product], f"{along}.back", perm=order)
+            name = f"{along}.back"
 
 
 @write.register(LeakyReLU)
@@ -324,11 +351,25 @@ def _flatten(layer: Flatten, w: _Writer, read: list[str], out: str) -> None:
 def _rearrange(layer: Rearrange, w: _Writer, read: list[str], out: str) -> None:
     if not layer.keeps_order:
         w.node("Flatten", read, f"{out}.flat", axis=1)
-        places = w.constant(layer.indices.ravel().astype(np.int64), f"{out}.places")
-        w.node("Gather", [f"{out}.flat", places], f"{out}.moved", axis=1)
+        read, places = [f"{out}.flat"], layer.indices.ravel().astype(np.int64)
+        if (places < 0).any():  # which read a zero that is put at the end
+            ends = w.constant(np.array([0, 0, 0, 1], dtype=np.int64), f"{out}.ends")
+            w.node("Pad", [*read, ends], f"{out}.wider")
+            read, places = [f"{out}.wider"], np.where(places < 0, layer.size, places)
+        w.node("Gather", [*read, w.constant(places, f"{out}.places")], f"{out}.moved", axis=1)
         read = [f"{out}.moved"]
     shape = w.constant(np.array([0, *layer.indices.shape], dtype=np.int64), f"{out}.shape")
     w.node("Reshape", [*read, shape], out)
+
+
+@write.register(Concat)
+def _concat(layer: Concat, w: _Writer, read: list[str], out: str) -> None:
+    w.node("Concat", read, out, axis=1)
+
+
+@write.register(Maximum)
+def _maximum(layer: Maximum, w: _Writer, read: list[str], out: str) -> None:
+    w.node("Max", read, out)
 
 
 @write.register(Add)
