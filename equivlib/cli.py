@@ -19,6 +19,7 @@ from .convolution.patches import Array
 from .files import replaced
 from .interop.onnx import load
 from .interop.onnx.file import MAX_BYTES as FILE_BYTES
+from .interop.onnx.reader import extracted
 from .interop.onnx.writer import LIMIT, serialized
 from .layers import Network
 from .rounding import error_bound
@@ -94,12 +95,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command, run in ((convert, _convert), (inspect, _inspect)):
         command.set_defaults(run=run)
-        command.add_argument("input", metavar="IN.onnx", help="opset 11 or newer")
+        command.add_argument("input", metavar="IN.onnx", help="opset 7 or newer")
         command.add_argument(
             "--input-shape",
             type=_shape,
             metavar="C,H,W",
             help="without batch, if the file leaves sizes open",
+        )
+        command.add_argument(
+            "--output",
+            dest="value",
+            metavar="NAME",
+            help="the value of the graph that is the output, if not its one output: an error names "
+            "one that stops before what cannot be converted",
         )
     convert.add_argument("output", metavar="OUT.onnx", help="replaced if it exists")
     convert.add_argument(
@@ -135,7 +143,7 @@ def _say(text: str) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    net = load(options.input, input_shape=options.input_shape, max_bytes=FILE_BYTES)
+    net = _loaded(options)
     total = _print_table(net)
     written = total.dense * network_dtype(net).itemsize
     sparse = readable(total.nbytes)
@@ -150,7 +158,7 @@ def _convert(options: argparse.Namespace) -> int:
     if target.exists() and source.exists() and target.samefile(source):
         raise ValueError(f"OUT.onnx (={target}) must not be the file that is read")
     _say(f"reading {source}")
-    net = load(source, input_shape=options.input_shape, max_bytes=FILE_BYTES)
+    net = _loaded(options)
     total = _print_table(net)
     size = total.dense * network_dtype(net).itemsize
     if size > LIMIT:
@@ -168,6 +176,15 @@ def _convert(options: argparse.Namespace) -> int:
         if not _equal(net, source, written, options):
             raise Different("the two differ by more than rounding can explain; nothing is written")
     return FINE
+
+
+def _loaded(options: argparse.Namespace) -> Network:
+    return load(
+        options.input,
+        input_shape=options.input_shape,
+        output=options.value,
+        max_bytes=FILE_BYTES,
+    )
 
 
 def _print_table(net: Network) -> Cost:
@@ -194,8 +211,12 @@ def _equal(net: Network, source: Path, written: Path, options: argparse.Namespac
     rng = np.random.default_rng(options.seed)
     x = rng.standard_normal((options.samples, *net.input_shape)).astype(dtype)
     flat = x.reshape(len(x), -1)
-    first, by = _applied(source, x, lambda: net)
-    second, also_by = _applied(written, flat, lambda: load(written, max_bytes=FILE_BYTES))
+    value = options.value
+    given = source.read_bytes() if value is None else extracted(source, value, FILE_BYTES)
+    first, by = _applied(given, source.name, x, lambda: net)
+    second, also_by = _applied(
+        written.read_bytes(), "the perceptron", flat, lambda: load(written, max_bytes=FILE_BYTES)
+    )
     expected, found = first.reshape(len(x), -1).astype(np.float64), second.reshape(len(x), -1)
     if expected.shape != found.shape:
         raise Different(
@@ -216,7 +237,9 @@ def _equal(net: Network, source: Path, written: Path, options: argparse.Namespac
     return bool((difference <= np.minimum(bound, digits)).all())  # not so if anything is nan
 
 
-def _applied(file: Path, x: Array, otherwise: Callable[[], Network]) -> tuple[Array, str]:
+def _applied(
+    file: bytes, name: str, x: Array, otherwise: Callable[[], Network]
+) -> tuple[Array, str]:
     """Return what a file gives, and who computed it."""
     try:
         import onnxruntime
@@ -225,17 +248,17 @@ def _applied(file: Path, x: Array, otherwise: Callable[[], Network]) -> tuple[Ar
     try:
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
-        session = onnxruntime.InferenceSession(
-            str(file), settings, providers=["CPUExecutionProvider"]
-        )
+        session = onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
         (entry,) = session.get_inputs()
+        if len(entry.shape) < x.ndim:  # one sample, without a batch axis
+            return np.stack([session.run(None, {entry.name: each})[0] for each in x]), "onnxruntime"
         fixed = entry.shape[0] if isinstance(entry.shape[0], int) else len(x)
         outputs = [
             _run(session, entry.name, x[i : i + fixed], fixed) for i in range(0, len(x), fixed)
         ]
         return np.concatenate(outputs), "onnxruntime"
     except Exception as error:  # it has no float64 form of some operators, among other things
-        _say(f"onnxruntime does not run {file.name}: {str(error).splitlines()[0]}")
+        _say(f"onnxruntime does not run {name}: {str(error).splitlines()[0]}")
         return otherwise()(x), "equivlib"
 
 

@@ -127,7 +127,9 @@ def unsupported(net: Network, position: int) -> UnsupportedLayer:
     layer, unknown = net.layers[position], "no rule is known for it"
     reason = next((why for kind, why in REASONS.items() if isinstance(layer, kind)), unknown)
     label = net.label(position)
-    return UnsupportedLayer(f"{label} cannot be written with Dense and ReLU layers: {reason}")
+    name = net.names.get(net.sources(position)[0])
+    hint = "" if name is None else f"; output={name!r} stops before it"
+    return UnsupportedLayer(f"{label} cannot be written with Dense and ReLU layers: {reason}{hint}")
 
 
 def network_dtype(net: Network) -> DType:
@@ -560,7 +562,7 @@ def _resample(layer: Resample, site: Site, state: State) -> tuple[State, Value]:
 
 @plan_layer.register(Add)
 def _add(layer: Add, site: Site, state: State) -> tuple[State, Value]:
-    total = _total((term for value in site.inputs for term in value.terms))
+    total = _total(term for value in site.inputs for term in value.terms)
     nonnegative = all(value.nonnegative for value in site.inputs)
     return emit_affine(state, site.position, total.row(site.identity), nonnegative=nonnegative)
 

@@ -124,7 +124,9 @@ class Concat(_Joined):
     def output_shape(self, *shapes: Shape) -> Shape:
         if any(shape[1:] != shapes[0][1:] for shape in shapes):
             listed = ", ".join(map(str, shapes))
-            raise ValueError(f"the inputs (of shapes {listed}) must be alike but for their channels")
+            raise ValueError(
+                f"the inputs (of shapes {listed}) must be alike but for their channels"
+            )
         return sum(shape[0] for shape in shapes), *shapes[0][1:]
 
     def forward(self, *xs: Array) -> Array:
@@ -157,6 +159,8 @@ class Network:
     input_shape, output_shape : tuple of int
     shapes : tuple of tuple of int
         The output shape of each layer.
+    names : dict of int to str
+        What a file calls the outputs of layers, if the network was read from one.
     gradients : tuple of dict
         After :meth:`backward`: for each layer the gradients of its parameters by name.
 
@@ -225,6 +229,7 @@ class Network:
             raise ValueError(
                 f"{self.label(min(unread))} is read by no later layer and is not the last"
             )
+        self.names: dict[int, str] = {}
         self.gradients: tuple[Gradients, ...] = ()
         self._values: list[Array] = []
         self._batch: Shape = ()

@@ -74,9 +74,9 @@ def test_shapes_that_differ_are_said_and_end_with_1(lenet, tmp_path, monkeypatch
     """As where onnxruntime reads an operator otherwise than the standard's text says."""
     honest = command._applied
 
-    def shorter(file, x, other):
-        y, by = honest(file, x, other)
-        return (y[:, :3], by) if file == lenet else (y, by)
+    def shorter(file, name, x, other):
+        y, by = honest(file, name, x, other)
+        return (y[:, :3], by) if name == lenet.name else (y, by)
 
     monkeypatch.setattr(command, "_applied", shorter)
     assert run("convert", lenet, tmp_path / "mlp.onnx") == 1
@@ -98,7 +98,7 @@ def test_float32_stays_float32_where_no_layer_holds_numbers(tmp_path, capsys):
 
 
 def test_a_difference_that_is_no_number_fails_the_check(lenet, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "_applied", lambda file, x, other: (np.full(32, np.nan), "nan"))
+    monkeypatch.setattr(command, "_applied", lambda *_: (np.full(32, np.nan), "nan"))
     assert run("convert", lenet, tmp_path / "mlp.onnx") == 1
     assert list(tmp_path.iterdir()) == [tmp_path / "lenet.onnx"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 #: Largest file that is read by default: the limit of its format.
 MAX_BYTES = 2**31
 
-#: The oldest version of the operators that is read.
-OLDEST = 11
+#: The oldest version of the operators that is read, by rules that know what has changed since:
+#: what is an input today was an attribute. ``onnx.version_converter`` would make one version of
+#: all, but one node that it does not know, or ``spatial=0``, makes it refuse a whole file.
+OLDEST = 7
+
+#: Stand for an open batch in a shape that a graph computes with: primes, so that no sum or product
+#: is one of them by chance. What differs between the two depends on the batch.
+OPEN = (1_000_003, 1_000_033)
 
 #: Largest integer in a list of attributes.
 LARGEST = 2**20
@@ -93,31 +99,47 @@ def to_array(tensor: onnx.TensorProto, name: str) -> Array:
     return array
 
 
-def graph_input(
-    model: onnx.ModelProto, given: Sequence[int] | None
-) -> tuple[str, int, Shape, DType]:
-    """Return the name, batch (0 if it is open), shape and dtype of the one input."""
-    import onnx
+class Input(NamedTuple):
+    """The input of a graph: its name, samples at a time (0 if open), shape of one, and dtype."""
 
+    name: str
+    batch: int
+    shape: Shape
+    dtype: DType
+    #: Whether its first axis is that of the batch. With one axis alone it is one sample.
+    batched: bool
+
+
+def free_input(model: onnx.ModelProto, needed: set[str]) -> onnx.ValueInfoProto:
+    """Return the one input among the names that an output depends on."""
     stored = {tensor.name for tensor in model.graph.initializer}
     free = [entry for entry in model.graph.input if entry.name not in stored]
+    free = [entry for entry in free if entry.name in needed] or free
     if len(free) != 1:
         names = ", ".join(repr(entry.name) for entry in free) or "none"
         raise ValueError(f"the graph must have one input, and has {len(free)}: {names}")
-    (entry,) = free
+    return free[0]
+
+
+def graph_input(model: onnx.ModelProto, needed: set[str], given: Sequence[int] | None) -> Input:
+    """Return the one input that the output depends on, described."""
+    import onnx
+
+    entry = free_input(model, needed)
     tensor = entry.type.tensor_type
     dtypes = {onnx.TensorProto.FLOAT: np.float32, onnx.TensorProto.DOUBLE: np.float64}
     if not entry.type.HasField("tensor_type") or tensor.elem_type not in dtypes:
         raise ValueError(f"input {entry.name!r} must be a tensor of float32 or float64")
-    sizes = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in tensor.shape.dim]
-    if len(sizes) < 2 or any(size < 0 for size in sizes):
-        raise ValueError(
-            f"input {entry.name!r} (of shape {tuple(sizes)}) must have a batch axis and at least "
-            "one more"
-        )
-    batch, *inner = sizes
+    # Some exporters write a size that is open as 0 or -1.
+    sizes = [max(dim.dim_value, 0) for dim in tensor.shape.dim]
+    if not tensor.HasField("shape") and given is not None:
+        sizes = [0] * (1 + len(given))
+    if not sizes:
+        raise ValueError(f"input {entry.name!r} has no axes: input_shape must say what is in it")
+    batched = len(sizes) > 1
+    batch, inner = (sizes[0], sizes[1:]) if batched else (1, sizes)
     dtype = np.dtype(dtypes[tensor.elem_type])
-    return entry.name, batch, _closed(entry.name, inner, given), dtype
+    return Input(entry.name, batch, _closed(entry.name, inner, given), dtype, batched)
 
 
 def _closed(name: str, sizes: Sequence[int], given: Sequence[int] | None) -> Shape:
@@ -150,6 +172,7 @@ class Node:
         self, message: onnx.NodeProto, inputs: list[Value | Array | None], version: int
     ) -> None:
         self.op, self.inputs, self.opset = message.op_type, inputs, version
+        self.message, self.outputs = message, list(message.output)
         self.label = label(message)
         self._attributes = {entry.name: entry for entry in message.attribute}
 
@@ -199,6 +222,11 @@ class Node:
         found = self._take(name, "f")
         return default if found is None else float(found)
 
+    def numbers(self, name: str) -> tuple[float, ...] | None:
+        """Return an attribute that lists floats."""
+        found = self._take(name, "floats")
+        return None if found is None else tuple(float(n) for n in found)
+
     def integer(self, name: str, default: int) -> int:
         """Return an int attribute."""
         found = self._take(name, "i")
@@ -229,6 +257,10 @@ class Node:
         """Drop attributes that have no effect here."""
         for name in names:
             self._attributes.pop(name, None)
+
+    def ignore_all(self) -> None:
+        """Drop all attributes, because something else has read them."""
+        self._attributes.clear()
 
     def stored(self) -> Array:
         """Return the array in a Constant node."""
