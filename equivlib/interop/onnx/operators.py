@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from string import ascii_lowercase
 from typing import Final, TypedDict
 
 import numpy as np
@@ -28,6 +27,7 @@ from ...layers import (
 )
 from ..graph import Builder, Operand, Reduction, Value, chosen
 from ..interpolation import COORDINATES, NEAREST, cubic, linear, nearest
+from ..products import matmul, summed
 from ..views import END
 from .file import LARGEST, OPEN, Node, integers
 
@@ -236,88 +236,13 @@ def gemm(b: Builder, node: Node) -> Value:
     return b.add(y, bias.dtype.type(beta) * bias)
 
 
-def matmul(b: Builder, node: Node) -> Value:
-    """Multiply matrices in the last two axes, one of them constant; the axes before them match."""
-    found = node.operand(0), node.operand(1)
-    if isinstance(found[0], Value) and isinstance(found[1], Value):
-        raise UnsupportedLayer("a product of two activations is not piecewise linear")
-    first = isinstance(found[0], Value)
-    x, constants = found if first else found[::-1]
-    assert isinstance(x, Value)
-    assert not isinstance(constants, Value)
-    return multiplied(b, x, constants, first=first)
-
-
-def multiplied(b: Builder, x: Value, constants: Array, *, first: bool) -> Value:
-    """Multiply as numpy's matmul does: a vector is a row if it is first, else a column."""
-    if x.batched and len(x.shape) < (1 if first else 2):
-        if b.batch != 1:
-            raise UnsupportedLayer("it sums over the batch axis")
-        x = b.opened(x)
-    if first and constants.ndim == 2 and x.shape:
-        return b.dense(x, constants.T)
-    ours = ascii_lowercase[: len(x.shape)]
-    lead, kept, summed = ours[:-2], ours[:-1] if first else ours[-1:], ours[-1:]
-    if len(ours) == 1 and not x.batched:
-        kept = ""
-    elif not first:
-        summed = ours[-2]
-    if not constants.ndim or not ours:
-        raise ValueError("a product of matrices needs an axis of both operands")
-    x, constants, names = _matched(b, x, constants, lead)
-    if constants.ndim == len(names) + 1:
-        return b.contract(x, ours, constants, names + summed, kept if first else lead + kept)
-    if first:
-        return b.contract(x, ours, constants, f"{names}{summed}N", f"{kept}N")
-    return b.contract(x, ours, constants, f"{names}M{summed}", f"{lead}M{kept}")
-
-
-def _matched(b: Builder, x: Value, constants: Array, lead: str) -> tuple[Value, Array, str]:
-    """Match the axes of constants before their matrix with the first ones of a value, by name."""
-    many = constants.shape[:-2]
-    while len(many) > len(lead) and many[0] == 1:
-        constants, many = constants[0], many[1:]
-    if len(many) > len(lead):
-        raise UnsupportedLayer(f"constants of shape {constants.shape} widen a value of {x.shape}")
-    lead = lead[len(lead) - len(many) :]
-    first = len(x.shape[:-2]) - len(many)
-    wide = np.broadcast_shapes(x.shape[first : first + len(many)], many)
-    x = b.expand(x, (*x.shape[:first], *wide, *x.shape[first + len(many) :]))
-    names = "".join(name for name, n, size in zip(lead, many, wide, strict=True) if n == size)
-    alone = tuple(0 if n != size else slice(None) for n, size in zip(many, wide, strict=True))
-    return x, constants[alone], names
+def product(b: Builder, node: Node) -> Value:
+    return matmul(b, *_two(node))
 
 
 def einsum(b: Builder, node: Node) -> Value:
-    return summed(b, node.text("equation", ""), [node.operand(i) for i in range(len(node.inputs))])
-
-
-def summed(b: Builder, equation: str, operands: Sequence[Operand]) -> Value:
-    """Read an einsum of a value and at most one array of constants."""
-    equation = equation.replace(" ", "")
-    terms, arrow, result = equation.partition("->")
-    named = terms.split(",")
-    values = [x for x in operands if isinstance(x, Value)]
-    if len(named) != len(operands) or "." in equation or len(operands) > 2:
-        raise UnsupportedLayer(f"the equation {equation!r} must name the axes of two operands")
-    if len(values) != 1:
-        raise UnsupportedLayer("a product of two activations is not piecewise linear")
-    if not arrow:
-        result = "".join(sorted(n for n in set(terms) if terms.count(n) == 1 and n.isalpha()))
-    place = operands.index(values[0])
-    x, letters = values[0], named[place]
-    others = named[1 - place] if len(named) == 2 else ""
-    constants = np.asarray(operands[1 - place] if len(named) == 2 else 1.0)
-    if x.batched and b.batch == 1:
-        x = b.opened(x)
-    if x.batched:
-        first = letters[:1]
-        if first in letters[1:] or first in others or result[:1] != first:
-            raise UnsupportedLayer(
-                f"the equation {equation!r} must leave the batch axis first and alone"
-            )
-        letters, result = letters[1:], result[1:]
-    return b.contract(x, letters, constants.astype(b.dtype), others, result)
+    operands = [node.operand(i) for i in range(len(node.inputs))]
+    return summed(b, node.text("equation", ""), operands)
 
 
 def add(b: Builder, node: Node) -> Value:
@@ -649,7 +574,7 @@ OPERATORS: dict[str, Rule] = {
     "HardSigmoid": hard_sigmoid,
     "Identity": identity,
     "LeakyRelu": leaky_relu,
-    "MatMul": matmul,
+    "MatMul": product,
     "Max": larger,
     "MaxPool": max_pool,
     "Mean": average,
