@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 from ..convert import UnsupportedLayer
 from ..convert.plan import network_dtype
 from ..convolution.geometry import Geometry
-from ..convolution.options import GeometryOptions, PaddingMode
+from ..convolution.options import GeometryOptions, PaddingMode, TransposeOptions
 from ..convolution.patches import Array, DType
 from ..layers import (
     AdaptiveAvgPool,
@@ -419,8 +419,8 @@ class Builder(Views):
         )
         if not same:
             raise UnsupportedLayer(
-                f"constants of shape {array.shape} differ along the batch axis, or widen a value of "
-                f"shape {like.shape}"
+                f"constants of shape {array.shape} differ along the batch axis, or widen a value "
+                f"of shape {like.shape}"
             )
         first: Array = array[0]
         return first
@@ -559,8 +559,8 @@ class Builder(Views):
         taps = np.eye(rows, dtype=self.dtype).reshape(rows, 1, *kernel)
         self.check((channels, *taps.shape))
         weight = np.tile(taps, (channels, *(1,) * (len(kernel) + 1)))
-        layer = ConvTranspose(weight, groups=channels, output_shape=tuple(shape), **options)
-        return self.layer(layer, columns)
+        whole: TransposeOptions = {**options, "groups": channels, "output_shape": tuple(shape)}
+        return self.layer(ConvTranspose(weight, **whole), columns)
 
     def pad(
         self, value: Value, pairs: Sequence[tuple[int, int]], mode: PaddingMode, fill: float = 0

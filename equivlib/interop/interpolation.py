@@ -32,8 +32,9 @@ def half_pixel_symmetric(m: int, n: int, scale: float) -> Array:
 
 
 def align_corners(m: int, n: int, scale: float) -> Array:
-    """Return coordinates where the first and the last elements agree."""
-    return np.arange(m) * ((n - 1) / (m - 1)) if m > 1 else np.zeros(m)
+    """Return coordinates where the first and the last elements agree, of scale times n outputs."""
+    length = scale * n
+    return np.arange(m) * ((n - 1) / (length - 1)) if m > 1 and length != 1 else np.zeros(m)
 
 
 def asymmetric(m: int, n: int, scale: float) -> Array:

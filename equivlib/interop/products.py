@@ -65,7 +65,8 @@ def _matched(b: Builder, x: Value, constants: Array, lead: str) -> tuple[Value, 
 
 def summed(b: Builder, equation: str, operands: Sequence[Operand]) -> Value:
     """Read an einsum of a value and at most one array of constants."""
-    equation = equation.replace(" ", "")
+    ranks = [x.rank if isinstance(x, Value) else np.ndim(x) for x in operands]
+    equation = _spelt(equation.replace(" ", ""), ranks)
     terms, arrow, result = equation.partition("->")
     named = terms.split(",")
     values = [x for x in operands if isinstance(x, Value)]
@@ -89,3 +90,28 @@ def summed(b: Builder, equation: str, operands: Sequence[Operand]) -> Value:
             )
         letters, result = letters[1:], result[1:]
     return b.contract(x, letters, constants.astype(b.dtype), others, result)
+
+
+#: Letters for the axes that dots stand for.
+DOTS = "STUVWXYZ"
+
+
+def _spelt(equation: str, ranks: Sequence[int]) -> str:
+    """Return an equation with letters in place of dots, which mean the last of those axes."""
+    terms, arrow, result = equation.partition("->")
+    named = terms.split(",")
+    if "..." not in terms or set(DOTS) & set(equation) or len(named) != len(ranks):
+        return equation
+    counts = [rank - len(term) + 3 for term, rank in zip(named, ranks, strict=True)]
+    dotted = [count for term, count in zip(named, counts, strict=True) if "..." in term]
+    if min(dotted) < 0 or max(dotted) > len(DOTS):
+        return equation
+    most = DOTS[len(DOTS) - max(dotted) :]
+    if not arrow:
+        alone = sorted(n for n in set(terms) if terms.count(n) == 1 and n.isalpha())
+        result = "..." + "".join(alone)
+    spelt = [
+        term.replace("...", DOTS[len(DOTS) - count :] if count else "")
+        for term, count in zip(named, counts, strict=True)
+    ]
+    return f"{','.join(spelt)}->{result.replace('...', most)}"

@@ -307,7 +307,7 @@ class Views:
         self.check((*shape[:place], *indices.shape, *shape[place + 1 :]))
         return self._picked(value, np.take(value.places, indices, axis=place))
 
-    def slice(self, value: Value, slices: Mapping[int, slice]) -> Value:
+    def cut(self, value: Value, slices: Mapping[int, slice]) -> Value:
         """Take a part of the elements along some axes."""
         named = dict(slices)
         for axis in (0, -value.rank):
@@ -335,7 +335,7 @@ class Views:
             raise ValueError(f"the sizes {tuple(sizes)} must sum to {opened.shape[place]}")
         ends = np.cumsum(sizes)
         cuts = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
-        return [self.slice(value, {axis: cut}) for cut in cuts]
+        return [self.cut(value, {axis: part}) for part in cuts]
 
     def flip(self, value: Value, axes: Sequence[int]) -> Value:
         """Reverse axes."""
@@ -376,7 +376,7 @@ class Views:
         return self._picked(value, np.tile(value.places, inner))
 
     def padded(self, value: Value, pairs: Sequence[tuple[int, int]], mode: PaddingMode) -> Value:
-        """Show more elements at both ends of each axis of a sample, or fewer if that is negative."""
+        """Show more elements at both ends of each axis of a sample, or fewer where negative."""
         parts, shape = [], []
         for n, (low, high) in zip(value.shape, pairs, strict=True):
             first, last = max(-low, 0), n - max(-high, 0)

@@ -145,7 +145,8 @@ def _tiled(x: Array, repeats: Array) -> int:
 def _counted(start: Array, limit: Array, delta: Array) -> int:
     if not all(array.size == 1 for array in (start, limit, delta)) or not delta.item():
         raise ValueError("its start, limit and delta must be numbers, no step 0")
-    return max(math.ceil((limit.item() - start.item()) / delta.item()), 0)
+    count: int = max(math.ceil((limit.item() - start.item()) / delta.item()), 0)
+    return count
 
 
 #: Operators that onnx computes on constants, with a bound on the numbers they give: so nothing

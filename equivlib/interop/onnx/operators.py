@@ -148,8 +148,9 @@ def global_max_pool(b: Builder, node: Node) -> Value:
 def reduce(kind: Reduction, b: Builder, node: Node) -> Value:
     """Reduce along axes, all if none are named; they became an input with some version."""
     x, keep = node.value(), bool(node.integer("keepdims", 1))
-    listed = _listed(node, 1) if node.opset >= (13 if kind == "sum" else 18) else None
-    listed = node.integers("axes") if listed is None else listed
+    listed: Sequence[int] | None = node.integers("axes")
+    if node.opset >= (13 if kind == "sum" else 18):
+        listed = _listed(node, 1)
     if node.integer("noop_with_empty_axes", 0) and not listed:
         return x
     return b.reduce(x, listed or None, kind, keep=keep)
@@ -178,7 +179,8 @@ def batch_norm(b: Builder, node: Node) -> Value:
         gamma, beta, mean, var = four
         scale = gamma / np.sqrt(var + eps)
         return b.add(b.multiply(x, scale), beta - mean * scale)
-    return b.layer(BatchNorm(*four, eps), x)
+    gamma, beta, mean, var = four
+    return b.layer(BatchNorm(gamma, beta, mean, var, eps), x)
 
 
 def leaky_relu(b: Builder, node: Node) -> Value:
@@ -221,19 +223,24 @@ def _single(array: Array, what: str) -> float:
 
 
 def gemm(b: Builder, node: Node) -> Value:
+    """Multiply two matrices, one of them constant, and add."""
     alpha, beta = node.number("alpha", 1), node.number("beta", 1)
-    trans_a, trans_b = node.integer("transA", 0), node.integer("transB", 0)
-    x, weight, bias = node.value(), node.constant(1), node.optional(2)
-    if trans_a:
-        raise UnsupportedLayer("transA=1 makes the batch axis the last one")
-    if len(x.shape) != 1 or weight.ndim != 2:
-        raise ValueError(f"it multiplies a value of shape {x.shape} by one of {weight.shape}")
-    weight = weight if trans_b else weight.T
-    weight = weight if alpha == 1 else weight.dtype.type(alpha) * weight
-    y = b.dense(x, weight)
-    if bias is None or beta == 0:
+    factors = [
+        _turned(b, node.operand(i)) if node.integer(name, 0) else node.operand(i)
+        for i, name in enumerate(("transA", "transB"))
+    ]
+    if any((x.rank if isinstance(x, Value) else x.ndim) != 2 for x in factors):
+        raise ValueError(f"it multiplies matrices, not {factors[0].shape} and {factors[1].shape}")
+    scaled = [x if isinstance(x, Value) or alpha == 1 else x.dtype.type(alpha) * x for x in factors]
+    y = matmul(b, *scaled)
+    if node.optional(2) is None or beta == 0:
         return y
+    bias = node.constant(2)
     return b.add(y, bias.dtype.type(beta) * bias)
+
+
+def _turned(b: Builder, x: Value | Array) -> Value | Array:
+    return b.swap(x, 0, 1) if isinstance(x, Value) else x.T
 
 
 def product(b: Builder, node: Node) -> Value:
@@ -389,6 +396,10 @@ def gather(b: Builder, node: Node) -> Value:
 def sliced(b: Builder, node: Node) -> Value:
     """Slice along axes; before version 10 what is now an input was an attribute."""
     x = node.value()
+    starts: Sequence[int] | None
+    ends: Sequence[int] | None
+    axes: Sequence[int] | None
+    steps: Sequence[int] | None
     if node.opset < 10:
         starts, ends = (node.integers(name) for name in ("starts", "ends"))
         axes, steps = node.integers("axes"), None
@@ -409,7 +420,7 @@ def sliced(b: Builder, node: Node) -> Value:
     }
     if len(slices) < len(axes):
         raise ValueError(f"its axes (={tuple(axes)}) must differ from each other")
-    return b.slice(x, slices)
+    return b.cut(x, slices)
 
 
 def split(b: Builder, node: Node) -> list[Value]:
@@ -450,12 +461,13 @@ def depth_to_space(b: Builder, node: Node) -> Value:
 
 
 def space_to_depth(b: Builder, node: Node) -> Value:
-    x, block = node.value(), node.integer("blocksize", 0)
+    x, block, mode = node.value(), node.integer("blocksize", 0), node.text("mode", "DCR")
     if not x.batched or len(x.shape) != 3 or block < 1 or any(n % block for n in x.shape[1:]):
         raise ValueError(f"blocksize (={block}) must fit a value of shape {x.shape}")
     channels, height, width = x.shape[0], x.shape[1] // block, x.shape[2] // block
     y = b.reshape(x, [0, channels, height, block, width, block])
-    return b.reshape(b.permute(y, [0, 3, 5, 1, 2, 4]), [0, channels * block**2, height, width])
+    order = chosen({"DCR": [0, 3, 5, 1, 2, 4], "CRD": [0, 1, 3, 5, 2, 4]}, mode, "mode")
+    return b.reshape(b.permute(y, order), [0, channels * block**2, height, width])
 
 
 def col2im(b: Builder, node: Node) -> Value:
@@ -519,10 +531,9 @@ def _resized(b: Builder, x: Value, node: Node) -> list[tuple[int, int, float]]:
     else:
         scales, sizes = node.optional(2), node.optional(3)
     policy = node.text("keep_aspect_ratio_policy", "stretch")
-    axes = node.integers("axes") or range(x.rank)
+    axes = [axis % x.rank for axis in node.integers("axes") or range(x.rank)]
+    each: list[tuple[int | None, float | None]]
     if sizes is not None and sizes.size:
-        if policy != "stretch":
-            raise UnsupportedLayer(f"keep_aspect_ratio_policy (={policy!r}) is not supported")
         each = [(n, None) for n in integers(sizes, "its sizes")]
     elif scales is not None and scales.size:
         each = [(None, float(f)) for f in scales.ravel()]
@@ -530,16 +541,22 @@ def _resized(b: Builder, x: Value, node: Node) -> list[tuple[int, int, float]]:
         raise ValueError("its scales and sizes are missing")
     if len(each) != len(axes):
         raise ValueError(f"its scales or sizes must be as many as the axes {tuple(axes)}")
+    if policy != "stretch" and each[0][0] is not None:  # one scale for all, that of some axis
+        rule = chosen({"not_larger": min, "not_smaller": max}, policy, "keep_aspect_ratio_policy")
+        wanted = integers(sizes, "its sizes") if sizes is not None else []
+        same = rule(n / (b.sizes(x)[axis] or n) for axis, n in zip(axes, wanted, strict=True))
+        each = [(int(np.floor(same * b.sizes(x)[axis] + 0.5)), None) for axis in axes]
     found = []
     for axis, (size, scale) in zip(axes, each, strict=True):
-        axis, n = axis % x.rank, b.sizes(x)[axis]
+        n = b.sizes(x)[axis]
         if x.batched and axis == 0:
             if size in (OPEN[0], n) or scale == 1 or (size == 1 and b.batch == 1):
                 continue
             raise UnsupportedLayer("it resizes the batch axis")
         if scale is not None and not 0 < scale < LARGEST:
             raise ValueError(f"its scale (={scale}) must be positive and less than {LARGEST}")
-        size = int(np.floor(n * scale)) if size is None else size
+        if size is None:
+            size = int(np.floor(n * (scale or 1)))
         if not 0 < size <= LARGEST:
             raise ValueError(f"its size (={size}) must be positive and at most {LARGEST}")
         if size != n or scale not in (None, 1):

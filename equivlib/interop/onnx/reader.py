@@ -162,9 +162,10 @@ class _Graph:
         if op not in KNOWN:
             raise not_supported(op, KNOWN)
         inputs = [self._input(name) for name in message.input]
-        results = self._folded(message, inputs)
-        if results is None:
-            results = self._applied(message, inputs)
+        constants = self._folded(message, inputs)
+        results: Sequence[Value | Array] = (
+            self._applied(message, inputs) if constants is None else constants
+        )
         for name, value in zip(message.output, results, strict=False):
             self.values[name] = value
             if isinstance(value, Value):
@@ -222,7 +223,7 @@ SHAPES = {"Reshape": 1, "Expand": 1, "Resize": 3}
 
 def _chosen_output(graph: onnx.GraphProto, output: str | None) -> str:
     """Return the name of the value that is the output."""
-    names = [entry.name for entry in graph.output]
+    names: list[str] = [entry.name for entry in graph.output]
     if output is None and len(names) == 1:
         return names[0]
     listed = ", ".join(map(repr, names)) or "none"

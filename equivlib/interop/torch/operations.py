@@ -270,16 +270,20 @@ def interpolate(
     if antialias:
         raise UnsupportedLayer("antialias=True is not supported")
     given = scale_factor if size is None else size
-    each = given if isinstance(given, (tuple, list)) else (given,) * ndim
-    if given is None or len(each) != ndim:
+    each: tuple[float, ...] = ()
+    if isinstance(given, (tuple, list)):
+        each = tuple(given)
+    elif isinstance(given, (int, float)):
+        each = (given,) * ndim
+    if len(each) != ndim:
         raise ValueError("size or scale_factor must be given for each spatial axis")
     if any(n <= 0 or n >= LARGEST for n in each):
-        raise ValueError(f"sizes and scales (={tuple(each)}) must be positive and not huge")
+        raise ValueError(f"sizes and scales (={each}) must be positive and not huge")
     pairs = list(zip(x.shape[1:], each, strict=True))
     sizes = [int(n * f) if size is None else int(f) for n, f in pairs]
     if min(sizes) < 1:
         raise ValueError(f"scale_factor (={scale_factor}) leaves nothing of {x.shape}")
-    exact = size is None and not recompute_scale_factor
+    exact = size is None and not recompute_scale_factor and not align_corners
     scales = [f if exact else m / n for (n, f), m in zip(pairs, sizes, strict=True)]
     if mode == "area":
         return b.layer(AdaptiveAvgPool(tuple(sizes)), x)

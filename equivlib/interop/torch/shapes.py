@@ -202,7 +202,8 @@ def attribute(b: Builder, x: Traced | Sequence[Traced], name: str) -> Traced:
 def item(b: Builder, x: Traced | Sequence[Traced], index: Index | Sequence[Index]) -> Traced:
     """Index a value, or take one of several results, or a size of a shape."""
     if isinstance(x, Value):
-        return _indexed(b, x, list(index) if isinstance(index, (tuple, list)) else [index])
+        items = list(index) if isinstance(index, (tuple, list)) else [cast(Index, index)]
+        return _indexed(b, x, items)
     if not isinstance(x, tuple) or not isinstance(index, (int, slice)):
         raise UnsupportedLayer("indexing is supported on shapes and on values")
     if isinstance(index, int) and not -len(x) <= index < len(x):
@@ -236,7 +237,7 @@ def _indexed(b: Builder, x: Value, items: list[Index]) -> Value:
         axis += 1
     if _arrays(taken.values()) and len(taken) > 1:
         raise UnsupportedLayer("an array and other indices at a time are not supported")
-    x = b.slice(x, slices)
+    x = b.cut(x, slices)
     for place in sorted(taken, reverse=True):
         x = b.take(x, place, taken[place])
     return b.unsqueeze(x, new) if new else x
@@ -296,7 +297,7 @@ def select(b: Builder, x: Value, dim: int, index: int) -> Value:
 
 
 def narrow(b: Builder, x: Value, dim: int, start: int, length: int) -> Value:
-    return b.slice(x, {dim: slice(start, start + length)})
+    return b.cut(x, {dim: slice(start, start + length)})
 
 
 def flip(b: Builder, x: Value, *dims: Axes) -> Value:
@@ -321,7 +322,9 @@ def expand(b: Builder, x: Value, *sizes: Sizes) -> Value:
     first, *inner = _listed(sizes)
     if first not in (-1, BATCH) or len(inner) != len(x.shape) or BATCH in inner:
         raise UnsupportedLayer(f"the shape {(first, *inner)} must begin with the size of the batch")
-    return b.expand(x, [n if m == -1 else m for n, m in zip(x.shape, inner, strict=True)])
+    return b.expand(
+        x, [n if m == -1 else cast(int, m) for n, m in zip(x.shape, inner, strict=True)]
+    )
 
 
 def repeat(b: Builder, x: Value, *sizes: Axes) -> Value:
