@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from string import ascii_lowercase
-from typing import Literal, TypeAlias, Unpack
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 from ..convert import UnsupportedLayer
 from ..convert.plan import network_dtype
 from ..convolution.geometry import Geometry
-from ..convolution.options import GeometryOptions, PaddingMode, TransposeOptions
+from ..convolution.options import Padding, PaddingMode, PerAxis
 from ..convolution.patches import Array, DType
 from ..layers import (
     AdaptiveAvgPool,
@@ -545,7 +545,10 @@ class Builder(Views):
         value: Value,
         shape: Sequence[int],
         kernel: Sequence[int],
-        **options: Unpack[GeometryOptions],
+        *,
+        stride: PerAxis = 1,
+        padding: Padding = 0,
+        dilation: PerAxis = 1,
     ) -> Value:
         """Add columns back to the places that unfold reads them from: a transposed convolution."""
         rows = math.prod(kernel)
@@ -554,13 +557,21 @@ class Builder(Views):
                 f"a value of shape {value.shape} must hold columns of windows of {tuple(kernel)}"
             )
         channels = value.shape[0] // rows
-        image = Geometry((1, channels, *kernel), (channels, *shape), **options)
-        columns = self._reshaped(value, (value.shape[0], *image.output_shape[1:]))
+        one, image = (1, channels, *kernel), (channels, *shape)
+        windows = Geometry(one, image, stride=stride, padding=padding, dilation=dilation)
+        columns = self._reshaped(value, (value.shape[0], *windows.output_shape[1:]))
+        self.check((channels, rows, rows))
         taps = np.eye(rows, dtype=self.dtype).reshape(rows, 1, *kernel)
-        self.check((channels, *taps.shape))
         weight = np.tile(taps, (channels, *(1,) * (len(kernel) + 1)))
-        whole: TransposeOptions = {**options, "groups": channels, "output_shape": tuple(shape)}
-        return self.layer(ConvTranspose(weight, **whole), columns)
+        layer = ConvTranspose(
+            weight,
+            groups=channels,
+            output_shape=tuple(shape),
+            stride=stride,
+            padding=windows.padding,
+            dilation=dilation,
+        )
+        return self.layer(layer, columns)
 
     def pad(
         self, value: Value, pairs: Sequence[tuple[int, int]], mode: PaddingMode, fill: float = 0

@@ -370,7 +370,7 @@ FUNCTIONS = {
     # reductions and products
     "mean, one axis after the other": lambda m, x: x.mean(3).mean(2),
     "mean over channels": lambda m, x: x.mean((1, 3)),
-    "sum": lambda m, x: x.sum((1, 2)),
+    "sum over two axes": lambda m, x: x.sum((1, 2)),
     "sum of all": lambda m, x: x.sum((1, 2, 3), keepdim=True),
     "largest and smallest": lambda m, x: x.amax((2, 3)) - x.amin((2, 3)),
     "largest along an axis": lambda m, x: x.max(2)[0] + x.min(2).values,
