@@ -232,12 +232,14 @@ class Node:
         found = self._take(name, "i")
         return default if found is None else int(found)
 
-    def integers(self, name: str, default: Sequence[int] | None = None) -> tuple[int, ...] | None:
-        """Return an attribute that lists ints."""
+    def integers(
+        self, name: str, default: Sequence[int] | None = None, *, any_size: bool = False
+    ) -> tuple[int, ...] | None:
+        """Return an attribute that lists ints, none absurdly large unless that has a meaning."""
         found = self._take(name, "ints")
         if found is None:
             return None if default is None else tuple(default)
-        if any(abs(n) > LARGEST for n in found):
+        if not any_size and any(abs(n) > LARGEST for n in found):
             raise ValueError(f"its attribute {name!r} (={tuple(found)}) is over {LARGEST}")
         return tuple(int(n) for n in found)
 

@@ -401,7 +401,7 @@ def sliced(b: Builder, node: Node) -> Value:
     axes: Sequence[int] | None
     steps: Sequence[int] | None
     if node.opset < 10:
-        starts, ends = (node.integers(name) for name in ("starts", "ends"))
+        starts, ends = (node.integers(name, any_size=True) for name in ("starts", "ends"))
         axes, steps = node.integers("axes"), None
     else:
         starts, ends = (integers(node.constant(i), "starts and ends") for i in (1, 2))
@@ -427,7 +427,8 @@ def split(b: Builder, node: Node) -> list[Value]:
     """Split an axis into parts: of given sizes, or equal ones with a smaller last one."""
     x, axis, count = node.value(), node.integer("axis", 0), len(node.outputs)
     sizes = node.integers("split") if node.opset < 13 else _listed(node, 1)
-    count = node.integer("num_outputs", count) if node.opset >= 18 else count
+    if node.integer("num_outputs", count) != count:
+        raise ValueError(f"its num_outputs must be the {count} outputs that it has")
     if sizes is None:
         if not -x.rank <= axis < x.rank:
             raise ValueError(f"axis (={axis}) must be one of a value of rank {x.rank}")
