@@ -43,6 +43,8 @@ examples:
       the equal perceptron, written after a check on 8 random inputs
   python -m equivlib convert net.onnx mlp.onnx --samples 100 --seed 1
       the same, checked on 100 other inputs
+  python -m equivlib convert net.onnx mlp.onnx --output logits
+      the same up to a value of the graph, for example before a last Softmax
 """
 
 CONVERT = """\
@@ -95,20 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command, run in ((convert, _convert), (inspect, _inspect)):
         command.set_defaults(run=run)
-        command.add_argument("input", metavar="IN.onnx", help="opset 7 or newer")
-        command.add_argument(
-            "--input-shape",
-            type=_shape,
-            metavar="C,H,W",
-            help="without batch, if the file leaves sizes open",
-        )
-        command.add_argument(
-            "--output",
-            dest="value",
-            metavar="NAME",
-            help="the value of the graph that is the output, if not its one output: an error names "
-            "one that stops before what cannot be converted",
-        )
+        _add_input(command)
     convert.add_argument("output", metavar="OUT.onnx", help="replaced if it exists")
     convert.add_argument(
         "--samples", type=_count, default=8, help="random inputs of the check (default: 8)"
@@ -122,6 +111,24 @@ def _parser() -> argparse.ArgumentParser:
         help="refuse to build larger matrices (default: 4 GiB)",
     )
     return parser
+
+
+def _add_input(command: argparse.ArgumentParser) -> None:
+    """Add what says which network is read."""
+    command.add_argument("input", metavar="IN.onnx", help="opset 7 or newer")
+    command.add_argument(
+        "--input-shape",
+        type=_shape,
+        metavar="C,H,W",
+        help="without batch, if the file leaves sizes open",
+    )
+    command.add_argument(
+        "--output",
+        dest="value",
+        metavar="NAME",
+        help="the value of the graph that is the output, if not its one output: an error names "
+        "one that stops before what cannot be converted",
+    )
 
 
 def _shape(text: str) -> tuple[int, ...]:

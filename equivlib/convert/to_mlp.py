@@ -32,7 +32,7 @@ def to_mlp(
 
     - LeakyReLU: ``relu(x) - slope * relu(-x)``;
     - ReLU6: ``relu(x) - relu(x - 6)``;
-    - MaxPool: a tournament of ``max(a, b) = b + relu(a - b)``;
+    - MaxPool and Maximum: a tournament of ``max(a, b) = b + relu(a - b)``;
     - a shortcut past a ReLU: ``v = relu(v) - relu(-v)``, or v itself where it cannot be negative.
 
     Parameters

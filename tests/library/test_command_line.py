@@ -97,6 +97,38 @@ def test_float32_stays_float32_where_no_layer_holds_numbers(tmp_path, capsys):
     assert load(target).dtype == np.float32
 
 
+def test_an_output_is_chosen_and_what_is_checked_is_the_graph_up_to_it(tmp_path, capsys):
+    path, target = tmp_path / "net.onnx", tmp_path / "mlp.onnx"
+    layers = [Dense(np.ones((3, 4), np.float32)), Sigmoid()]
+    save(Network(layers, (4,)), path)
+    assert run("convert", path, target) == 2
+    assert "output='layer0' stops before it" in capsys.readouterr().err
+    assert run("convert", path, target, "--output", "layer0") == 0
+    assert {entry.op_type for entry in onnx.load(target).graph.node} == {"Gemm"}
+    out, err = capsys.readouterr()
+    assert "largest difference" in out
+    assert "does not run" not in err
+    assert run("inspect", path, "--output", "layer0") == 0
+    assert run("inspect", path, "--output", "none") == 2
+    assert "output (='none') must be a value of the graph" in capsys.readouterr().err
+
+
+def test_a_graph_without_a_batch_axis_is_checked_sample_by_sample(tmp_path, capsys):
+    path = tmp_path / "net.onnx"
+    save(Network([Dense(np.ones((3, 4), np.float32)), ReLU()], (4,)), path)
+    model = onnx.load(path)
+    weight = onnx.numpy_helper.from_array(np.ones((4, 3), np.float32), "W")
+    model.graph.node[0].CopyFrom(onnx.helper.make_node("MatMul", ["input", "W"], ["layer0"]))
+    model.graph.initializer.append(weight)
+    for end in (model.graph.input[0], model.graph.output[0]):
+        del end.type.tensor_type.shape.dim[0]
+    path.write_bytes(model.SerializeToString())
+    assert run("convert", path, tmp_path / "mlp.onnx") == 0
+    out, err = capsys.readouterr()
+    assert "net.onnx by onnxruntime" in out or "onnxruntime" not in sys.modules
+    assert "does not run" not in err
+
+
 def test_a_difference_that_is_no_number_fails_the_check(lenet, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_applied", lambda *_: (np.full(32, np.nan), "nan"))
     assert run("convert", lenet, tmp_path / "mlp.onnx") == 1
@@ -211,6 +243,8 @@ def test_help_ends_with_examples_that_run(lenet, tmp_path, capsys, monkeypatch):
     for words in examples:
         if "--input-shape" in words:  # made for a larger image, so only its words are checked
             assert command._parser().parse_args(words).input_shape == (3, 224, 224)
+        elif "--output" in words:  # of a graph whose values have other names
+            assert command._parser().parse_args(words).value == "logits"
         else:
             assert run(*words) == 0
 

@@ -30,24 +30,36 @@ def load(
 
     .. math:: net(x) = graph(x)
 
-    for every batch ``x``, up to rounding. The first axis of the graph's one input is the batch.
+    for every batch ``x``, up to rounding. The first axis of the graph's input is the batch; an
+    input with one axis is one sample.
 
     ============================================  ================================================
     operator                                      becomes
     ============================================  ================================================
-    Conv, ConvTranspose, Gemm, MatMul             Conv, ConvTranspose, Dense
-    MaxPool, GlobalMaxPool                        MaxPool
+    Conv, ConvTranspose, Col2Im                   Conv, ConvTranspose
+    Gemm, MatMul and Einsum with a constant       Dense, or a Conv of one tap
+    MaxPool, GlobalMaxPool, ReduceMax, ReduceMin  MaxPool
     AveragePool, GlobalAveragePool, ReduceMean    AvgPool, AdaptiveAvgPool
+    ReduceSum, ReduceL1                           a depthwise Conv of ones
     BatchNormalization                            BatchNorm
-    Add, Sub, Sum                                 a bias, or Add
-    Neg, and Mul and Div by a constant            BatchNorm
-    Relu, LeakyRelu, PRelu, Clip                  ReLU, LeakyReLU, ReLU6, or a sum of such
+    Add, Sub, Sum, Mean                           a bias, or Add
+    Max, Min                                      Maximum, or a shifted ReLU
+    Neg, and Mul, Div and Where by a constant     BatchNorm
+    Relu, LeakyRelu, PRelu, Abs, Clip,            ReLU, LeakyReLU, ReLU6, or a sum of such
+    HardSigmoid, Shrink
     Sigmoid, Tanh, Softmax                        Sigmoid, Tanh, Softmax
-    Pad                                           a depthwise Conv of one tap
+    Concat                                        Concat
+    Resize, Upsample                              Resample, or Rearrange if nearest
+    Pad                                           a depthwise Conv of one tap, or Rearrange
+    Slice, Split, Gather, Expand, Tile,           Rearrange
+    DepthToSpace, SpaceToDepth
     Flatten, Reshape, Squeeze, Unsqueeze          nothing, Flatten or Rearrange
-    Transpose, Gather                             nothing, or Rearrange
-    Identity, Dropout, constants, Shape           nothing
+    Transpose                                     nothing, or Rearrange
+    Identity, Dropout, Cast, constants, Shape     nothing
     ============================================  ================================================
+
+    Nodes may stand in any order that defines each value once. Constants are computed from constants
+    and shapes.
 
     The order in which a graph flattens is read from the graph. So where a graph works channels
     last, the columns of the matrix that reads the flattened value are permuted.
@@ -55,9 +67,12 @@ def load(
     Parameters
     ----------
     path : path
-        A file of opset 11 or newer, with all its tensors inside. Nothing in it is executed.
+        A file of opset 7 or newer, with all its tensors inside. Nothing in it is executed.
     input_shape : tuple of int, optional
         Without batch, for a graph that leaves sizes open.
+    output : str, optional
+        The value that is the output: one of several outputs of the graph, or any that a node gives,
+        to stop before what cannot be read or converted. What it does not depend on is not read.
     max_bytes : number, default 2 GiB
         Refuse a larger file, and a graph with larger values for one sample.
 
@@ -71,11 +86,12 @@ def load(
     ------
     UnsupportedLayer
         If a node has no equivalent in ``Network``, because of its operator, an attribute or an
-        input. Names the node and its operator.
+        input. Names the node, its operator, and a value before it that could be the output.
     ValueError
-        If the file is malformed or larger than ``max_bytes``, if its graph has several inputs or
-        outputs, if shapes do not fit, or if the graph leaves sizes open and ``input_shape`` is
-        missing or contradicts it.
+        If the file is malformed or larger than ``max_bytes``, if the output depends on several
+        inputs, if the graph has several outputs and ``output`` chooses none, if a value is defined
+        twice or depends on itself, if shapes do not fit, or if the graph leaves sizes open and
+        ``input_shape`` is missing or contradicts it.
     OSError
         If the file cannot be opened or read.
 

@@ -266,42 +266,53 @@ def interpolate(
     antialias: bool = False,
 ) -> Value:
     """Resize each spatial axis to a size or by a scale."""
-    ndim = len(x.shape) - 1
     if antialias:
         raise UnsupportedLayer("antialias=True is not supported")
-    given = scale_factor if size is None else size
-    each: tuple[float, ...] = ()
-    if isinstance(given, (tuple, list)):
-        each = tuple(given)
-    elif isinstance(given, (int, float)):
-        each = (given,) * ndim
-    if len(each) != ndim:
-        raise ValueError("size or scale_factor must be given for each spatial axis")
-    if any(n <= 0 or n >= LARGEST for n in each):
-        raise ValueError(f"sizes and scales (={each}) must be positive and not huge")
-    pairs = list(zip(x.shape[1:], each, strict=True))
-    sizes = [int(n * f) if size is None else int(f) for n, f in pairs]
-    if min(sizes) < 1:
-        raise ValueError(f"scale_factor (={scale_factor}) leaves nothing of {x.shape}")
-    exact = size is None and not recompute_scale_factor and not align_corners
-    scales = [f if exact else m / n for (n, f), m in zip(pairs, sizes, strict=True)]
-    if mode == "area":
-        return b.layer(AdaptiveAvgPool(tuple(sizes)), x)
-    b.check((x.shape[0], *sizes))
     chosen(RESIZED, mode, "mode")
+    given = not recompute_scale_factor and not align_corners
+    resized = _resized(x.shape[1:], size, scale_factor, given=given)
+    if mode == "area":
+        return b.layer(AdaptiveAvgPool(tuple(m for m, _ in resized)), x)
+    b.check((x.shape[0], *(m for m, _ in resized)))
+    coordinates = COORDINATES["align_corners" if align_corners else "half_pixel"]
     matrices: dict[int, Array] = {}
-    for axis, (n, m, scale) in enumerate(zip(x.shape[1:], sizes, scales, strict=True), start=2):
+    for axis, (n, (m, scale)) in enumerate(zip(x.shape[1:], resized, strict=True), start=2):
         b.check((m, n))
-        if mode.startswith("nearest"):
+        if mode.startswith("nearest"):  # in the precision in which PyTorch finds the places
             half = np.float32(0.5 if mode == "nearest-exact" else 0)
             places = (np.arange(m, dtype=np.float32) + half) * np.float32(1 / scale)
             x = b.take(x, axis, nearest(places, n, np.floor))
             continue
-        coordinates = COORDINATES["align_corners" if align_corners else "half_pixel"]
         places = coordinates(m, n, scale)
         matrix = cubic(places, n, -0.75) if mode == "bicubic" else linear_between(places, n)
         matrices[axis - 1] = matrix.astype(b.dtype)
     return b.interpolate(x, matrices)
+
+
+def _resized(
+    shape: Sequence[int],
+    size: PerAxis | None,
+    scale_factor: float | Sequence[float] | None,
+    *,
+    given: bool,
+) -> list[tuple[int, float]]:
+    """Return the new size of each axis, and its scale: the one that is given, or that of sizes."""
+    one = scale_factor if size is None else size
+    each: tuple[float, ...] = ()
+    if isinstance(one, (tuple, list)):
+        each = tuple(one)
+    elif isinstance(one, (int, float)):
+        each = (one,) * len(shape)
+    if len(each) != len(shape):
+        raise ValueError("size or scale_factor must be given for each spatial axis")
+    if any(not 0 < f < LARGEST for f in each):
+        raise ValueError(f"sizes and scales (={each}) must be positive and not huge")
+    if size is not None:
+        return [(int(m), m / n) for n, m in zip(shape, each, strict=True)]
+    found = [(int(n * f), f if given else int(n * f) / n) for n, f in zip(shape, each, strict=True)]
+    if min(m for m, _ in found) < 1:
+        raise ValueError(f"scale_factor (={scale_factor}) leaves nothing of {tuple(shape)}")
+    return found
 
 
 def _upsample(b: Builder, x: Value, m: nn.Module) -> Value:
@@ -339,8 +350,8 @@ def fold(
     padding: PerAxis = 0,
     stride: PerAxis = 1,
 ) -> Value:
-    options: GeometryOptions = {"dilation": dilation, "padding": padding, "stride": stride}
-    return b.fold(x, _both(output_size), _both(kernel_size), **options)
+    sizes = _both(output_size), _both(kernel_size)
+    return b.fold(x, *sizes, stride=stride, padding=padding, dilation=dilation)
 
 
 def _both(given: PerAxis) -> tuple[int, ...]:

@@ -40,14 +40,21 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     Conv1d to 3d, ConvTranspose1d to 3d, Linear   Conv, ConvTranspose, Dense
     BatchNorm1d to 3d                             BatchNorm, with the running statistics
     MaxPool1d to 3d, AvgPool1d to 3d              MaxPool, AvgPool
-    AdaptiveAvgPool1d to 3d, mean over space      AdaptiveAvgPool
-    AdaptiveMaxPool1d to 3d                       MaxPool, if all windows are of one size
-    ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh       ReLU, LeakyReLU, ReLU6, or a sum of such
+    AdaptiveAvgPool1d to 3d, mean                 AdaptiveAvgPool
+    AdaptiveMaxPool1d to 3d, amax, amin, max(dim) MaxPool
+    ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh,      ReLU, LeakyReLU, ReLU6, or a sum of such
+    Hardsigmoid, Softshrink, Threshold, abs
     Sigmoid, Tanh, Softmax                        Sigmoid, Tanh, Softmax
     x + y, x - y; x times, plus or over a number  Add; BatchNorm
+    maximum, minimum                              Maximum, or a shifted ReLU
+    x @ W, W @ x, einsum; sum                     Dense, or a Conv of one tap; a Conv of ones
+    cat, stack                                    Concat
+    indexing, chunk, split, flip, roll, expand    Rearrange
+    Upsample, interpolate                         Resample, or Rearrange if nearest
+    Unfold, Fold; PixelShuffle                    Rearrange, ConvTranspose; Rearrange
     Flatten, Unflatten, view, reshape             nothing, Flatten or Rearrange
     permute, transpose, squeeze, unsqueeze        nothing, or Rearrange
-    ZeroPad, F.pad                                a depthwise Conv of one tap
+    ZeroPad, ConstantPad, F.pad                   a depthwise Conv of one tap, or Rearrange
     Dropout, Identity, contiguous                 nothing
     ============================================  ================================================
 
