@@ -271,16 +271,17 @@ class Builder(Views):
             raise ValueError(f"values of the shapes {listed} cannot be joined along axis {axis}")
         total = sum(x.shape[place] for x in parts)
         self.check((*opened.shape[:place], total, *opened.shape[place + 1 :]))
-        if len(parts) == len(values) > 1 and place == 0 and all(map(self._is_plain, values)):
-            position = self._append(
-                Concat(*(v.source for v in values)), *(v.source for v in values)
-            )
+        if len(parts) > 1 and place == 0 and all(map(self._is_plain, parts)):
+            sources = [x.source for x in parts if isinstance(x, Value)]
+            position = self._append(Concat(*sources), *sources)
             return Value(position, self.shapes[position])
         return self._laid_out(parts, place)
 
-    def _is_plain(self, value: Value) -> bool:
+    def _is_plain(self, x: Value | Array) -> bool:
         """Return whether a value is the output of its layer as it is."""
-        return value.batched and value.order is None and value.shape == self.shapes[value.source]
+        if not isinstance(x, Value) or not x.batched or x.order is not None:
+            return False
+        return x.shape == self.shapes[x.source]
 
     def _laid_out(self, parts: Sequence[Value | Array], place: int) -> Value:
         """Join values and constants: all their layers' elements flat, and where each stands."""

@@ -148,9 +148,11 @@ def global_max_pool(b: Builder, node: Node) -> Value:
 def reduce(kind: Reduction, b: Builder, node: Node) -> Value:
     """Reduce along axes, all if none are named; they became an input with some version."""
     x, keep = node.value(), bool(node.integer("keepdims", 1))
-    listed: Sequence[int] | None = node.integers("axes")
-    if node.opset >= (13 if kind == "sum" else 18):
+    listed: Sequence[int] | None
+    if node.opset >= (13 if node.op == "ReduceSum" else 18):
         listed = _listed(node, 1)
+    else:
+        listed = node.integers("axes")
     if node.integer("noop_with_empty_axes", 0) and not listed:
         return x
     return b.reduce(x, listed or None, kind, keep=keep)
