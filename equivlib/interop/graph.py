@@ -121,11 +121,13 @@ class Builder(Views):
             )
         if not set(result) <= {*letters, *others} or len(set(result)) < len(result):
             raise ValueError("each axis of the result must be one of the operands'")
+        # In a graph for one sample, a first axis of size 1 becomes the batch at each step.
+        opened = self.opened if not value.batched else lambda value: value
         if len(set(letters)) < len(letters):
-            value, letters = self.diagonal(value, letters), "".join(dict.fromkeys(letters))
+            value, letters = opened(self.diagonal(value, letters)), "".join(dict.fromkeys(letters))
         gone = [i for i, name in enumerate(letters) if name not in others + result]
         if gone:
-            value = self._reduced(value, gone, "sum", keep=False)
+            value = opened(self._reduced(value, gone, "sum", keep=False))
             letters = "".join(name for i, name in enumerate(letters) if i not in gone)
         return self._contracted(value, letters, constants, others, result)
 
@@ -235,7 +237,7 @@ class Builder(Views):
             raise ValueError(
                 f"values of the shapes {shapes} do not spread over each other"
             ) from None
-        return [self.expand(value, shape) for value in values]
+        return [self._closed(self.expand(value, shape)) for value in values]
 
     def _joined(self, kind: type[Add] | type[Maximum], values: Sequence[Value]) -> Value:
         """Add a layer that joins values number by number."""

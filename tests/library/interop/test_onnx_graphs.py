@@ -223,6 +223,8 @@ def test_an_input_without_a_batch_axis_is_one_sample(make, tmp_path):
         ([node("Expand", ["x", "s"], "y")], {"s": [4, 3, 5, 4]}),
         ([node("Squeeze", ["x"], "y")], {}),
         ([node("Einsum", ["x", "c"], "y", equation="nchw,wk->khnc")], {"c": normal(4, 2)}),
+        ([node("Einsum", ["x", "c"], "y", equation="nchw,wk->kn")], {"c": normal(4, 2)}),
+        ([node("Unsqueeze", ["x", "a"], "u"), node("Add", ["u", "x"], "y")], {"a": [0]}),
         (
             [node("Squeeze", ["x", "a"], "s"), node("MatMul", ["W", "s"], "p"),
              node("Unsqueeze", ["p", "a"], "y")],
