@@ -164,7 +164,6 @@ def conv_matrix(
     return matrix
 
 
-@lists_options
 def _of_module(weight: ArrayLike, options: GeometryOptions) -> tuple[ArrayLike, GeometryOptions]:
     """Return the weight and the options of a convolution of PyTorch; anything else as it is."""
     if not is_module(weight):
@@ -191,6 +190,7 @@ def _of_module(weight: ArrayLike, options: GeometryOptions) -> tuple[ArrayLike, 
     return module.weight, own
 
 
+@lists_options
 def tap_matrix(
     tap: Sequence[int],
     weight_shape: Sequence[int],
