@@ -24,7 +24,7 @@ QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py funct
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
 
-.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock newest rehearsal ci oracles clean
+.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock newest rehearsal ci oracles clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -81,6 +81,9 @@ robust: $(STAMP) ## every notebook with other threads, BLAS kernels and seeds; m
 
 mutants: $(STAMP) ## every small change of a guarding cell has to fail: the table of those that do not
 	$(BIN)/python tools/mutants.py
+
+library-mutants: $(STAMP) ## every small change of convolution/ has to fail one of its tests, for an hour or more; it goes on where it was stopped
+	$(BIN)/python tools/library_mutants.py $(MODULES)
 
 coverage: $(STAMP) ## how much of the library its tests run, line by line
 	$(BIN)/coverage run --source equivlib -m pytest -q $(FAST) tests/library

@@ -8,12 +8,23 @@ proves the formula of its entries with symbols.
 from typing import TYPE_CHECKING
 
 from . import layers
-from .convert import ConversionTable, UnsupportedLayer, conversion_table, to_cnn, to_mlp
+from .convert import (
+    ConversionTable,
+    PlainReport,
+    UnsupportedLayer,
+    conversion_table,
+    plain_report,
+    recognize_network,
+    to_cnn,
+    to_mlp,
+    to_plain,
+)
 from .convolution import (
     PADDING_MODES,
     Geometry,
     GeometryOptions,
     MatrixTooLarge,
+    NormBounds,
     NotAConvolution,
     Projection,
     Recognition,
@@ -27,6 +38,7 @@ from .convolution import (
     dot_test,
     im2col,
     kernel_from_matrix,
+    norm_bounds,
     operator_norm,
     project,
     recognize,
@@ -36,6 +48,7 @@ from .convolution import (
 from .convolution.pattern import pattern
 from .explorer import Explorer, NetworkExplorer, explore, explore_network
 from .layers import Network
+from .lipschitz import lipschitz_bound
 
 if not TYPE_CHECKING:  # a type checker then still says which names there are
     from ._moved import __getattr__  # noqa: F401
@@ -49,7 +62,9 @@ __all__ = [
     "MatrixTooLarge",
     "Network",
     "NetworkExplorer",
+    "NormBounds",
     "NotAConvolution",
+    "PlainReport",
     "Projection",
     "Recognition",
     "UnsupportedLayer",
@@ -67,14 +82,19 @@ __all__ = [
     "im2col",
     "kernel_from_matrix",
     "layers",
+    "lipschitz_bound",
+    "norm_bounds",
     "operator_norm",
     "pattern",
+    "plain_report",
     "project",
     "recognize",
+    "recognize_network",
     "singular_values",
     "tap_matrix",
     "to_cnn",
     "to_mlp",
+    "to_plain",
 ]
 
 __version__ = "0.1.0"

@@ -1,26 +1,31 @@
-"""The command line: `python -m equivlib convert` and `python -m equivlib inspect`."""
+"""The command line: `python -m equivlib convert`, `inspect`, `plain` and `recognize`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import __version__
-from .convert import Cost, conversion_table, to_mlp
+from .convert import Cost, UnsupportedLayer, conversion_table, recognize_network, to_mlp
+from .convert.plain import rewritten
 from .convert.plan import network_dtype
 from .convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
-from .convolution.patches import Array
+from .convolution.patches import Array, DType
+from .convolution.projection import NotAConvolution
 from .files import replaced
-from .interop.onnx import load
+from .interop.onnx import load, save
 from .interop.onnx.file import MAX_BYTES as FILE_BYTES
 from .interop.onnx.reader import extracted
-from .interop.onnx.writer import LIMIT, serialized
+from .interop.onnx.stream import LIMIT
+from .interop.onnx.writer import write_network
 from .layers import Network
 from .rounding import error_bound
 from .tables import Table
@@ -28,10 +33,14 @@ from .tables import Table
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-#: Ends of the process: all is well, the check failed, or nothing could be done.
-FINE, DIFFERENT, REFUSED = 0, 1, 2
+#: Ends of the process: all is well; the check failed, or a perceptron is no convolutional network;
+#: nothing could be done; Ctrl+C.
+FINE, DIFFERENT, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
-DESCRIPTION = "Networks in ONNX files as multilayer perceptrons that equal them on every input."
+#: Seconds after which progress is told again.
+PATIENCE = 2.0
+
+DESCRIPTION = "Networks in ONNX files as other networks that equal them on every input."
 
 EXAMPLES = """\
 examples:
@@ -45,6 +54,14 @@ examples:
       the same, checked on 100 other inputs
   python -m equivlib convert net.onnx mlp.onnx --output logits
       the same up to a value of the graph, for example before a last Softmax
+  python -m equivlib plain net.onnx plain.onnx --pools --report plain.json
+      the same network with plain convolutions and ReLU, and what became of each layer
+  python -m equivlib recognize mlp.onnx net.onnx --input-shape 3,32,32
+      the convolutional network that a perceptron is, whatever the order of its hidden units
+
+exit codes:
+  0 all is well; 1 the check failed; 2 refused, with the reason; 130 interrupted.
+  After 1, 2 and 130 nothing is written, and what stood in OUT.onnx is unchanged.
 """
 
 CONVERT = """\
@@ -60,6 +77,25 @@ Print what each layer would cost as it is, as a fully connected layer with a spa
 one with a dense matrix, which is also a 1 x 1 convolution. Nothing is built.
 """
 
+PLAIN = """\
+Write the same network with plain convolutions only: dilation 1, one group, the same padding at both
+ends of an axis, batch normalisation folded, averages as convolutions. It prints what became of each
+layer and why, then applies both files to random inputs, with onnxruntime if that is installed. If
+they differ by more than rounding can explain, it writes nothing and ends with 1. If a layer has no
+plain form, it ends with 2.
+"""
+
+RECOGNIZE = """\
+Print the convolutional network that a perceptron of Gemm (or MatMul and Add) and Relu is, up to
+the order and the positive scales of its hidden units, and write it to OUT.onnx if that is given.
+It is compared with the perceptron on random inputs before. If the perceptron is no such network,
+it prints at which layer and why, and ends with 1.
+"""
+
+#: Roundings of a weight of the recognised network, for each that the bound counts: the rows and
+#: columns of a perceptron are scaled once each, and back.
+SCALED = 16
+
 
 class Different(Exception):
     """The check failed."""
@@ -68,18 +104,35 @@ class Different(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the number is the exit code."""
     options = _parser().parse_args(arguments)
+    facts: dict[str, Any] = {"version": __version__, "command": options.command}
     try:
-        code: int = options.run(options)
-        return code
-    except Different as error:
+        code, message = _ended(options, facts)
+        if message:
+            print(f"error: {message}", file=sys.stderr)
+        if options.report is not None:
+            written = {**facts, "written": code == FINE, "error": message or None}
+            with replaced(options.report) as file:
+                file.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    except KeyboardInterrupt:
+        print("interrupted; nothing is written", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return DIFFERENT
+        return REFUSED
+    return code
+
+
+def _ended(options: argparse.Namespace, facts: dict[str, Any]) -> tuple[int, str]:
+    """Run the command; return the exit code, and the error if there is one."""
+    try:
+        options.run(options, facts)
+    except Different as error:
+        return DIFFERENT, str(error)
     except (ValueError, OSError, MemoryError) as error:
-        message = " ".join(str(error).split()) or type(error).__name__
+        return REFUSED, " ".join(str(error).split()) or type(error).__name__
     except ImportError as error:
-        message = f"{error}: reading and writing ONNX files needs the package onnx"
-    print(f"error: {message}", file=sys.stderr)
-    return REFUSED
+        return REFUSED, f"{error}: reading and writing ONNX files needs the package onnx"
+    return FINE, ""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,29 +141,80 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m equivlib", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=raw
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="{convert,inspect}")
-    convert = commands.add_parser(
-        "convert", help="write the equivalent perceptron", description=CONVERT, formatter_class=raw
+    commands = parser.add_subparsers(
+        required=True, dest="command", metavar="{convert,inspect,plain,recognize}"
     )
-    inspect = commands.add_parser(
-        "inspect", help="print what it would cost", description=INSPECT, formatter_class=raw
+    made = {
+        name: commands.add_parser(name, help=short, description=long, formatter_class=raw)
+        for name, short, long in (
+            ("convert", "write the equivalent perceptron", CONVERT),
+            ("inspect", "print what it would cost", INSPECT),
+            ("plain", "write the same network with plain convolutions", PLAIN),
+        )
+    }
+    for name, run in (("convert", _convert), ("inspect", _inspect), ("plain", _plain)):
+        made[name].set_defaults(run=run, report=None)
+        _add_input(made[name])
+    for name in ("convert", "plain"):
+        _add_output(made[name])
+    made["convert"].add_argument(
+        "--sparse",
+        action="store_true",
+        help="write matrices with the places of their numbers, where that is shorter",
     )
-    for command, run in ((convert, _convert), (inspect, _inspect)):
-        command.set_defaults(run=run)
-        _add_input(command)
-    convert.add_argument("output", metavar="OUT.onnx", help="replaced if it exists")
-    convert.add_argument(
-        "--samples", type=_count, default=8, help="random inputs of the check (default: 8)"
+    made["plain"].add_argument(
+        "--pools", action="store_true", help="write max pooling as convolutions and ReLU too"
     )
-    convert.add_argument("--seed", type=int, default=0, help="of these inputs (default: 0)")
-    convert.add_argument(
+    _add_recognize(
+        commands.add_parser(
+            "recognize",
+            help="find the convolutional network that a perceptron is",
+            description=RECOGNIZE,
+            formatter_class=raw,
+        )
+    )
+    return parser
+
+
+def _add_recognize(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_recognize)
+    command.add_argument("input", metavar="MLP.onnx", help="opset 7 or newer")
+    command.add_argument(
+        "output", metavar="OUT.onnx", nargs="?", help="the network, replaced if it exists"
+    )
+    command.add_argument(
+        "--input-shape",
+        type=_shape,
+        metavar="C,H,W",
+        required=True,
+        help="channels and sizes of what the first layer reads",
+    )
+    command.add_argument(
+        "--tol", type=float, default=0.0, help="noise of the weights, relative (default: 0)"
+    )
+    _add_check(command)
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("output", metavar="OUT.onnx", help="replaced if it exists")
+    command.add_argument(
         "--max-bytes",
         type=_count,
         default=MAX_BYTES,
         metavar="N",
         help="refuse to build larger matrices (default: 4 GiB)",
     )
-    return parser
+    _add_check(command)
+
+
+def _add_check(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--samples", type=_count, default=8, help="random inputs of the check (default: 8)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of these inputs (default: 0)")
+    command.add_argument(
+        "--report", metavar="FILE.json", type=Path, help="write what is printed as JSON too"
+    )
 
 
 def _add_input(command: argparse.ArgumentParser) -> None:
@@ -149,40 +253,103 @@ def _say(text: str) -> None:
 # --- the commands -------------------------------------------------------------------------------
 
 
-def _inspect(options: argparse.Namespace) -> int:
+def _inspect(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     net = _loaded(options)
-    total = _print_table(net)
+    total = _print_table(net, facts)
     written = total.dense * network_dtype(net).itemsize
     sparse = readable(total.nbytes)
     print(f"\nas Dense and ReLU: {total.depth} layers, {sparse} sparse, {readable(written)} dense")
     if written > LIMIT:
-        print(f"convert refuses it: a file holds dense matrices, and {readable(LIMIT)} at most")
-    return FINE
+        print(
+            f"convert refuses it without --sparse: a file holds {readable(LIMIT)} at most, and "
+            "dense matrices unless told otherwise"
+        )
 
 
-def _convert(options: argparse.Namespace) -> int:
-    source, target = Path(options.input), Path(options.output)
-    if target.exists() and source.exists() and target.samefile(source):
-        raise ValueError(f"OUT.onnx (={target}) must not be the file that is read")
-    _say(f"reading {source}")
-    net = _loaded(options)
-    total = _print_table(net)
-    size = total.dense * network_dtype(net).itemsize
-    if size > LIMIT:
+def _convert(options: argparse.Namespace, facts: dict[str, Any]) -> None:
+    net, dtype = _read(options, facts)
+    total = _print_table(net, facts)
+    size = total.dense * dtype.itemsize
+    if size > LIMIT and not options.sparse:
         raise MatrixTooLarge(
             f"the file would take {readable(size)}, over the {readable(LIMIT)} that its format "
-            "allows: zeros of sparse weights are written"
+            "allows: zeros of sparse weights are written, unless --sparse is given"
+        )
+    if total.nbytes > options.max_bytes:
+        raise MatrixTooLarge(
+            f"the sparse matrices would take {readable(total.nbytes)}, over --max-bytes "
+            f"{options.max_bytes}; `python -m equivlib inspect` lists them"
         )
     _say(f"building {total.depth} layers, {readable(total.nbytes)}")
-    mlp = to_mlp(net, max_bytes=options.max_bytes)
-    _say(f"writing {target}, about {readable(size)}")
-    data = serialized(mlp)
-    with replaced(target) as written:
-        written.write_bytes(data)
-        _say(f"checking {options.samples} random inputs")
-        if not _equal(net, source, written, options):
-            raise Different("the two differ by more than rounding can explain; nothing is written")
-    return FINE
+    mlp = to_mlp(net, matrix_free=True, dtype=dtype)  # each is built when it is written
+    trial = _trial([net], options, dtype, "the perceptron")
+    del net
+    with replaced(options.output) as file:
+        _write(mlp, file, dtype, options, facts)
+        del mlp  # what the check reads is as large again
+        _check(trial, trial.x.reshape(len(trial.x), -1), file, options, facts)
+
+
+def _plain(options: argparse.Namespace, facts: dict[str, Any]) -> None:
+    net, dtype = _read(options, facts)
+    made = rewritten(net, pools=options.pools, max_bytes=options.max_bytes, dtype=dtype)
+    print(made.report)
+    facts["layers"] = [entry.__dict__ for entry in made.report]
+    if made.network is None:
+        assert made.error is not None
+        text = str(made.error).replace("max_bytes (=", "--max-bytes (=")
+        raise type(made.error)(text)
+    # Averages axis by axis take other roundings than those of whole windows.
+    trial = _trial([net, made.network], options, dtype, "the plain network")
+    del net
+    with replaced(options.output) as file:
+        _write(made.network, file, dtype, options, facts)
+        del made  # what the check reads is as large again
+        _check(trial, trial.x, file, options, facts)
+
+
+def _recognize(options: argparse.Namespace, facts: dict[str, Any]) -> None:
+    source = _differ(options, facts)
+    _say(f"reading {source}")
+    mlp = load(source, max_bytes=FILE_BYTES)
+    try:
+        net = recognize_network(mlp, options.input_shape, tol=options.tol)
+    except NotAConvolution as error:
+        raise Different(f"{source} is no convolutional network: {error}") from None
+    print(net)
+    facts["network"] = str(net).splitlines()
+    _say(f"checking {options.samples} random inputs")
+    if not _agree(net, mlp, options):
+        raise Different("the two differ by more than rounding can explain; nothing is written")
+    if options.output is not None:
+        _say(f"writing {options.output}")
+        save(net, options.output)
+
+
+def _agree(net: Network, mlp: Network, options: argparse.Namespace) -> bool:
+    """Return whether a recognised network agrees with its perceptron; with noise, only print it."""
+    rng = np.random.default_rng(options.seed)
+    x = rng.standard_normal((options.samples, *net.input_shape))
+    expected = mlp(x.reshape(len(x), *mlp.input_shape)).reshape(len(x), -1)
+    difference = abs(net(x).reshape(len(x), -1) - expected)
+    dtype = network_dtype(mlp)
+    bound = SCALED * error_bound(net, x, dtype).reshape(len(x), -1)
+    largest = float(abs(expected).max())
+    digits = math.sqrt(np.finfo(dtype).eps) * largest  # as in _compared
+    print(f"\n{len(x)} random inputs, the network and the perceptron:")
+    print(f"largest difference  {difference.max():.3g}")
+    print(f"bound from rounding {bound.max():.3g}")
+    print(f"largest output      {largest:.3g}")
+    print(f"half of its digits  {digits:.3g}")
+    return bool(options.tol > 0 or (difference <= np.minimum(bound, digits)).all())
+
+
+def _read(options: argparse.Namespace, facts: dict[str, Any]) -> tuple[Network, DType]:
+    """Return the network and its precision."""
+    source = _differ(options, facts)
+    _say(f"reading {source}")
+    net = _loaded(options)
+    return net, network_dtype(net)
 
 
 def _loaded(options: argparse.Namespace) -> Network:
@@ -194,7 +361,28 @@ def _loaded(options: argparse.Namespace) -> Network:
     )
 
 
-def _print_table(net: Network) -> Cost:
+def _differ(options: argparse.Namespace, facts: dict[str, Any]) -> Path:
+    """Return the file to read, after a look at the names of all files: none may be another."""
+    source = Path(options.input)
+    facts.update(input=str(source), output=options.output and str(options.output))
+    files = {"IN.onnx": source}
+    if options.output is not None:
+        files["OUT.onnx"] = Path(options.output)
+    if options.report is not None:
+        files["--report"] = options.report
+    names = list(files)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            if files[first].absolute() == files[second].absolute() or (
+                files[first].exists()
+                and files[second].exists()
+                and files[first].samefile(files[second])
+            ):
+                raise ValueError(f"{second} (={files[second]}) must not be the file {first} too")
+    return source
+
+
+def _print_table(net: Network, facts: dict[str, Any]) -> Cost:
     """Print a line for each layer, and the sums, which are returned too."""
     table = conversion_table(net)
     rows: list[tuple[object, ...]] = []
@@ -206,48 +394,106 @@ def _print_table(net: Network) -> Cost:
     rows.append(("", "total", "", sum(counts), total.stored, total.dense))
     headings = ["layer", "", "output", "parameters", "stored numbers", "dense numbers"]
     print(Table(headings, rows, align="lllrrr"))
+    facts["layers"] = [
+        {**cost.__dict__, "output": list(shape), "parameters": count}
+        for cost, shape, count in zip(table, net.shapes, counts, strict=True)
+    ]
     return total
+
+
+class Progress:
+    """Tell how much of a file is written, if it takes long."""
+
+    def __init__(self) -> None:
+        self.told = time.monotonic()
+
+    def __call__(self, done: int, size: int) -> None:
+        """Say it if that is due again."""
+        if done < size and time.monotonic() > self.told + PATIENCE:
+            self.told = time.monotonic()
+            _say(f"written {readable(done)} of {readable(size)}")
+
+
+def _write(
+    net: Network, file: Path, dtype: DType, options: argparse.Namespace, facts: dict[str, Any]
+) -> None:
+    _say(f"writing {options.output}")
+    sparse = getattr(options, "sparse", False)
+    with file.open("wb") as stream:
+        write_network(net, stream, sparse=sparse, dtype=dtype, progress=Progress())
+    facts["bytes"] = file.stat().st_size
 
 
 # --- the check ----------------------------------------------------------------------------------
 
 
-def _equal(net: Network, source: Path, written: Path, options: argparse.Namespace) -> bool:
-    """Return whether the file that is read and the one that is written agree on random inputs."""
-    dtype = network_dtype(net)
+class Trial(NamedTuple):
+    """Random inputs, how far rounding can take the outputs apart, and what is compared."""
+
+    x: Array
+    bound: Array | None
+    name: str
+
+
+def _trial(nets: Sequence[Network], options: argparse.Namespace, dtype: DType, name: str) -> Trial:
+    """Return random inputs, and the largest bound of equal networks if every layer has one."""
     rng = np.random.default_rng(options.seed)
-    x = rng.standard_normal((options.samples, *net.input_shape)).astype(dtype)
-    flat = x.reshape(len(x), -1)
-    value = options.value
-    given = source.read_bytes() if value is None else extracted(source, value, FILE_BYTES)
-    first, by = _applied(given, source.name, x, lambda: net)
-    second, also_by = _applied(
-        written.read_bytes(), "the perceptron", flat, lambda: load(written, max_bytes=FILE_BYTES)
-    )
-    expected, found = first.reshape(len(x), -1).astype(np.float64), second.reshape(len(x), -1)
-    if expected.shape != found.shape:
+    x = rng.standard_normal((options.samples, *nets[0].input_shape)).astype(dtype)
+    try:
+        bounds = [error_bound(net, x, dtype) for net in nets]
+    except UnsupportedLayer:
+        return Trial(x, None, name)
+    return Trial(x, np.max(bounds, axis=0), name)
+
+
+def _check(
+    trial: Trial, inputs: Array, file: Path, options: argparse.Namespace, facts: dict[str, Any]
+) -> None:
+    """Refuse a file that gives something else for the inputs than the file that is read."""
+    _say(f"checking {readable(facts['bytes'])} with {len(inputs)} random inputs")
+    facts["check"] = _compared(trial, options, file, inputs)
+    if not facts["check"]["equal"]:
+        raise Different("the two differ by more than rounding can explain; nothing is written")
+
+
+def _compared(
+    trial: Trial, options: argparse.Namespace, written: Path, inputs: Array
+) -> dict[str, Any]:
+    """Return and print how the file that is read and the one that is written agree."""
+    (x, bound, name), source = trial, Path(options.input)
+    first, by = _applied(source, x, lambda: _loaded(options), options.value)
+    second, also_by = _applied(written, inputs, lambda: load(written, max_bytes=FILE_BYTES))
+    expected = first.reshape(len(x), -1).astype(np.float64)
+    found = second.reshape(len(x), -1)
+    if found.shape != expected.shape:
         raise Different(
-            f"{source.name} gives {expected.shape[1]} numbers by {by} (of shape "
-            f"{first.shape[1:]}), and the perceptron {found.shape[1]} (of shape "
-            f"{net.output_shape}): the two read the file differently; nothing is written"
+            f"the shapes differ: {source.name} by {by} gives {first.shape[1:]} for an input, "
+            f"{name} by {also_by} {second.shape[1:]}; nothing is written"
         )
-    difference = abs(found - expected)
-    bound = error_bound(net, x, dtype).reshape(len(x), -1)
-    largest = float(abs(expected).max())
-    print(f"\n{len(x)} random inputs, {source.name} by {by}, the perceptron by {also_by}:")
-    print(f"largest difference  {difference.max():.3g}")
-    print(f"bound from rounding {bound.max():.3g}")
-    print(f"largest output      {largest:.3g}")
+    difference, largest = abs(found - expected), float(abs(expected).max())
     # The bound is for the worst case. Where it is wide, half of the digits must agree all the same.
-    digits = math.sqrt(np.finfo(dtype).eps) * largest
-    print(f"half of its digits  {digits:.3g}")
-    return bool((difference <= np.minimum(bound, digits)).all())  # not so if anything is nan
+    digits = math.sqrt(np.finfo(x.dtype).eps) * largest
+    allowed = np.full(difference.shape, digits)
+    print(f"\n{len(x)} random inputs, {source.name} by {by}, {name} by {also_by}:")
+    figures = {"largest difference": float(difference.max())}
+    if bound is not None:
+        figures["bound from rounding"] = float(bound.max())
+        allowed = np.minimum(allowed, bound.reshape(len(x), -1))
+    figures |= {"largest output": largest, "half of its digits": digits}
+    for label, value in figures.items():
+        print(f"{label:<19} {value:.3g}")
+    return {
+        "samples": len(x),
+        "by": [by, also_by],
+        **{k: v if math.isfinite(v) else None for k, v in figures.items()},
+        "equal": bool((difference <= allowed).all()),  # not so if anything is nan
+    }
 
 
 def _applied(
-    file: bytes, name: str, x: Array, otherwise: Callable[[], Network]
+    file: Path, x: Array, otherwise: Callable[[], Network], value: str | None = None
 ) -> tuple[Array, str]:
-    """Return what a file gives, and who computed it."""
+    """Return what a file gives, or some value of its graph, and who computed it."""
     try:
         import onnxruntime
     except ImportError:
@@ -255,7 +501,8 @@ def _applied(
     try:
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
-        session = onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
+        model = str(file) if value is None else extracted(file, value, FILE_BYTES)
+        session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
         (entry,) = session.get_inputs()
         if len(entry.shape) < x.ndim:  # one sample, without a batch axis
             return np.stack([session.run(None, {entry.name: each})[0] for each in x]), "onnxruntime"
@@ -265,7 +512,7 @@ def _applied(
         ]
         return np.concatenate(outputs), "onnxruntime"
     except Exception as error:  # it has no float64 form of some operators, among other things
-        _say(f"onnxruntime does not run {name}: {str(error).splitlines()[0]}")
+        _say(f"onnxruntime does not run {file.name}: {str(error).splitlines()[0]}")
         return otherwise()(x), "equivlib"
 
 

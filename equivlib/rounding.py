@@ -126,7 +126,10 @@ def _gamma(roundings: int, unit: float) -> float:
 
 
 def _absolute(value: Parameter) -> Parameter:
-    return abs(value).astype(np.float64)
+    if is_sparse(value) or value.dtype.kind != "f":
+        return abs(value).astype(np.float64)
+    absolute: Array = np.abs(value, dtype=np.float64)  # in one step, as weights may be large
+    return absolute
 
 
 @singledispatch

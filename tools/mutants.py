@@ -127,7 +127,7 @@ def _walk(node: ast.AST, *, claimed: bool) -> Iterator[tuple[Any, Any]]:
     if not claimed and _is_data(node):
         return
     if not (claimed and _only_loosens(node)):
-        yield from _changed(node)
+        yield from node_changes(node)
     for child in _children(node):
         yield from _walk(child, claimed=claimed)
 
@@ -223,7 +223,7 @@ def _measured(node: ast.Compare) -> bool:
     return any(isinstance(n, ast.Constant) and isinstance(n.value, float) for n in ast.walk(node))
 
 
-def _changed(node: ast.AST) -> Iterator[tuple[Any, Any]]:
+def node_changes(node: ast.AST) -> Iterator[tuple[Any, Any]]:
     """Yield the changes of one node itself."""
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS and not _text(node):
         yield node, _with(node, op=OPERATORS[type(node.op)]())

@@ -81,11 +81,29 @@ def claims(stem: str) -> list[Planted]:
     ]
 
 
-def faults(stem: str, only: str | None = None, at_once: int | None = None) -> Iterator[str]:
-    """Yield what is wrong with a chapter's register: claims that pass, or cannot be planted."""
+def some(planted: Sequence[Planted], each: int) -> list[Planted]:
+    """Return at most ``each`` claims of each theorem, spread over those that it has."""
+    by_theorem: dict[str, list[Planted]] = {}
+    for claim in planted:
+        by_theorem.setdefault(claim.theorem, []).append(claim)
+    return [
+        of_one[position]
+        for of_one in by_theorem.values()
+        for position in sorted({k * (len(of_one) - 1) // max(each - 1, 1) for k in range(each)})
+    ]
+
+
+def faults(
+    stem: str, only: str | None = None, at_once: int | None = None, each: int | None = None
+) -> Iterator[str]:
+    """Yield what is wrong with a chapter's register: claims that pass, or cannot be planted.
+
+    With ``each``, at most so many claims of a theorem are planted.
+    """
     path = replay.notebook(stem)
     cells = replay.cells(path)
     chosen = [claim for claim in claims(stem) if only in (None, claim.theorem, claim.cell)]
+    chosen = chosen if each is None else some(chosen, each)
     places = {claim: _place(claim, cells) for claim in chosen}
     for claim, place in places.items():
         if place is None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -71,6 +71,10 @@ class Operator(ABC):
     def build(self, dtype: DType) -> Built:
         """Build the matrix in the form that can hold the dtype."""
         return self.to_objects() if is_exact(dtype) else self.to_csr(dtype)
+
+    def sliceable(self, dtype: DType) -> Built:
+        """Return something whose rows can be taken, of the dtype or one that becomes it."""
+        return self.to_csr(dtype)
 
     def as_linear_operator(self, dtype: DType) -> LinearOperator:
         """Return something that applies the matrix and its adjoint, and takes little memory."""
@@ -201,6 +205,9 @@ class Matrix(Operator):
 
     def to_objects(self) -> Array:
         return as_objects(self.matrix)
+
+    def sliceable(self, dtype: DType) -> Built:
+        return self.matrix  # as it is: a copy would be as large
 
     def as_linear_operator(self, dtype: DType) -> LinearOperator:
         from scipy.sparse.linalg import aslinearoperator
@@ -484,7 +491,10 @@ class AffineStage(Operator):
 
     def layer(self, dtype: DType, *, matrix_free: bool = False) -> Layer:
         """Return the stage as a layer."""
-        weight = self.as_linear_operator(dtype) if matrix_free else self.build(dtype)
+        if not matrix_free:
+            return Dense(self.build(dtype), self.bias(dtype))
+        weight = self.as_linear_operator(dtype)
+        weight.unbuilt = Unbuilt(self, dtype)
         return Dense(weight, self.bias(dtype))
 
     def bias(self, dtype: DType) -> Array | None:
@@ -513,6 +523,20 @@ class AffineStage(Operator):
             first, at = first + row.size, at + part.nnz
         return scipy.sparse.csr_array((data, indices, indptr), shape=self.shape)
 
+    def dense_rows(self, dtype: DType, numbers: int) -> Iterator[Array]:
+        """Yield the matrix dense, some rows at a time: about so many numbers, or one row."""
+        starts, step = _starts(self.widths), max(1, numbers // self.shape[1])
+        for row in self.rows:
+            parts = [(t.factor, t.operator.sliceable(dtype), starts[t.block]) for t in row.terms]
+            for begin in range(0, row.size, step):
+                block = np.zeros((min(step, row.size - begin), self.shape[1]), dtype=dtype)
+                for factor, matrix, start in parts:
+                    part = matrix[begin : begin + step]
+                    part = part if factor == 1 else part * dtype.type(factor)
+                    place = block[:, start : start + part.shape[1]]
+                    place[:] = part.toarray() if is_sparse(part) else part
+                yield block
+
     def to_objects(self) -> Array:
         matrix = np.zeros(self.shape, dtype=object)
         for rows, columns, term in self._blocks():
@@ -520,20 +544,22 @@ class AffineStage(Operator):
         return matrix
 
     def as_linear_operator(self, dtype: DType) -> LinearOperator:
-        blocks = [
-            (rows, columns, term.factor, term.operator.as_linear_operator(dtype))
-            for rows, columns, term in self._blocks()
-        ]
+        @cache
+        def blocks() -> list[tuple[slice, slice, Number, LinearOperator]]:
+            return [
+                (rows, columns, term.factor, term.operator.as_linear_operator(dtype))
+                for rows, columns, term in self._blocks()
+            ]
 
         def apply(x: Array) -> Array:
             y = np.zeros((self.shape[0], x.shape[1]), dtype=np.result_type(dtype, x))
-            for rows, columns, factor, operator in blocks:
+            for rows, columns, factor, operator in blocks():
                 y[rows] += factor * operator.matmat(x[columns])
             return y
 
         def adjoint(y: Array) -> Array:
             x = np.zeros((self.shape[1], y.shape[1]), dtype=np.result_type(dtype, y))
-            for rows, columns, factor, operator in blocks:
+            for rows, columns, factor, operator in blocks():
                 x[columns] += factor * operator.rmatmat(y[rows])
             return x
 
@@ -550,6 +576,29 @@ class AffineStage(Operator):
 
     def __str__(self) -> str:
         return " | ".join(map(str, self.rows))
+
+
+class Unbuilt(NamedTuple):
+    """How to build the weight of a layer that only applies it, to write it to a file for example.
+
+    The LinearOperators of ``to_mlp(net, matrix_free=True)`` have one as ``.unbuilt``.
+    """
+
+    stage: AffineStage
+    dtype: DType
+
+    @property
+    def nnz(self) -> int:
+        """Numbers that the sparse form stores."""
+        return self.stage.nnz
+
+    def to_csr(self) -> csr_array:
+        """Build the sparse matrix."""
+        return self.stage.to_csr(self.dtype)
+
+    def dense_rows(self, numbers: int) -> Iterator[Array]:
+        """Yield the dense matrix, some rows at a time."""
+        return self.stage.dense_rows(self.dtype, numbers)
 
 
 @dataclass(frozen=True)

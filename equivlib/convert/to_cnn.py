@@ -112,7 +112,7 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
                     layers.append(Rearrange(indices, source=place[source]))
                     place[source], shapes[source] = len(layers) - 1, pixel
         moved = tuple(place[source] for source in sources)
-        layers.append(_reading(layer, () if moved == (len(layers) - 1,) else moved))
+        layers.append(reading(layer, () if moved == (len(layers) - 1,) else moved))
         place[position] = len(layers) - 1
         shapes[position] = layer.output_shape(*(shapes[source] for source in sources))
     return Network(layers, shapes[-1], dtype=net.dtype)
@@ -126,7 +126,7 @@ def _as_convolution(layer: Dense, shape: tuple[int, ...], label: str) -> Conv:
     return Conv(dense_to_conv(weight, shape), layer.bias)
 
 
-def _reading(layer: Layer, sources: tuple[int, ...]) -> Layer:
+def reading(layer: Layer, sources: tuple[int, ...]) -> Layer:
     """Return the layer, reading other positions: a copy, as the given network keeps its own."""
     if layer.sources == sources:
         return layer

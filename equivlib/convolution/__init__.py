@@ -11,6 +11,7 @@ from .matrix import (
     dot_test,
     tap_matrix,
 )
+from .norms import NormBounds, norm_bounds
 from .options import PADDING_MODES, GeometryOptions
 from .patches import col2im, im2col
 from .projection import NotAConvolution, Projection, kernel_from_matrix, project
@@ -22,6 +23,7 @@ __all__ = [
     "Geometry",
     "GeometryOptions",
     "MatrixTooLarge",
+    "NormBounds",
     "NotAConvolution",
     "Projection",
     "Recognition",
@@ -35,6 +37,7 @@ __all__ = [
     "dot_test",
     "im2col",
     "kernel_from_matrix",
+    "norm_bounds",
     "operator_norm",
     "project",
     "recognize",

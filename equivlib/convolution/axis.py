@@ -81,7 +81,7 @@ class Axis:
         """Return the elements shown at the places ``-low`` to ``size + high - 1``, with padding."""
         return self.element(np.arange(-self.low, self.size + self.high))
 
-    def _offsets(self) -> list[int]:
+    def offsets(self) -> list[int]:
         """Return the place of each tap relative to the first place that is read."""
         offsets = [self.dilation * a for a in range(self.taps)]
         return offsets[::-1] if self.flip else offsets
@@ -89,12 +89,12 @@ class Axis:
     def tap_slices(self) -> list[slice]:
         """Return for each tap the places of the padded axis that the outputs read."""
         span = self.stride * (self.outputs - 1) + 1
-        return [slice(offset, offset + span, self.stride) for offset in self._offsets()]
+        return [slice(offset, offset + span, self.stride) for offset in self.offsets()]
 
     def reads(self, start: int = 0, stop: int | None = None) -> Index:
         """Return the input element for each (output position, tap), or ``PADDING``."""
         outputs = np.arange(start, self.outputs if stop is None else stop)
-        return self.element(self.stride * outputs[:, None] + np.array(self._offsets()) - self.low)
+        return self.element(self.stride * outputs[:, None] + np.array(self.offsets()) - self.low)
 
     def counts(self) -> Index:
         """Return how many different input elements each output position reads."""

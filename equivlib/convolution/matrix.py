@@ -511,10 +511,10 @@ def readable(size: int) -> str:
     """Return a number of bytes in decimal units, as disks and networks count."""
     value, unit = float(size), "bytes"
     for larger in ("kB", "MB", "GB", "TB", "PB", "EB"):
-        if value < 1000:
+        if value < 999.5:  # what rounds to 1000 belongs to the next unit
             break
         value, unit = value / 1000, larger
-    return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+    return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
 
 
 def _dense(geometry: Geometry, weight: Array, start: int, stop: int) -> Array:

@@ -256,7 +256,8 @@ def _patch_geometry(
     """Return the geometry of a convolution, here of one output, that reads these patches."""
     kernel = kernel_shape(kernel_size, len(input_shape) - 1)
     groups = options.get("groups", DEFAULTS["groups"])
-    divides = isinstance(groups, (int, np.integer)) and groups > 0 and input_shape[0] % groups == 0
+    whole = isinstance(groups, (int, np.integer)) and not isinstance(groups, bool)
+    divides = whole and groups > 0 and input_shape[0] % groups == 0
     channels = input_shape[0] // groups if divides else input_shape[0]
     weight_shape = (groups if divides else 1, channels, *kernel)
     return Geometry(weight_shape, input_shape, **options)

@@ -183,7 +183,7 @@ def _axis_options(entries: _Entries, axis: int, n: int, outputs: int) -> list[Ax
             broken = _sharing_broken(entries, rest, axis, stride, n, outputs, slice(None))
         if broken is None:
             offsets = np.unique(entries.input[axis] - stride * entries.output[axis])
-            found += _fits(offsets, stride, n, outputs)
+            found += fits(offsets, stride, n, outputs, longest=n)
         else:
             furthest = max(furthest, broken)
     if found:
@@ -225,28 +225,32 @@ def _sharing_broken(
     return min(places)
 
 
-def _fits(offsets: Index, stride: int, n: int, outputs: int) -> list[AxisOptions]:
-    """Yield for each dilation, within bounds, the smallest kernel with taps at these offsets."""
-    low, high = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
+def fits(offsets: Index, stride: int, n: int, outputs: int, *, longest: int) -> list[AxisOptions]:
+    """Return for each dilation, widest first, the smallest kernel with taps at these offsets.
+
+    The dilated kernel has at most ``longest`` elements, and less than that is padded.
+    """
+    # Without an entry any kernel will do, as far in the padding as it may lie.
+    low, high = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, -n)
     step = int(np.gcd.reduce(offsets - low)) if len(offsets) > 1 else 1
-    fits = []
+    found = []
     for dilation in (d for d in range(step, 0, -1) if step % d == 0):
-        fit = _fit(low, high, dilation, stride, n, outputs)
+        fit = _fit(low, high, dilation, stride, n, outputs, longest)
         if fit is not None:
-            fits.append(fit)
-    return fits
+            found.append(fit)
+    return found
 
 
 def _fit(
-    low: int, high: int, dilation: int, stride: int, n: int, outputs: int
+    low: int, high: int, dilation: int, stride: int, n: int, outputs: int, longest: int
 ) -> AxisOptions | None:
-    for kernel in range(1, (n - 1) // dilation + 2):
+    for kernel in range(1, (longest - 1) // dilation + 2):
         extent = dilation * (kernel - 1) + 1
-        for pad_low in range(max(0, -low), n):
+        for pad_low in range(max(0, -low), longest):
             if (pad_low + low) % dilation or extent - 1 - pad_low < high:
                 continue
             pad_high = max(0, (outputs - 1) * stride + extent - n - pad_low)
             whole = n + pad_low + pad_high - extent
-            if pad_high < n and whole >= 0 and whole // stride + 1 == outputs:
+            if pad_high < longest and whole >= 0 and whole // stride + 1 == outputs:
                 return kernel, stride, dilation, (pad_low, pad_high)
     return None

@@ -108,7 +108,9 @@ def operator_norm(
     seed: int = 0,
     **options: Unpack[GeometryOptions],
 ) -> float:
-    r"""Return the largest singular value: how much the layer can lengthen an input.
+    r"""Return the largest singular value, estimated from below.
+
+    It says how much the layer can lengthen an input.
 
     .. math:: \|W\|_2 = \max_{x \ne 0} \|W x\|_2 / \|x\|_2
 
@@ -127,7 +129,8 @@ def operator_norm(
         :math:`\|W^* W v - \sigma^2 v\| \le \text{rtol} \; \sigma^2`, so some singular value lies
         within relative distance ``rtol`` of it. (W* in the place of W if W has fewer rows.) It is
         never larger than the true norm, but for rounding; that it belongs to the largest is sure
-        only up to the chance that the random start is almost orthogonal to it.
+        only up to the chance that the random start is almost orthogonal to it. So this is no
+        certificate: :func:`~equivlib.norm_bounds` gives numbers on either side.
     seed : int, default 0
         Of the start.
     **options : GeometryOptions
@@ -141,6 +144,10 @@ def operator_norm(
     ValueError
         If ``weight`` holds objects, ``rtol`` is not between 0 and 1, the shapes do not fit each
         other, or an option is unknown or out of range.
+
+    See Also
+    --------
+    norm_bounds : certified bounds from both sides.
 
     Examples
     --------

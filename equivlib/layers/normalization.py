@@ -140,7 +140,10 @@ class BatchNorm(Layer):
                 f"layer (={layer}) must have the {len(scale)} output channels of the batch "
                 f"normalisation, not {outputs}"
             )
-        if isinstance(layer, ConvTranspose):
+        unscaled = bool((scale == 1).all()) and np.result_type(weight, scale) == weight.dtype
+        if unscaled:
+            pass  # a bias alone: a copy would be as large as the weight
+        elif isinstance(layer, ConvTranspose):
             taps = (1,) * (weight.ndim - 2)
             split = weight.reshape(groups, -1, *weight.shape[1:])
             weight = (split * scale.reshape(groups, 1, -1, *taps)).reshape(weight.shape)

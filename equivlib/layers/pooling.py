@@ -65,12 +65,6 @@ def check_windows(geometry: Geometry) -> None:
         )
 
 
-def elements(geometry: Geometry) -> Array:
-    """Return how many elements of the input each window has: ``(*positions,)``."""
-    counts: Array = reduce(np.multiply.outer, [axis.counts() for axis in geometry.axes])
-    return counts
-
-
 @lists_pool_options
 class MaxPool(_Pool):
     r"""The largest number of each window. Padding is never chosen.
@@ -223,16 +217,22 @@ class AvgPool(_Pool):
         """Return the padding in full, without what ``ceil_mode`` adds."""
         return Geometry.pool_padding(shape, self.kernel_size, **self.options)
 
-    def counts(self, geometry: Geometry) -> Array:
-        """Return the numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
+    def counts_by_axis(self, geometry: Geometry) -> list[Index]:
+        """Return for each axis what the sums are divided by: :math:`K_o` is a product of these."""
         if not self.count_include_pad:
-            return elements(geometry)
+            return [axis.counts() for axis in geometry.axes]
         # An input that is as large as the padded one has elements wherever padding counts.
         pairs = list(zip(geometry.axes, self.padding(geometry.input_shape), strict=True))
         overhang = tuple((0, axis.high - high) for axis, (_, high) in pairs)
         sizes = tuple(low + axis.size + high for axis, (low, high) in pairs)
         options: GeometryOptions = {**one_channel(geometry).options, "padding": overhang}
-        return elements(Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options))
+        padded = Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options)
+        return [axis.counts() for axis in padded.axes]
+
+    def counts(self, geometry: Geometry) -> Array:
+        """Return the numbers :math:`K_o` that the sums are divided by: ``(*positions,)``."""
+        counts: Array = reduce(np.multiply.outer, self.counts_by_axis(geometry))
+        return counts
 
     def output_shape(self, *shapes: Shape) -> Shape:
         geometry = self.geometry(shapes[0])

@@ -84,6 +84,40 @@ class Rearrange(Layer):
         flat = self.indices.ravel()
         return flat.size == self.size and bool((flat == np.arange(self.size)).all())
 
+    def transposition(self) -> tuple[Shape, tuple[int, ...]] | None:
+        """Return the shape to give the input and the order of its axes, if that is all it does.
+
+        The fewest axes are taken: neighbours that stay together are one.
+
+        Examples
+        --------
+        >>> Rearrange(np.arange(24).reshape(2, 3, 4).transpose(2, 0, 1)).transposition()
+        ((6, 4), (1, 0))
+        >>> Rearrange([2, 0, 1]).transposition() is None
+        True
+        >>> Rearrange([0, 1], size=3).transposition() is None
+        True
+        """
+        order, block = self.indices.ravel(), 1
+        if len(order) != self.size:
+            return None
+        axes: list[tuple[int, int]] = []  # stride and length, the innermost first
+        while block < len(order):
+            firsts = order[::block]
+            stride = int(firsts[1] - firsts[0])
+            regular = firsts == stride * np.arange(len(firsts))
+            length = len(firsts) if regular.all() else int(np.argmin(regular))
+            if length < 2 or len(order) % (block * length):
+                return None
+            axes.append((stride, length))
+            block *= length
+        axes = axes[::-1] or [(1, 1)]
+        places = sorted(range(len(axes)), key=lambda axis: -axes[axis][0])
+        shape = tuple(axes[axis][1] for axis in places)
+        perm = tuple(places.index(axis) for axis in range(len(axes)))
+        moved = np.arange(len(order)).reshape(shape).transpose(perm)
+        return (shape, perm) if (moved.ravel() == order).all() else None
+
     def details(self) -> list[str]:
         return [f"to {self.indices.shape}", *["in the same order"] * self.keeps_order]
 

@@ -22,14 +22,28 @@ def results(stem):
     return found or [t for cell in replay.cells(replay.notebook(stem)) for t in cell.targets]
 
 
-@pytest.mark.parametrize(
-    "stem",
-    # Part III trains networks in its cells, again for each claim.
-    [pytest.param(s, marks=[] if s in COMPLETE else pytest.mark.slow) for s in REGISTERED],
-)
-def test_a_planted_claim_fails_a_cell(stem):
+@pytest.mark.parametrize("stem", COMPLETE)
+def test_three_planted_claims_of_each_result_fail_a_cell(stem):
+    replay.warm_up()
+    assert list(planted.faults(stem, each=3)) == []
+
+
+@pytest.mark.slow  # and part III trains networks in its cells, again for each claim
+@pytest.mark.parametrize("stem", REGISTERED)
+def test_every_planted_claim_fails_a_cell(stem):
     replay.warm_up()
     assert list(planted.faults(stem)) == []
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_some_claims_are_spread_over_those_of_a_theorem(count):
+    all_of_it = [planted.Planted("thm-a", "cell", str(i), "") for i in range(count)]
+    other = planted.Planted("thm-b", "cell", "x", "")
+    chosen = planted.some([*all_of_it, other], 3)
+    assert chosen[-1] == other
+    assert chosen[0] == all_of_it[0]
+    assert chosen[-2] == all_of_it[-1]
+    assert len(set(chosen)) == len(chosen) == min(count, 3) + 1
 
 
 @pytest.mark.parametrize("stem", COMPLETE)

@@ -307,4 +307,4 @@ def with_random_weights(net, dtype, seed):
             layers.append(type(layer)(weight, bias, source=source, **options))
         else:
             layers.append(layer)
-    return Network(layers, net.input_shape)
+    return Network(layers, net.input_shape, dtype=dtype)

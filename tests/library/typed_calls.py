@@ -8,7 +8,17 @@ from typing import assert_type
 
 import numpy as np
 
-from equivlib import Geometry, GeometryOptions, conv, conv_matrix, conv_operator, explore, layers
+from equivlib import (
+    Geometry,
+    GeometryOptions,
+    Network,
+    conv,
+    conv_matrix,
+    conv_operator,
+    explore,
+    layers,
+    recognize_network,
+)
 from equivlib.convolution.geometry import Format
 from equivlib.convolution.patches import Array
 
@@ -34,6 +44,12 @@ def the_six_options_are_known() -> None:
     layers.ConvTranspose(WEIGHT, output_padding=1, stride=2)
     layers.MaxPool(2, ceil_mode=True)
     conv(X, WEIGHT, **Geometry((1, 1, 3), (1, 5), **options).options)
+
+
+def a_network_gives_a_network(mlp: Network) -> None:
+    assert_type(recognize_network(mlp, (3, 8, 8), tol=1e-6), Network)
+    recognize_network(mlp, 64)  # type: ignore[arg-type]
+    recognize_network(mlp, (1, 8, 8), 1e-6)  # type: ignore[call-arg]
 
 
 def others_are_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,6 +100,33 @@ def to_array(tensor: onnx.TensorProto, name: str) -> Array:
     return array
 
 
+def filled(tensor: onnx.SparseTensorProto, max_bytes: float) -> Array:
+    """Return the numbers of a sparse tensor message, zeros included."""
+    name, shape = tensor.values.name, tuple(tensor.dims)
+    values, places = to_array(tensor.values, name), to_array(tensor.indices, f"places of {name}")
+    if not shape or any(size < 1 for size in shape):
+        raise ValueError(f"sparse tensor {name!r} has the impossible shape {shape}")
+    if math.prod(shape) * values.itemsize > max_bytes:
+        raise ValueError(
+            f"sparse tensor {name!r} would take {readable(math.prod(shape) * values.itemsize)} "
+            f"with its zeros, over max_bytes (={max_bytes})"
+        )
+    if places.dtype != np.int64 or places.shape not in (values.shape, (values.size, len(shape))):
+        raise ValueError(
+            f"sparse tensor {name!r} has places of shape {places.shape} and dtype {places.dtype}, "
+            f"which must be int64 and one for each of its {values.size} numbers"
+        )
+    sizes = shape if places.ndim == 2 else (math.prod(shape),)
+    if (places < 0).any() or (places.reshape(-1, len(sizes)) >= sizes).any():
+        raise ValueError(f"sparse tensor {name!r} has places outside its shape {shape}")
+    flat = places if places.ndim == 1 else np.ravel_multi_index(tuple(places.T), shape)
+    if len(np.unique(flat)) < len(flat):
+        raise ValueError(f"sparse tensor {name!r} has a place twice")
+    array = np.zeros(math.prod(shape), dtype=values.dtype)
+    array[flat] = values
+    return array.reshape(shape)
+
+
 class Input(NamedTuple):
     """The input of a graph: its name, samples at a time (0 if open), shape of one, and dtype."""
 
@@ -113,6 +141,7 @@ class Input(NamedTuple):
 def free_input(model: onnx.ModelProto, needed: set[str]) -> onnx.ValueInfoProto:
     """Return the one input among the names that an output depends on."""
     stored = {tensor.name for tensor in model.graph.initializer}
+    stored |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     free = [entry for entry in model.graph.input if entry.name not in stored]
     free = [entry for entry in free if entry.name in needed] or free
     if len(free) != 1:

@@ -12,7 +12,18 @@ from ...convolution.patches import Array
 from ...layers import Network
 from ..graph import Builder, Value, located, not_supported
 from .constants import COMPUTED, FOLDED, folded
-from .file import MAX_BYTES, OPEN, Node, free_input, graph_input, label, opset, read_model, to_array
+from .file import (
+    MAX_BYTES,
+    OPEN,
+    Node,
+    filled,
+    free_input,
+    graph_input,
+    label,
+    opset,
+    read_model,
+    to_array,
+)
 from .operators import OPERATORS, REASONS
 
 if TYPE_CHECKING:
@@ -59,7 +70,7 @@ def load(
     ============================================  ================================================
 
     Nodes may stand in any order that defines each value once. Constants are computed from constants
-    and shapes.
+    and shapes; of sparse ones the zeros are filled in.
 
     The order in which a graph flattens is read from the graph. So where a graph works channels
     last, the columns of the matrix that reads the flattened value are permuted.
@@ -138,8 +149,6 @@ class _Graph:
         max_bytes: float,
     ) -> None:
         self.version, graph = opset(model), model.graph
-        if graph.sparse_initializer:
-            raise UnsupportedLayer("sparse constants are not supported")
         self.output = _chosen_output(graph, output)
         self.nodes = _needed(graph, self.output)
         self.read = {self.output, *(name for message in self.nodes for name in message.input)}
@@ -147,6 +156,7 @@ class _Graph:
         limit = max(max_bytes, VALUE_BYTES)
         self.builder = Builder(first.shape, first.dtype, limit, first.batch, batched=first.batched)
         self.stored = {tensor.name: tensor for tensor in graph.initializer}
+        self.sparse = {tensor.values.name: tensor for tensor in graph.sparse_initializer}
         self.values: dict[str, Value | Array] = {first.name: self.builder.input}
         #: The constants that depend on the size of the batch, where that is open, for another size.
         self.others: dict[str, Array] = {}
@@ -192,7 +202,11 @@ class _Graph:
 
     def _input(self, name: str) -> Value | Array | None:
         if name and name not in self.values:
-            self.values[name] = to_array(self.stored[name], name)
+            self.values[name] = (
+                filled(self.sparse[name], self.builder.max_bytes)
+                if name in self.sparse
+                else to_array(self.stored[name], name)
+            )
         return self.values[name] if name else None
 
     def _folded(
@@ -293,8 +307,9 @@ def _needed(graph: onnx.GraphProto, output: str) -> list[onnx.NodeProto]:
 def _origins(graph: onnx.GraphProto) -> dict[str, int | None]:
     """Return the position of the node that gives each value; None for inputs and constants."""
     origin: dict[str, int | None] = {}
-    for entries in (graph.input, graph.initializer):
-        names = [entry.name for entry in entries]
+    stored = [entry.name for entry in graph.initializer]
+    stored += [entry.values.name for entry in graph.sparse_initializer]
+    for names in ([entry.name for entry in graph.input], stored):
         twice = (
             next((name for name in names if names.count(name) > 1), None)
             if len(set(names)) < len(names)

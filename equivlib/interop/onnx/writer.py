@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
-from functools import singledispatch
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial, singledispatch
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from ...convert import UnsupportedLayer
-from ...convolution.csr import is_sparse
+from ...convert.operators import AffineStage, BlockRow, Matrix, Term, Unbuilt
 from ...convolution.geometry import Geometry
-from ...convolution.matrix import MatrixTooLarge, readable
-from ...convolution.patches import Array
+from ...convolution.patches import Array, DType
 from ...files import replaced
 from ...layers import (
     AdaptiveAvgPool,
@@ -39,33 +38,46 @@ from ...layers import (
     Softmax,
     Tanh,
 )
-from ...layers.base import Parameter, Shape
+from ...layers.base import Shape
 from ...layers.network import checked_network
 from ..graph import float_dtype
+from . import stream
+from .stream import LIMIT, NUMBERS, Progress, write_model
 
 if TYPE_CHECKING:
     import onnx
+    from scipy.sparse import csr_array
 
 #: An attribute of a node.
 Attribute: TypeAlias = int | float | str | list[int]
 
-#: Largest message of this format.
-LIMIT = 2**31 - 1
+#: The type of the places in a sparse matrix.
+INDEX = np.dtype(np.int64)
 
 #: The version of the operators that is written: old enough to be read anywhere.
 OPSET = 17
 
-PADDING_MODE = {"replicate": "edge", "reflect": "reflect"}
+#: The version that has circular padding, and the version of the format that goes with it.
+WRAP_OPSET, WRAP_IR = 19, 9
+
+PADDING_MODE = {"replicate": "edge", "reflect": "reflect", "circular": "wrap"}
 
 
-def save(net: Network, path: str | os.PathLike[str]) -> None:
+def save(
+    net: Network,
+    path: str | os.PathLike[str],
+    *,
+    sparse: bool = False,
+    dtype: DTypeLike | None = None,
+) -> None:
     r"""Write a network as an ONNX file, which appears whole or not at all.
 
     .. math:: graph(x) = net(x)
 
     Every layer becomes the operators that compute it. A network of :class:`Dense` and
-    :class:`ReLU`, as :func:`~equivlib.to_mlp` makes it, becomes Gemm and Relu and nothing else. A
-    sparse weight is written with all its zeros, because ONNX has no sparse Gemm.
+    :class:`ReLU`, as :func:`~equivlib.to_mlp` makes it, becomes Gemm and Relu and nothing else.
+    Weights are written one after the other, some rows at a time, so that nothing of the size of
+    the file is held: with ``to_mlp(net, matrix_free=True)`` each is built only then.
 
     Parameters
     ----------
@@ -73,6 +85,13 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
         Of floating-point or integer numbers; integers are written as float64.
     path : path
         Replaced if it exists. The folder must be there.
+    sparse : bool, default False
+        Write the matrices of Dense layers with their places (``sparse_initializer``) where that
+        is shorter. By default they are written with all their zeros, which every program reads.
+        onnxruntime fills in the zeros when it reads the file; a matrix that takes over 2 GiB then
+        is written as several of fewer rows, whose results are concatenated.
+    dtype : {"float32", "float64"}, optional
+        Of a network without parameters, and of its input; by default ``net.dtype``.
 
     Raises
     ------
@@ -81,7 +100,7 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     UnsupportedLayer
         If a layer has no ONNX equivalent. Names the layer and why.
     ValueError
-        If the network holds exact objects, complex numbers or weights that are not built, or if
+        If the network holds exact objects, complex numbers or operators that cannot be built, or if
         ``path`` is a folder or in one that does not exist.
     OSError
         If the file cannot be written. What stood there before is then unchanged.
@@ -90,7 +109,8 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
     -----
     Numbers keep their precision. The input is named ``input``, of shape
     ``(batch, *net.input_shape)`` with an open batch, and the output ``output``. onnxruntime runs
-    Gemm and Relu in float64 too, but not every convolution and pool.
+    Gemm and Relu in float64 too, but not every convolution and pool. The file has opset 17, or 19
+    if a padding is circular.
 
     Examples
     --------
@@ -98,51 +118,59 @@ def save(net: Network, path: str | os.PathLike[str]) -> None:
 
         save(equivlib.to_mlp(net), "lenet_mlp.onnx")
     """
-    data = serialized(net)
-    with replaced(path) as file:
-        file.write_bytes(data)
+    with replaced(path) as target, target.open("wb") as file:
+        write_network(net, file, sparse=sparse, dtype=dtype)
 
 
-def file_size(net: Network) -> int:
-    """Count the bytes of the numbers in a network's file: dense weights and what is with them."""
-    item = float_dtype(net).itemsize
-    size: int = sum(math.prod(value.shape) for _, _, value in net.parameters()) * item
-    moved = sum(layer.indices.size for layer in net.layers if isinstance(layer, Rearrange))
-    fixed = [each for layer in net.layers if isinstance(layer, Resample) for each in layer.matrices]
-    return size + moved * 8 + sum(matrix.size for matrix in fixed) * item
-
-
-def serialized(net: Network) -> bytes:
-    """Return the file of a network as bytes, checked by onnx itself."""
+def write_network(
+    net: Network,
+    file: BinaryIO,
+    *,
+    sparse: bool = False,
+    dtype: DTypeLike | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write a network to a file, after onnx itself has checked the graph."""
     import onnx
 
     for position, layer in enumerate(checked_network(net).layers):
-        if isinstance(layer, Dense) and "weight" not in layer.params:
+        if isinstance(layer, Dense) and not _has_numbers(layer):
             raise ValueError(
                 f"{net.label(position)} has an operator as weight: there are no numbers to write"
             )
-    size = file_size(net)
-    if size > LIMIT:
-        raise MatrixTooLarge(
-            f"the file would take {readable(size)}, over the {readable(LIMIT)} that its format "
-            "allows: zeros of sparse weights are written"
-        )
-    writer = _Writer(net)
+    writer = _Writer(net, sparse, None if dtype is None else np.dtype(dtype))
     model = writer.model()
-    onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString()
-    return data
+    onnx.checker.check_model(writer.with_inputs(model))
+    write_model(model, writer.dense, writer.sparse, file, progress)
+
+
+def _has_numbers(layer: Dense) -> bool:
+    return "weight" in layer.params or hasattr(layer.weight, "unbuilt")
+
+
+def _unbuilt(layer: Dense, dtype: DType) -> Unbuilt:
+    """Return how to build the weight; one that is there already is a stage of one operator."""
+    if "weight" not in layer.params:
+        unbuilt: Unbuilt = getattr(layer.weight, "unbuilt")  # noqa: B009
+        return unbuilt._replace(dtype=dtype)
+    row = BlockRow((Term(1, Matrix(layer.weight), 0),))
+    return Unbuilt(AffineStage(0, (layer.weight.shape[1],), (row,)), dtype)
 
 
 class _Writer:
     """Nodes and constants so far."""
 
-    def __init__(self, net: Network) -> None:
-        self.net, self.dtype = net, float_dtype(net)
+    def __init__(self, net: Network, sparse: bool, dtype: DType | None) -> None:
+        self.net, self.shortens = net, sparse
+        stored = any(isinstance(layer, Dense) or layer.params for layer in net.layers)
+        self.dtype = float_dtype(net) if stored or dtype is None else dtype
+        self.opset = OPSET
         self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
+        self.dense: list[stream.Dense] = []
+        self.sparse: list[stream.Sparse] = []
 
     def model(self) -> onnx.ModelProto:
+        """Return the graph without its constants."""
         import onnx
 
         helper = onnx.helper
@@ -160,11 +188,25 @@ class _Writer:
         first, final = (
             helper.make_tensor_value_info(name, kind, ["batch", *shape]) for name, shape in ends
         )
-        graph = helper.make_graph(self.nodes, "network", [first], [final], self.constants)
-        versions = [helper.make_opsetid("", OPSET)]
+        graph = helper.make_graph(self.nodes, "network", [first], [final])
+        versions = [helper.make_opsetid("", self.opset)]
+        ir = WRAP_IR if self.opset == WRAP_OPSET else 8
         return helper.make_model(
-            graph, producer_name="equivlib", opset_imports=versions, ir_version=8
+            graph, producer_name="equivlib", opset_imports=versions, ir_version=ir
         )
+
+    def with_inputs(self, model: onnx.ModelProto) -> onnx.ModelProto:
+        """Return the graph with inputs in place of constants, for the checker of onnx."""
+        import onnx
+
+        checked = onnx.ModelProto()
+        checked.CopyFrom(model)
+        every = [(c.name, c.dtype, c.shape) for c in self.dense]
+        every += [(c.name, c.dtype, c.shape) for c in self.sparse]
+        for name, dtype, shape in every:
+            kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
+            checked.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, shape))
+        return checked
 
     def name(self, position: int) -> str:
         if position == len(self.net.layers) - 1:
@@ -179,18 +221,53 @@ class _Writer:
 
         self.nodes.append(onnx.helper.make_node(op, inputs, [output], name=output, **attributes))
 
-    def constant(self, array: Parameter, name: str) -> str:
-        import onnx
-
-        self.constants.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+    def constant(self, array: Array, name: str) -> str:
+        self.dense.append(stream.Dense(name, array.dtype, array.shape, lambda: [array]))
         return name
 
-    def number(self, array: Parameter, name: str) -> str:
-        dense = array.toarray() if is_sparse(array) else np.asarray(array)
-        return self.constant(dense.astype(self.dtype), name)
+    def reshaped(self, read: list[str], shape: Shape, out: str) -> str:
+        # Some programs take a 0 for the batch literally, and all compute what -1 stands for.
+        sizes = self.constant(np.array([-1, *shape], dtype=np.int64), f"{out}.shape")
+        self.node("Reshape", [*read, sizes], out)
+        return out
 
-    def parameters(self, layer: Layer, output: str) -> list[str]:
-        return [self.number(value, f"{output}.{name}") for name, value in layer.params.items()]
+    def number(self, array: ArrayLike, name: str) -> str:
+        """Add a constant of the network's precision, which is converted when it is written."""
+        dtype, values = self.dtype, np.asarray(array)
+        blocks = lambda: [values.astype(dtype, copy=False)]  # noqa: E731
+        self.dense.append(stream.Dense(name, dtype, values.shape, blocks))
+        return name
+
+    def matrices(self, layer: Dense, out: str) -> list[tuple[str, slice]]:
+        """Add the weight of a Dense layer, in one part or several; return their names and rows."""
+        weight, name = _unbuilt(layer, self.dtype), f"{out}.weight"
+        (height, width), dense = weight.stage.shape, weight.stage.dense * self.dtype.itemsize
+        if not self.shortens or weight.nnz * (self.dtype.itemsize + INDEX.itemsize) >= dense:
+            shape, blocks = (height, width), lambda: weight.dense_rows(NUMBERS)
+            self.dense.append(stream.Dense(name, self.dtype, shape, blocks))
+            return [(name, slice(0, height))]
+        if dense <= LIMIT:
+            entries = lambda: _entries(weight.to_csr())  # noqa: E731
+            whole = stream.Sparse(name, self.dtype, (height, width), weight.nnz, entries)
+            self.sparse.append(whole)
+            return [(name, slice(0, height))]
+        # What reads the file fills in the zeros, and no tensor may then be over the limit.
+        step, matrix, parts = max(1, LIMIT * height // dense), weight.to_csr(), []
+        for begin in range(0, height, step):
+            rows = matrix[begin : begin + step]
+            entries = partial(_entries, rows)
+            part = stream.Sparse(f"{name}{begin}", self.dtype, rows.shape, rows.nnz, entries)
+            self.sparse.append(part)
+            parts.append((part.name, slice(begin, begin + step)))
+        return parts
+
+
+def _entries(matrix: csr_array) -> tuple[Array, Array]:
+    """Return the stored numbers of a sparse matrix, and their places in the flattened dense one."""
+    rows = np.repeat(np.arange(matrix.shape[0], dtype=INDEX), np.diff(matrix.indptr))
+    rows *= matrix.shape[1]
+    rows += matrix.indices
+    return matrix.data, rows
 
 
 @singledispatch
@@ -204,7 +281,15 @@ def write(layer: Layer, w: _Writer, read: list[str], out: str) -> None:
 
 @write.register(Dense)
 def _dense(layer: Dense, w: _Writer, read: list[str], out: str) -> None:
-    w.node("Gemm", [*read, *w.parameters(layer, out)], out, transB=1)
+    # Some programs do not know that alpha, beta and the bias can be left out.
+    bias = np.zeros(layer.weight.shape[0]) if layer.bias is None else layer.bias
+    parts = w.matrices(layer, out)
+    results = [out] if len(parts) == 1 else [f"{out}.part{i}" for i in range(len(parts))]
+    for result, (name, rows) in zip(results, parts, strict=True):
+        inputs = [*read, name, w.number(bias[rows], f"{result}.bias")]
+        w.node("Gemm", inputs, result, alpha=1.0, beta=1.0, transB=1)
+    if len(parts) > 1:
+        w.node("Concat", results, out, axis=1)
 
 
 def _ends(padding: Sequence[tuple[int, int]]) -> list[int]:
@@ -229,7 +314,9 @@ def _conv(layer: Conv, w: _Writer, read: list[str], out: str) -> None:
     ends, mode = _ends(geometry.padding), geometry.padding_mode
     if mode != "zeros" and any(ends):
         if mode not in PADDING_MODE:
-            raise UnsupportedLayer(f"padding_mode (={mode!r}) is not in opset {OPSET}")
+            raise UnsupportedLayer(f"padding_mode (={mode!r}) is not one of its own")
+        if mode == "circular":
+            w.opset = WRAP_OPSET
         half = len(ends) // 2
         pads = [0, 0, *ends[:half], 0, 0, *ends[half:]]
         padded = w.constant(np.array(pads, dtype=np.int64), f"{out}.pads")
@@ -349,7 +436,16 @@ def _flatten(layer: Flatten, w: _Writer, read: list[str], out: str) -> None:
 
 @write.register(Rearrange)
 def _rearrange(layer: Rearrange, w: _Writer, read: list[str], out: str) -> None:
-    if not layer.keeps_order:
+    shape: Shape | None = w.shape(read[0])
+    found = None if layer.keeps_order else layer.transposition()
+    if found is not None:
+        if found[0] != shape:
+            read = [w.reshaped(read, found[0], f"{out}.axes")]
+        shape = tuple(found[0][axis] for axis in found[1])
+        moved = out if shape == layer.indices.shape else f"{out}.moved"
+        w.node("Transpose", read, moved, perm=[0, *(axis + 1 for axis in found[1])])
+        read = [moved]
+    elif not layer.keeps_order:
         w.node("Flatten", read, f"{out}.flat", axis=1)
         read, places = [f"{out}.flat"], layer.indices.ravel().astype(np.int64)
         if (places < 0).any():  # which read a zero that is put at the end
@@ -357,9 +453,9 @@ def _rearrange(layer: Rearrange, w: _Writer, read: list[str], out: str) -> None:
             w.node("Pad", [*read, ends], f"{out}.wider")
             read, places = [f"{out}.wider"], np.where(places < 0, layer.size, places)
         w.node("Gather", [*read, w.constant(places, f"{out}.places")], f"{out}.moved", axis=1)
-        read = [f"{out}.moved"]
-    shape = w.constant(np.array([0, *layer.indices.shape], dtype=np.int64), f"{out}.shape")
-    w.node("Reshape", [*read, shape], out)
+        read, shape = [f"{out}.moved"], None
+    if found is None or shape != layer.indices.shape:
+        w.reshaped(read, layer.indices.shape, out)
 
 
 @write.register(Concat)

@@ -1,6 +1,7 @@
 """At the boundary of what is allowed: the last good value, the first bad one, and its message."""
 
 import tracemalloc
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ from equivlib import (
     im2col,
     tap_matrix,
 )
+from equivlib.convolution.axis import Axis
 from equivlib.convolution.csr import _boxes, stored_count
+from equivlib.convolution.geometry import checked_shape, index_dtype
+from equivlib.convolution.matrix import DENSE_BLOCK
 
 WEIGHT, SHAPE = integers((2, 1, 3)), (1, 9)
 
@@ -50,6 +54,32 @@ class TestSizesOfTheTranspose:
         with pytest.raises(ValueError, match=r"groups \(=0\) must be an integer of at least 1"):
             Geometry.of_transpose((1, 1, 3), (4,), groups=0)
 
+    @pytest.mark.parametrize(
+        ("name", "given"),
+        [
+            ("stride", {"stride": 0, "padding": "same"}),
+            ("dilation", {"dilation": 0, "padding": 1}),
+            ("weight_shape", {"weight_shape": "111"}),
+        ],
+    )
+    def test_a_bad_argument_is_named_before_the_sizes_are(self, name, given):
+        given = {"weight_shape": (1, 1, 3), "spatial": (1,), **given}
+        with pytest.raises(ValueError, match=rf"^{name} "):
+            Geometry.of_transpose(**given)
+
+    def test_valid_padding_is_none(self):
+        built = Geometry.of_transpose((1, 1, 3), (4,), stride=2, padding="valid")
+        assert built.input_shape == (1, 9)
+
+    def test_one_bad_axis_of_two_is_enough(self):
+        build = Geometry.of_transpose
+        with pytest.raises(ValueError, match=r"output_padding \(=\(1, 0\)\) must be less than"):
+            build((1, 1, 3, 3), (4, 4), output_padding=(1, 0))
+        with pytest.raises(ValueError, match=r"output_padding \(=\(1, 0\)\) must be 0 when"):
+            build((1, 1, 3, 3), (4, 4), stride=2, output_padding=(1, 0), output_shape=(10, 9))
+        with pytest.raises(ValueError, match=r"leaves nothing of the output: .* \(0, 4\)"):
+            build((1, 1, 1, 1), (1, 4), padding=((1, 0), (0, 0)))
+
     @pytest.mark.parametrize("spatial", [(), (4, 4)], ids=str)
     @pytest.mark.parametrize("padding", [0, "same"])
     def test_as_many_positions_as_the_kernel_has_axes(self, spatial, padding):
@@ -57,10 +87,29 @@ class TestSizesOfTheTranspose:
             Geometry.of_transpose((1, 1, 3), spatial, padding=padding)
 
 
+def test_an_array_in_the_place_of_a_number_is_refused_by_its_name():
+    with pytest.raises(ValueError, match=r"^stride\[0\] \(=array\(\[1, 2\]\)\) must be an integer"):
+        Geometry((1, 1, 3, 3), (1, 4, 4), stride=np.array([[1, 2], [3, 4]]))
+
+
 @pytest.mark.parametrize("entry", [(), (1,), (1, 1, 1)], ids=str)
 def test_padding_of_an_axis_has_two_ends(entry):
     with pytest.raises(ValueError, match=r"padding\[0\] .* must be an integer or a \(low, high\)"):
         Geometry((1, 1, 3, 3), (1, 4, 4), padding=(entry, (0, 0)))
+
+
+def test_a_shape_without_spatial_axes_is_one_only_where_it_may_be_flat():
+    assert checked_shape("shape", (3,), flat=True) == (3,)
+    with pytest.raises(ValueError, match=r"^shape \(=\(3,\)\) must hold channels and at least one"):
+        checked_shape("shape", (3,))
+    with pytest.raises(ValueError, match=r"^shape \(=\(\)\) must hold at least one size$"):
+        checked_shape("shape", (), flat=True)
+
+
+@pytest.mark.parametrize("counts", [(2**31 - 1, 1, 1), (1, 2**31 - 1, 1), (1, 1, 2**31 - 1)])
+def test_indices_take_32_bits_up_to_the_largest_that_fits(counts):
+    assert index_dtype(*counts) == np.int32
+    assert index_dtype(*(n + (n > 1) for n in counts)) == np.int64
 
 
 def test_a_kernel_has_at_least_one_tap_along_each_axis():
@@ -114,16 +163,22 @@ class TestLimit:
         [
             ((27, 37, 1), (37, 1), "999 bytes"),
             ((25, 40, 1), (40, 1), "1 kB"),
+            ((1, 1, 1), (1, 1000), "1 MB"),
+            ((1, 999_499, 1), (999_499, 1), "999 kB"),
+            ((1, 999_500, 1), (999_500, 1), "1 MB"),
+            ((1, 999_500_000, 1), (999_500_000, 1), "1 GB"),
             ((30, 50, 1), (50, 1), "1.5 kB"),
             ((1, 1, 1), (1, 10**6), "1 TB"),
+            ((10, 1, 1), (1, 10**7), "1 PB"),
             ((1, 1, 1), (1, 10**9), "1 EB"),
             ((10, 1, 1), (1, 10**10), "1000 EB"),
         ],
         ids=str,
     )
     def test_sizes_are_readable_on_both_sides_of_a_unit(self, weight, shape, size):
+        ones = np.broadcast_to(np.int8(1), weight)
         with pytest.raises(MatrixTooLarge, match=rf" {size} dense"):
-            conv_matrix(np.ones(weight, dtype=np.int8), shape, format="dense", max_bytes=1)
+            conv_matrix(ones, shape, format="dense", max_bytes=1)
 
 
 @pytest.mark.parametrize("step", [None, 1, np.int64(1)], ids=repr)
@@ -144,6 +199,24 @@ class TestStretches:
                 runs = [range(run.start, run.stop) for run in axis.runs_within(start, stop)]
                 assert all(runs)
                 assert [o for run in runs for o in run] == list(range(start, stop))
+
+    @pytest.mark.parametrize("stride", [1, 2, 3])
+    @pytest.mark.parametrize(("taps", "dilation"), [(1, 1), (2, 3), (3, 1), (3, 2)])
+    def test_all_positions_that_meet_no_border_are_one_run(self, taps, dilation, stride):
+        for low, high, size in product(range(5), range(4), range(6, 10)):
+            axis = Axis(size, taps, stride, dilation, low, high, "zeros", False)
+            first_places = [stride * o - low for o in range(axis.outputs)]
+            reach = dilation * (taps - 1)
+            inside = [o for o, j in enumerate(first_places) if j >= 0 and j + reach < size]
+            runs = [list(range(run.start, run.stop)) for run in axis.runs]
+            assert not inside or inside in runs
+            assert all(len(run) == 1 for run in runs if run != inside)
+
+    def test_an_axis_cannot_be_changed(self):
+        """Its runs are computed once."""
+        axis = Axis(6, 3, 1, 1, 0, 0, "zeros", False)
+        with pytest.raises(AttributeError):
+            axis.stride = 2
 
     @pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 2), (600, 2)], ids=str)
     def test_boxes_cover_their_elements_once_in_order_and_none_is_empty(self, shape):
@@ -184,6 +257,13 @@ def test_a_dense_matrix_is_filled_with_little_memory_beside_it():
     tracemalloc.stop()
     # A million numbers at a time: each a number, two indices and what NumPy makes of them.
     assert most <= matrix.nbytes + 2**20 * (1 + 8 + 8 + 8)
+
+
+def test_a_kernel_of_more_numbers_than_a_piece_holds_is_written_row_by_row():
+    weight = np.zeros((2, DENSE_BLOCK + 1, 1), dtype=np.int8)
+    weight[1, -1] = 7
+    matrix = conv_matrix(weight, (DENSE_BLOCK + 1, 1), format="dense")
+    np.testing.assert_array_equal(matrix, weight[..., 0])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from equivlib import Geometry, col2im, conv, conv_matrix, conv_operator, im2col
+from equivlib import (
+    Geometry,
+    col2im,
+    conv,
+    conv_matrix,
+    conv_operator,
+    conv_transpose,
+    dense_to_conv,
+    dense_to_pointwise,
+    im2col,
+    kernel_from_matrix,
+    operator_norm,
+    project,
+    singular_values,
+)
 
 
 class Bad(NamedTuple):
@@ -245,6 +259,57 @@ CALLS = {
 @pytest.mark.parametrize(("call", "mentions"), CALLS.values(), ids=CALLS.keys())
 def test_a_bad_argument_is_refused(call, mentions):
     refuses(call, mentions)
+
+
+ARRAYS = pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("x", lambda words: conv(words(X), WEIGHT)),
+        ("weight", lambda words: conv(X, words(WEIGHT))),
+        ("bias", lambda words: conv(X, WEIGHT, words(np.ones(4)))),
+        ("y", lambda words: conv_transpose(words(np.ones((4, 5, 6))), WEIGHT)),
+        ("weight", lambda words: conv_transpose(np.ones((4, 5, 6)), words(WEIGHT))),
+        ("bias", lambda words: conv_transpose(np.ones((4, 5, 6)), WEIGHT, words(np.ones(3)))),
+        ("x", lambda words: im2col(words(X), (3, 2))),
+        ("columns", lambda words: col2im(words(COLUMNS), SHAPE, (3, 2))),
+        ("weight", lambda words: conv_matrix(words(WEIGHT), SHAPE)),
+        ("weight", lambda words: conv_operator(words(WEIGHT), SHAPE)),
+        ("matrix", lambda words: dense_to_conv(words(np.eye(4)), (1, 4))),
+        ("matrix", lambda words: dense_to_pointwise(words(np.eye(4)))),
+        ("matrix", lambda words: project(words(np.eye(4)), (1, 1, 1), (1, 4))),
+        ("matrix", lambda words: kernel_from_matrix(words(np.eye(4)), (1, 1, 1), (1, 4))),
+        ("weight", lambda words: singular_values(words(WEIGHT), SHAPE)),
+        ("weight", lambda words: operator_norm(words(WEIGHT), SHAPE)),
+    ],
+)
+
+
+@ARRAYS
+def test_an_array_of_numbers_is_taken(name, call):
+    call(np.asarray)
+
+
+@ARRAYS
+def test_an_array_of_words_is_refused_by_its_name(name, call):
+    with pytest.raises(ValueError, match=rf"^{name} \(of dtype <U\d+\) must hold numbers"):
+        call(lambda array: array.astype(str))
+
+
+def test_groups_that_do_not_fit_the_patches_are_refused_as_those_of_a_convolution():
+    said = (
+        r"^in_channels \(=3\) must be divisible by groups \(=2\): "
+        r"weight_shape \(=\(1, 3, 3, 2\)\), input_shape \(=\(3, 5, 6\)\)$"
+    )
+    with pytest.raises(ValueError, match=said):
+        im2col(X, (3, 2), groups=2)
+    for groups in (0, -3, 1.5, True):
+        with pytest.raises(ValueError, match=rf"^groups \(={groups}\) must be an integer"):
+            im2col(X, (3, 2), groups=groups)
+
+
+def test_an_input_without_channels_is_refused():
+    with pytest.raises(ValueError, match=r"^x \(of shape \(3, 5, 6\)\) must be .* 3 spatial axes"):
+        im2col(X, (2, 2, 2))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`conv`, against the definition, NumPy and SciPy."""
 
+import tracemalloc
 from fractions import Fraction
 from functools import partial
 
@@ -11,7 +12,7 @@ from cases import each_case
 from reference import MODES, gaussian_integers, integers
 from scipy import ndimage, signal
 
-from equivlib import conv, conv_matrix
+from equivlib import Geometry, conv, conv_matrix
 from equivlib.convolution import functional
 
 NDIMAGE_NAME = {
@@ -243,3 +244,56 @@ def test_a_large_layer_is_summed_over_its_taps_and_equals_its_matrix(
     # Small integers: every sum is exact, whatever the order.
     W = conv_matrix(weight, x.shape[1:], **options)
     np.testing.assert_array_equal(y.reshape(2, -1).T, W @ x.reshape(2, -1).T)
+
+
+@pytest.mark.parametrize(
+    "options", [{"stride": 2}, {"stride": (1, 2)}, {"padding_mode": "circular"}], ids=str
+)
+def test_a_large_layer_whose_taps_read_no_block_is_not_summed_over_them(options):
+    x, weight = integers((20, 40, 40)).astype(float), integers((18, 20, 3, 3), seed=1)
+    y = conv(x, weight, padding=1, **options)
+    W = conv_matrix(weight, x.shape, padding=1, **options)
+    np.testing.assert_array_equal(y.ravel(), W @ x.ravel())
+
+
+class TestGradientOfTheWeight:
+    """Each product of the definition adds ``grad * x`` to its weight."""
+
+    @staticmethod
+    def by_products(case, x, grad):
+        total = np.zeros(case.weight, dtype=object)
+        for target, tap, source in reference.products(case.weight, case.input, **case.options):
+            total[tap] += (grad[:, *target] * x[:, *source]).sum()
+        return total
+
+    @each_case
+    def test_it_is_the_sum_over_batch_and_positions(self, case):
+        x, grad = integers((3, *case.input)), integers((3, *case.output), seed=1)
+        geometry = Geometry(case.weight, case.input, **case.options)
+        gradient = functional.weight_gradient(x, grad, geometry)
+        assert gradient.dtype == np.int64
+        np.testing.assert_array_equal(gradient, self.by_products(case, x, grad))
+
+    @pytest.mark.parametrize("tile_bytes", [1, 2**10, 2**12])
+    def test_a_batch_in_several_pieces_gives_the_same(self, monkeypatch, tile_bytes):
+        geometry = Geometry((4, 1, 3, 2), (2, 5, 4), groups=2, padding=1)
+        x, grad = integers((7, 2, 5, 4)), integers((7, 4, 5, 5), seed=1)
+        whole = functional.weight_gradient(x, grad, geometry)
+        monkeypatch.setattr(functional, "TILE_BYTES", tile_bytes)
+        np.testing.assert_array_equal(functional.weight_gradient(x, grad, geometry), whole)
+
+    def test_its_dtype_is_that_of_the_products(self):
+        geometry = Geometry((1, 1, 2), (1, 4))
+        x, grad = integers((2, 1, 4)), gaussian_integers((2, 1, 3))
+        assert functional.weight_gradient(x, grad, geometry).dtype == np.complex128
+
+
+def test_a_batch_is_worked_through_with_little_memory_beside_it():
+    x, weight = np.ones((64, 4, 32, 32)), np.ones((4, 4, 3, 3))
+    conv(x[:1], weight, padding=1)  # whatever is loaded once
+    tracemalloc.start()
+    y = conv(x, weight, padding=1)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # A tile of columns and the padded samples of that tile, but not the 19 MB of all columns.
+    assert most < y.nbytes + 2 * functional.TILE_BYTES

@@ -1,6 +1,7 @@
 """`Geometry`: options become shapes, counts and bytes, without building anything."""
 
 import tracemalloc
+from itertools import product
 
 import numpy as np
 import pytest
@@ -45,6 +46,41 @@ def test_nbytes_is_what_the_matrix_takes(case, dtype):
     stored = sparse.data.nbytes + sparse.indices.nbytes + sparse.indptr.nbytes
     assert geometry_of(case).nbytes(dtype, "csr") == stored
     assert geometry_of(case).nbytes(dtype, "dense") == dense.nbytes
+
+
+class TestPool:
+    """The windows of a pooling layer, as PyTorch and ONNX place them."""
+
+    @pytest.mark.parametrize("ceil_mode", [False, True])
+    @pytest.mark.parametrize("stride", [None, 1, 2, 3])
+    @pytest.mark.parametrize("window", [2, 3])
+    @pytest.mark.parametrize("dilation", [1, 2])
+    def test_a_last_window_is_added_if_it_begins_inside(self, dilation, window, stride, ceil_mode):
+        for size, low, high in product(range(5, 9), (0, 1), (0, 1, 2)):
+            options = {"padding": ((low, high),), "stride": stride, "dilation": dilation}
+            windows = Geometry.of_pool((2, size), window, ceil_mode=ceil_mode, **options)
+            step, reach = stride or window, dilation * (window - 1)
+            whole = [o for o in range(0, low + size + high, step) if o + reach < low + size + high]
+            # It begins before the end of the input, and is needed only if the others leave an end.
+            more = whole[-1] + step
+            left_over = whole[-1] + reach + 1 < low + size + high
+            expected = len(whole) + (ceil_mode and left_over and more < low + size)
+            assert windows.output_shape == (2, expected)
+            assert windows.weight_shape == (2, 1, window)
+            assert windows.input_shape == (2, size)
+            assert (windows.groups, windows.stride, windows.dilation) == (2, (step,), (dilation,))
+            assert windows.padding[0][0] == low
+            # What is added at the high end is what the last window needs.
+            end = max(low + size + high, step * (expected - 1) + reach + 1)
+            assert windows.padding[0][1] == end - size - low
+
+    def test_windows_lie_side_by_side_unless_told_otherwise(self):
+        told = {"stride": 3, "padding": 0, "dilation": 1, "ceil_mode": False}
+        assert Geometry.of_pool((1, 8), 3) == Geometry.of_pool((1, 8), 3, **told)
+
+    def test_a_bad_shape_is_named(self):
+        with pytest.raises(ValueError, match=r"^input_shape\[0\] \(=0\)"):
+            Geometry.of_pool((0, 5), 2)
 
 
 def test_attributes_are_normalised():
@@ -174,3 +210,8 @@ def test_nbytes_takes_a_dtype_in_any_form():
     geometry = Geometry((1, 1, 2), (1, 5))
     forms = ["float64", float, np.float64, np.dtype("float64")]
     assert {geometry.nbytes(form, "dense") for form in forms} == {4 * 5 * 8}
+
+
+def test_nbytes_is_that_of_the_sparse_matrix_unless_told_otherwise():
+    geometry = Geometry((1, 1, 2), (1, 5))
+    assert geometry.nbytes() == geometry.nbytes("float64", "csr") != geometry.nbytes(format="dense")

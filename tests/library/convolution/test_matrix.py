@@ -1,6 +1,7 @@
 """`conv_matrix` and `conv_operator`: the same linear map as numbers and as a function."""
 
 import inspect
+import sys
 import tracemalloc
 from fractions import Fraction
 from functools import partial
@@ -220,6 +221,12 @@ class TestRows:
         assert block.indices.dtype == np.int32
         assert peak < SPARSE_BYTES / 20
 
+    def test_a_few_rows_far_down_have_small_indices(self):
+        weight = np.broadcast_to(np.int8(1), (2**30 + 8, 1, 1))
+        block = conv_matrix(weight, (1, 1), rows=slice(2**30, 2**30 + 4))
+        assert block.toarray().tolist() == [[1]] * 4
+        assert block.indices.dtype == block.indptr.dtype == np.int32
+
     def test_a_block_that_is_too_large_is_refused(self):
         with pytest.raises(MatrixTooLarge):
             layer(conv_matrix, rows=slice(0, 10_000), max_bytes=10**6)
@@ -319,6 +326,13 @@ class TestSymbols:
         third, root = sympy.Rational(1, 3), sympy.sqrt(2)
         assert matrix == sympy.Matrix([[third, root], [0, third + root]])
 
+    def test_objects_need_no_sympy(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "sympy", None)
+        weight = np.array([[[Fraction(1, 3), Fraction(1, 7)]]])
+        matrix = conv_matrix(weight, (1, 3), format="dense")
+        third, seventh = weight.ravel()
+        assert matrix.tolist() == [[third, seventh, 0], [0, third, seventh]]
+
     def test_symbols_and_numbers_mix(self):
         weight = np.array([[[self.a, 2, 0]]], dtype=object)
         matrix = conv_matrix(weight, (1, 4))
@@ -414,6 +428,9 @@ class TestOperator:
         assert operator.dtype == dtype
         assert operator.matvec(np.ones(6, dtype=dtype)).dtype == dtype
         assert operator.rmatvec(np.ones(8, dtype=dtype)).dtype == dtype
+
+    def test_small_unsigned_weights_stay_unsigned(self):
+        assert conv_operator(np.ones((1, 1, 2), dtype=np.uint8), (1, 4)).dtype == np.uint8
 
     def test_a_real_kernel_takes_a_complex_vector(self):
         weight = integers((2, 1, 3)).astype(float)

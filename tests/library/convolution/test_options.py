@@ -15,6 +15,7 @@ import scipy.signal
 import equivlib
 from equivlib import Geometry, conv, conv_matrix, conv_transpose, draw, explore, layers
 from equivlib.convolution import options
+from equivlib.convolution.geometry import check_words
 
 OPTIONS = ["stride", "padding", "dilation", "groups", "padding_mode", "flip"]
 WEIGHT, X = np.ones((4, 3, 3, 2)), np.ones((3, 5, 6))
@@ -37,6 +38,7 @@ CALLS = {
     ),
     equivlib.singular_values: lambda **given: equivlib.singular_values(ROW, (1, 4), **given),
     equivlib.operator_norm: lambda **given: equivlib.operator_norm(ROW, (1, 4), **given),
+    equivlib.norm_bounds: lambda **given: equivlib.norm_bounds(ROW, (1, 4), **given),
     layers.Conv: lambda **given: layers.Conv(WEIGHT, **given),
     layers.ConvTranspose: lambda **given: layers.ConvTranspose(WEIGHT, **given),
     explore: lambda **given: explore(ROW, (1, 4), **given),
@@ -91,6 +93,19 @@ def test_the_defaults_that_are_shown_are_those_that_hold():
     assert Geometry((4, 3, 3, 2), X.shape, **given) == Geometry((4, 3, 3, 2), X.shape)
 
 
+def test_each_default_that_a_docstring_tells_is_that_of_the_signature():
+    told = 0
+    described = [(n, f) for n, f in public() if f is not options.GeometryOptions]
+    for name, function in described:
+        pattern = r"^([a-z_]+(?:, [a-z_]+)*) : .*, default ([\w.-]+)$"
+        for keywords, value in re.findall(pattern, inspect.getdoc(function) or "", re.M):
+            for keyword in keywords.split(", "):
+                shown = inspect.signature(function).parameters[keyword].default
+                assert shown == ast.literal_eval(value), (name, keyword)
+                told += 1
+    assert told > 60
+
+
 def test_the_types_of_the_options_can_be_read_at_run_time():
     hints = inspect.get_annotations(options.GeometryOptions, eval_str=True)
     assert list(hints) == OPTIONS
@@ -118,8 +133,12 @@ def test_importing_the_library_does_not_import_what_only_messages_need():
 
 
 @each_call
-def test_an_unknown_option_is_refused_with_the_nearest_one_and_the_list(function, call):
+def test_without_an_option_nothing_is_refused(function, call):
     call()
+
+
+@each_call
+def test_an_unknown_option_is_refused_with_the_nearest_one_and_the_list(function, call):
     with pytest.raises(ValueError, match=r"^strides \(=2\) is not an option of ") as refused:
         call(strides=2)
     message = str(refused.value)
@@ -144,11 +163,22 @@ def test_an_unknown_option_is_refused_with_the_nearest_one_and_the_list(function
         (lambda: conv(X, WEIGHT, biass=1), "bias"),
         (lambda: conv_matrix(WEIGHT, X.shape, fromat="dense"), "format"),
         (lambda: conv_transpose(X, WEIGHT, outputpadding=1), "output_padding"),
+        (lambda: conv_transpose(X, WEIGHT, outputshape=1), "output_shape"),
+        (lambda: conv_transpose(X, WEIGHT, biass=1), "bias"),
+        (lambda: conv_transpose(X, WEIGHT, auto_pad="VALID"), "padding"),
         (lambda: layers.ConvTranspose(WEIGHT, outputshape=1), "output_shape"),
+        (lambda: conv_matrix(WEIGHT, X.shape, max_byte=9), "max_bytes"),
+        (lambda: conv_matrix(WEIGHT, X.shape, row=slice(1)), "rows"),
+        (lambda: equivlib.kernel_from_matrix(np.eye(4), (1, 1, 1), (1, 4), tols=1), "tol"),
+        (lambda: equivlib.singular_values(ROW, (1, 4), max_byte=9), "max_bytes"),
+        (lambda: equivlib.operator_norm(ROW, (1, 4), tol=9), "rtol"),
+        (lambda: equivlib.operator_norm(ROW, (1, 4), seeds=9), "seed"),
         (lambda: layers.Conv(WEIGHT, sources=1), "source"),
         (lambda: layers.MaxPool(2, strides=1), "stride"),
         (lambda: layers.AvgPool(2, count_include=True), "count_include_pad"),
         (lambda: Geometry.of_pool((1, 4), 2, ceil=True), "ceil_mode"),
+        (lambda: Geometry.of_transpose((1, 1, 2), (4,), outputpadding=1), "output_padding"),
+        (lambda: Geometry.of_transpose((1, 1, 2), (4,), outputshape=5), "output_shape"),
     ],
 )
 def test_the_nearest_name_is_the_one_that_was_meant(call, meant):
@@ -159,6 +189,11 @@ def test_the_nearest_name_is_the_one_that_was_meant(call, meant):
 def test_a_name_near_to_none_is_refused_without_a_guess():
     with pytest.raises(ValueError, match=r"xyz \(=1\) is not an option of conv\. The options are"):
         conv(X, WEIGHT, xyz=1)
+
+
+def test_the_geometry_of_a_pool_is_named_when_it_refuses_an_option():
+    with pytest.raises(ValueError, match=r"is not an option of Geometry\.of_pool"):
+        Geometry.of_pool((1, 4), 2, groups=1)
 
 
 def test_options_of_other_layers_are_no_options_of_a_pool():
@@ -188,6 +223,7 @@ class Untouched:
         lambda: equivlib.project(Untouched(), (1, 1, 2), (1, 9), strides=2),
         lambda: equivlib.tap_matrix((0, 0, 0), (1, 1, 10**12), (1, 10**12), strides=2),
         lambda: equivlib.operator_norm(Untouched(), (1, 9), strides=2),
+        lambda: equivlib.norm_bounds(Untouched(), (1, 9), strides=2),
         lambda: layers.Conv(Untouched(), strides=2),
     ],
 )
@@ -202,6 +238,12 @@ def test_a_layer_refuses_names_of_other_libraries_at_once(layer):
         layer(WEIGHT, padding="full", dilation=2)
     with pytest.raises(ValueError, match="'wrap' is padding_mode='circular' here"):
         layer(WEIGHT, padding_mode="wrap")
+
+
+def test_words_are_refused_without_an_input():
+    check_words((3,), {"padding": "valid"})
+    with pytest.raises(ValueError, match=r"^dilation \(=0\) must be an integer of at least 1"):
+        check_words((3,), {"padding": "valid", "dilation": 0})
 
 
 # --- the names of other libraries ---------------------------------------------------------------
@@ -267,6 +309,110 @@ def test_causal_in_two_axes_has_a_pair_for_each():
     weight, x = np.ones((1, 1, 3, 2)), np.ones((1, 5, 5))
     (here,) = suggested(weight=weight, x=x, padding="causal", dilation=2)
     assert here == {"padding": ((4, 0), (2, 0))}
+
+
+MODES = "zeros, circular, reflect, replicate, symmetric"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"padding": "causal"},
+            "; 'causal' is padding=((2, 0), (1, 0)) here, (dilation * (kernel - 1), 0) "
+            "if every axis is causal, and (0, 0) for one that is not",
+        ),
+        ({"padding": "xyz"}, ", or one of valid, same, same_lower"),
+        (
+            {"padding": "NOTSET"},
+            "; 'NOTSET' is padding=0 or the (low, high) pairs of the node's pads here",
+        ),
+        (
+            {"padding": "Edge"},
+            "; 'Edge' is padding_mode='replicate' here, beside a number in padding",
+        ),
+        (
+            {"padding": "reflect"},
+            "; 'reflect' is padding_mode='reflect' here, beside a number in padding",
+        ),
+        (
+            {"padding_mode": "REFLECT"},
+            "; 'REFLECT' is padding_mode='reflect' here, mirrored without its edge, as in "
+            "TensorFlow, numpy and PyTorch",
+        ),
+        ({"padding_mode": "ZEROS"}, "; 'ZEROS' is padding_mode='zeros' here"),
+        ({"padding_mode": "edge"}, "; 'edge' is padding_mode='replicate' here"),
+        (
+            {"padding_mode": "constant"},
+            "; 'constant' is padding_mode='zeros' here (with the constant 0)",
+        ),
+        ({"padding_mode": "fill"}, "; 'fill' is padding_mode='zeros' here (with fillvalue 0)"),
+        (
+            {"padding_mode": "grid-constant"},
+            "; 'grid-constant' is padding_mode='zeros' here (with cval 0)",
+        ),
+        (
+            {"padding_mode": "wrap"},
+            "; 'wrap' is padding_mode='circular' here (as in numpy.pad, ONNX, and the filters of "
+            "scipy.ndimage; its interpolation differs)",
+        ),
+        (
+            {"padding_mode": "mirror"},
+            "; 'mirror' is padding_mode='reflect' here (in scipy.ndimage \"reflect\" is "
+            "'symmetric' here, and \"mirror\" is 'reflect')",
+        ),
+        (
+            {"padding_mode": "grid-mirror"},
+            "; 'grid-mirror' is padding_mode='symmetric' here (in scipy.ndimage \"reflect\" is "
+            "'symmetric' here, and \"mirror\" is 'reflect')",
+        ),
+        ({"padding_mode": "grid-wrap"}, "; 'grid-wrap' is padding_mode='circular' here"),
+        ({"padding_mode": "nearest"}, "; 'nearest' is padding_mode='replicate' here"),
+        ({"padding_mode": "symm"}, "; 'symm' is padding_mode='symmetric' here"),
+        ({"padding_mode": "symmetrix"}, "; did you mean 'symmetric'?"),
+        ({"padding_mode": "xyz"}, f"must be one of {MODES}"),
+        ({"padding_mode": 1}, f"must be one of {MODES}"),
+        ({"padding": (1, -1, 0, 0)}, "for each of 2 spatial axes"),
+        ({"padding": (1, True, 0, 0)}, "for each of 2 spatial axes"),
+        (
+            {"padding": (0, 1, 0, 1)},
+            "a flat list is padding=(0, 1) here if it is ONNX's pads (all low ends, then all high "
+            "ends), and padding=((0, 1), (0, 1)) if it is that of PyTorch's F.pad (low and high "
+            "end of the last axis, then of the one before it)",
+        ),
+        (
+            {"padding": (1, 2, 3, 4)},
+            "a flat list is padding=((1, 3), (2, 4)) here if it is ONNX's pads (all low ends, then "
+            "all high ends), and padding=((3, 4), (1, 2)) if it is that of PyTorch's F.pad (low "
+            "and high end of the last axis, then of the one before it)",
+        ),
+        ({"padding": (2, 2, 2, 2)}, "a flat list of two ends for each axis is padding=2 here"),
+    ],
+    ids=str,
+)
+def test_a_message_ends_with_what_is_known_and_no_more(given, said):
+    with pytest.raises(ValueError, match=r"^padding(_mode)? \(=") as refused:
+        conv(X, WEIGHT, **given)
+    assert str(refused.value).endswith(said)
+
+
+def test_along_one_axis_causal_needs_no_more_words():
+    with pytest.raises(ValueError, match=r"is padding=\(\(1, 0\),\) here, \(dil.*- 1\), 0\)$"):
+        conv(ONE, ROW, padding="causal")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "form"),
+    [
+        (((1, 1), (1, 1)), 1),
+        (((0, 0),), 0),
+        (((1, 1), (2, 2)), (1, 2)),
+        (((1, 1), (1, 2)), ((1, 1), (1, 2))),
+        (((1, 2), (1, 2)), ((1, 2), (1, 2))),
+    ],
+)
+def test_the_shortest_form_of_a_padding(pairs, form):
+    assert options.shortest(pairs) == form
 
 
 @pytest.mark.parametrize("word", ["SAME_UPPER", "SAME_LOWER", "VALID"])

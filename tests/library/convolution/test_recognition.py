@@ -96,8 +96,18 @@ def test_what_is_returned_rebuilds_the_matrix_even_after_one_entry_was_changed(g
 def test_a_changed_entry_is_refused_with_its_place():
     matrix = conv_matrix(np.arange(1, 10).reshape(1, 1, 3, 3), (1, 6, 6)).toarray()
     matrix[7, 8] += 1
-    with pytest.raises(NotAConvolution, match=r"no stride along spatial axis 0 .* matrix"):
+    with pytest.raises(
+        NotAConvolution, match=r"no stride along spatial axis 0 explains entry \(7, 8\) of matrix"
+    ):
         recognize(matrix, (1, 6, 6), (1, 4, 4))
+
+
+@pytest.mark.parametrize("lost", [(0, 0), (3, 4)], ids=["first", "last"])
+def test_a_diagonal_without_its_first_or_last_number_is_no_stride(lost):
+    matrix = conv_matrix(np.array([[[1, 2]]]), (1, 5)).toarray()
+    matrix[lost] = 0
+    with pytest.raises(NotAConvolution, match="no stride along spatial axis 0 explains entry"):
+        recognize(matrix, (1, 5), (1, 4))
 
 
 def test_a_random_matrix_is_refused():
@@ -122,15 +132,82 @@ def test_a_matrix_of_zeros_is_a_convolution():
     assert not found.weight.any()
 
 
+def test_a_kernel_that_reaches_over_one_element_more_than_the_input_is_refused():
+    """Stride 2 and taps at the places -1 and 2: four elements, and the input has three."""
+    matrix = np.array([[0, 0, 5], [0, 7, 0]])
+    options = {"stride": 2, "dilation": 3, "padding": ((1, 2),)}
+    assert (conv_matrix(np.array([[[7, 5]]]), (1, 3), **options).toarray() == matrix).all()
+    with pytest.raises(NotAConvolution):
+        recognize(matrix, (1, 3), (1, 2))
+
+
+def test_padding_is_smaller_than_the_input():
+    assert check(np.zeros((4, 2)), (1, 2), (1, 4)).options["padding"] == ((1, 1),)
+    with pytest.raises(NotAConvolution):
+        recognize(np.zeros((5, 2)), (1, 2), (1, 5))
+
+
 def test_too_many_outputs_are_refused():
-    with pytest.raises(NotAConvolution, match="axis 0"):
+    with pytest.raises(NotAConvolution, match="axis 0, 20 outputs of 2 inputs need a kernel that"):
         recognize(np.zeros((20, 2)), (1, 2), (1, 20))
+
+
+def test_the_entry_that_no_stride_explains_may_be_the_first():
+    with pytest.raises(NotAConvolution, match=r"no stride along spatial axis 0 .* entry \(0, 0\)"):
+        recognize(np.array([[1, 2], [3, 0]]), (1, 2), (1, 2))
+
+
+class TestSmallest:
+    """Of several convolutions with one matrix, the one with the smallest numbers is told."""
+
+    @pytest.mark.parametrize("matrix", [np.eye(4), np.zeros((4, 4))], ids=["identity", "zeros"])
+    def test_one_tap_is_enough(self, matrix):
+        found = check(matrix, (1, 4), (1, 4))
+        assert found.weight.shape == (1, 1, 1)
+        assert found.options["dilation"] == (1,)
+
+    def test_the_widest_dilation_is_found_behind_padding(self):
+        options = {"padding": ((1, 1),), "dilation": (3,)}
+        matrix = conv_matrix(np.array([[[1, 2, 4]]]), (1, 9), **options)
+        found = check(matrix, (1, 9), (1, 5))
+        assert found.weight.ravel().tolist() == [1, 2, 4]
+        assert found.options["dilation"] == (3,)
+
+    def test_the_widest_dilation_is_found_where_the_first_weight_is_0(self):
+        options = {"padding": ((2, 2),), "dilation": (3,)}
+        matrix = conv_matrix(np.array([[[0, 2, 4]]]), (1, 9), **options)
+        found = check(matrix, (1, 9), (1, 7))
+        assert found.weight.ravel().tolist() == [0, 2, 4]
+        assert found.options["padding"] == options["padding"]
+        assert found.options["dilation"] == (3,)
+
+    def test_a_dilation_that_would_reach_too_far_is_not_taken(self):
+        found = check(np.array([[5, 0, 7, 0]]), (1, 4), (1, 1))
+        assert found.weight.ravel().tolist() == [5, 0, 7, 0]
+        assert found.options["dilation"] == (1,)
+
+
+def test_a_recognition_cannot_be_changed():
+    found = recognize(np.eye(4), (1, 4), (1, 4))
+    with pytest.raises(AttributeError):
+        found.weight = None
 
 
 def test_the_largest_number_of_groups_is_found():
     weight = np.arange(1, 7).reshape(6, 1, 1)
     matrix = conv_matrix(weight, (6, 3), groups=6)
     assert check(matrix, (6, 3), (6, 3)).options["groups"] == 6
+
+
+def test_three_groups_of_six_channels_are_found():
+    weight = np.arange(1, 13).reshape(6, 2, 1)
+    assert check(conv_matrix(weight, (6, 3), groups=3), (6, 3), (6, 3)).options["groups"] == 3
+
+
+def test_groups_divide_both_numbers_of_channels():
+    matrix = np.zeros((9, 6), dtype=int)
+    matrix[:4, :3] = matrix[4:8, 3:] = 1  # two blocks, but nine channels have no halves
+    assert check(matrix, (6, 1), (9, 1)).options["groups"] == 1
 
 
 def test_a_large_sparse_matrix_is_recognised():

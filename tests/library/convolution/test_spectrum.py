@@ -13,7 +13,7 @@ from equivlib import (
     operator_norm,
     singular_values,
 )
-from equivlib.convolution.spectrum import is_circular
+from equivlib.convolution.spectrum import is_circular, transfer
 
 CIRCULAR = [
     ("even kernel", (2, 3, 4), (3, 8), {"padding": "same"}),
@@ -102,6 +102,29 @@ def test_a_layer_far_too_large_to_store_has_a_norm():
     circular = singular_values(weight, shape, padding=1, padding_mode="circular")[0]
     # On a large image the border hardly counts.
     np.testing.assert_allclose(norm, circular, rtol=1e-2)
+
+
+def test_the_limit_is_that_of_the_caller():
+    with pytest.raises(MatrixTooLarge, match=r"max_bytes \(=10\)"):
+        singular_values(np.ones((1, 1, 2)), (1, 4), max_bytes=10)
+
+
+def test_a_norm_below_one_is_found_as_one_above():
+    weight = np.random.default_rng(0).standard_normal((4, 4, 3, 3))
+    norm = operator_norm(weight, (4, 12, 12), padding=1)
+    assert norm > 1
+    small = operator_norm(weight / 1024, (4, 12, 12), padding=1)
+    np.testing.assert_allclose(small, norm / 1024, rtol=1e-5)
+
+
+def test_the_transfer_has_a_block_for_each_group_and_frequency():
+    geometry = Geometry((4, 3, 3), (6, 5), groups=2, padding=1, padding_mode="circular")
+    assert transfer(integers((4, 3, 3)).astype(float), geometry).shape == (2, 5, 2, 3)
+
+
+def test_a_matrix_of_one_long_row_has_the_norm_of_its_numbers():
+    weight = np.arange(36.0).reshape(1, 1, 6, 6)
+    np.testing.assert_allclose(operator_norm(weight, (1, 6, 6)), np.linalg.norm(weight), rtol=1e-14)
 
 
 def test_the_same_seed_gives_the_same_norm():

@@ -7,6 +7,7 @@ import pytest
 import reference
 from cases import each_case
 from reference import gaussian_integers, integers
+from scipy.sparse.linalg import LinearOperator
 
 from equivlib import Geometry, conv_matrix, conv_operator, conv_transpose, dot_test
 
@@ -81,6 +82,28 @@ def test_output_padding_adds_places_at_the_high_end(stride, dilation, extra):
     np.testing.assert_array_equal(x.ravel(), W[:, :5].reshape(10, -1).T @ y.ravel())
 
 
+def test_output_padding_along_one_axis_of_two_reads_zeros_there():
+    weight, y = integers((2, 3, 2, 2)), integers((2, 3, 4), seed=1)
+    options = {"dilation": (3, 1)}
+    x = conv_transpose(y, weight, output_padding=(2, 0), **options)
+    longer = np.pad(y, ((0, 0), (0, 2), (0, 0)))
+    np.testing.assert_array_equal(x, conv_transpose(longer, weight, **options))
+
+
+@pytest.mark.parametrize(
+    ("y", "weight", "said"),
+    [
+        ((1, 4), (1, 1), r"^y \(of shape \(1, 4\)\) must be \(\*batch, in_channels, \*spatial\)"),
+        ((4,), (1, 1, 2), r"^y \(of shape \(4,\)\) must be \(\*batch, in_channels, \*spatial\)"),
+        ((1, 0), (1, 1, 2), r"^y\.shape\[1\] \(=0\)"),
+        ((3, 4), (1, 1, 2), r"^y \(of shape \(3, 4\)\) must have in_channels = 1 channels"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_named(y, weight, said):
+    with pytest.raises(ValueError, match=said):
+        conv_transpose(np.ones(y), np.ones(weight))
+
+
 @pytest.mark.parametrize("padding", ["same", "same_lower"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("kernel", [1, 2, 3, 4])
@@ -115,10 +138,72 @@ def test_the_dot_test_prints_both_sides_of_a_wrong_adjoint():
         dot_test(right)
 
 
+class TestTolerance:
+    """What the dot test allows is ``rtol`` times the larger product of two norms."""
+
+    shape = (40, 60)
+
+    def vectors(self, dtype=float):
+        """Return the two vectors that the dot test draws."""
+        seen = {}
+        spy = LinearOperator(
+            self.shape,
+            matvec=lambda x: seen.setdefault("x", x)[0] * np.zeros(self.shape[0]),
+            rmatvec=lambda y: seen.setdefault("y", y)[0] * np.zeros(self.shape[1]),
+            dtype=dtype,
+        )
+        dot_test(spy)
+        return seen["x"], seen["y"]
+
+    @pytest.mark.parametrize("dtype", [float, complex])
+    def test_the_vectors_are_standard_normal_in_each_part(self, dtype):
+        for vector in self.vectors(dtype):
+            assert np.iscomplexobj(vector) == (dtype is complex)
+            for part in (vector.real, vector.imag)[: 1 + (dtype is complex)]:
+                assert abs(part.mean()) < 4 / len(part) ** 0.5
+                assert 0.5 < part.std() < 1.5
+
+    @pytest.mark.parametrize("larger", ["image", "back"])
+    @pytest.mark.parametrize("rtol", [None, 1e-3])
+    def test_it_is_measured_by_the_larger_norms(self, larger, rtol):
+        x, y = self.vectors()
+        one, other = (x, y) if larger == "image" else (y, x)  # what is fitted is along `one`
+        given = np.cos(np.arange(len(other)))
+        allowed = 2 * 100 * np.finfo(float).eps if rtol is None else rtol
+        allowed *= np.linalg.norm(given) * np.linalg.norm(other)
+        for share in (0.9, 1.1):
+            fitted = one * (given @ other + share * allowed) / (one @ one)
+            image, back = (given, fitted) if larger == "image" else (fitted, given)
+            operator = LinearOperator(
+                self.shape,
+                matvec=lambda _, image=image: image,
+                rmatvec=lambda _, back=back: back,
+                dtype=float,
+            )
+            if share < 1:
+                dot_test(operator, rtol=rtol)
+            else:
+                with pytest.raises(AssertionError, match="is allowed"):
+                    dot_test(operator, rtol=rtol)
+
+    def test_single_precision_is_allowed_its_own_rounding(self):
+        A = np.random.default_rng(0).standard_normal((30, 30)).astype(np.float32)
+        single = LinearOperator(
+            A.shape,
+            matvec=lambda x: A @ x.astype(np.float32),
+            rmatvec=lambda y: A.T @ y.astype(np.float32),
+            dtype=np.float32,
+        )
+        dot_test(single)
+        with pytest.raises(AssertionError):
+            dot_test(single, rtol=1e-12)
+
+    def test_no_difference_is_within_no_tolerance(self):
+        dot_test(np.eye(2), rtol=0)
+
+
 def test_the_dot_test_notices_a_lost_conjugate():
     matrix = np.array([[1.0, 1j], [2.0, 3.0]])
-    from scipy.sparse.linalg import LinearOperator
-
     wrong = LinearOperator(
         (2, 2), matvec=lambda x: matrix @ x, rmatvec=lambda y: matrix.T @ y, dtype=complex
     )
