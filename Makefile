@@ -114,6 +114,7 @@ lint: $(STAMP) ## style, types, spelling, who imports whom, what editors leave b
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/scripts.py
 
 bench: $(STAMP) ## speed and memory as ratios against peers and the memory floor
 	$(BIN)/python -m benchmarks

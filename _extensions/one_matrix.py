@@ -47,6 +47,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("source-read", theorems.write_into)
     app.setup_extension("look")
     app.setup_extension("body")
+    app.setup_extension("shared")
     app.setup_extension("boxes")
     app.connect("html-page-context", list_of_sources)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -57,7 +57,6 @@ MOVED = {
     "explore.network": "explorer.network",
     "explore.page": "explorer.page",
     "explore.static": "explorer.svg",
-    "explore.words": "explorer.words",
     "interop.onnx_constants": "interop.onnx.constants",
     "interop.onnx_file": "interop.onnx.file",
     "interop.onnx_operators": "interop.onnx.operators",

@@ -243,7 +243,7 @@ def plain_report(
     -------
     PlainReport
         A tuple with a :class:`Rewriting` for each layer, printed as a table; ``.table`` is a
-        :class:`~equivlib.tables.Table`. A layer that is refused does not hide the later ones.
+        ``equivlib.tables.Table``. A layer that is refused does not hide the later ones.
 
     Examples
     --------

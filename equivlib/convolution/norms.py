@@ -97,8 +97,8 @@ def norm_bounds(
       one whose entries that wrap around are negated. So :math:`\|W\|` is at most the largest
       :math:`\|T(\theta)\|` for :math:`\theta = 2 \pi j / M`, and for :math:`2 \pi (j + 1/2) / M`.
       The smallest over all choices, along each axis one of the two, is taken. It is never above
-      the supremum of the symbol, which in turn is never above the tensor bound [1]_, the four
-      reshapes [2]_ and the sum over the taps.
+      the supremum of the symbol, which in turn is never above the tensor bound (Grishina
+      et al.), the four reshapes (Singla and Feizi) and the sum over the taps.
     - Circular padding with a stride that divides the input has such a matrix itself.
     - Any other padding is the same without padding after a map that copies each element up to r
       times, of norm :math:`\sqrt r`. For 3 x 3 taps that can be twice the norm.
@@ -110,23 +110,27 @@ def norm_bounds(
 
     The lattice is searched box by box: between neighbours at distance h along an axis of k taps,
     :math:`\|T\|` is at most the larger of both, plus :math:`((k - 1) h)^2 / 32` times its
-    supremum. Its values are certified directly, where [3]_ iterates Gram matrices.
+    supremum. Its values are certified directly, where Delattre et al. iterate Gram matrices.
 
     Rounding is covered as follows, in IEEE double precision with sums in any order. The bound t of
     a Hermitian matrix A holds because Cholesky's algorithm runs to the end on t I - A, which proves
-    t I - A + E semidefinite with a known bound of E [4]_. Errors of A, of the symbol and of W x are
-    bounded by :math:`\gamma_n` times the products of absolute values [5]_ and added.
+    t I - A + E semidefinite with a known bound of E (Rump). Errors of A, of the symbol and of W x
+    are bounded by :math:`\gamma_n` times the products of absolute values (Higham) and added.
 
     References
     ----------
-    .. [1] E. Grishina, M. Gorbunov, M. Rakhuba, "Tight and Efficient Upper Bound on Spectral Norm
-       of Convolutional Layers", ECCV 2024.
-    .. [2] S. Singla, S. Feizi, "Fantastic Four: Differentiable Bounds on Singular Values of
-       Convolution Layers", ICLR 2021.
-    .. [3] B. Delattre, Q. Barthélemy, A. Allauzen, "Spectral Norm of Convolutional Layers with
-       Circular and Zero Paddings", arXiv:2402.00240, 2024.
-    .. [4] S. M. Rump, "Verification of Positive Definiteness", BIT 46, 2006.
-    .. [5] N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM, 2002.
+    E. Grishina, M. Gorbunov, M. Rakhuba, "Tight and Efficient Upper Bound on Spectral Norm of
+    Convolutional Layers", ECCV 2024.
+
+    S. Singla, S. Feizi, "Fantastic Four: Differentiable Bounds on Singular Values of Convolution
+    Layers", ICLR 2021.
+
+    B. Delattre, Q. Barthélemy, A. Allauzen, "Spectral Norm of Convolutional Layers with Circular
+    and Zero Paddings", arXiv:2402.00240, 2024.
+
+    S. M. Rump, "Verification of Positive Definiteness", BIT 46, 2006.
+
+    N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM, 2002.
 
     Examples
     --------

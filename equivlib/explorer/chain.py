@@ -33,13 +33,13 @@ from ..layers.affine import Weight
 from ..layers.base import Number
 from ..layers.pooling import one_channel
 from .facts import hues, is_rounded, plane
-from .page import Facts
+from .typed import Form, Made, NetworkFacts, Part, StageFacts, UnitFacts, Weighted
 
 #: What an activation does to each number, as it is written.
 SIGNS = {ReLU: "relu", LeakyReLU: "leaky", ReLU6: "relu6", Flatten: "same"}
 
 
-def chain_facts(net: Network, x: Array) -> Facts:
+def chain_facts(net: Network, x: Array) -> NetworkFacts:
     """Describe the layers, the stages of the perceptron, and where each finds the other.
 
     A unit is counted row-major in its layer; the input is layer -1. ``reads`` lists for each unit
@@ -50,34 +50,39 @@ def chain_facts(net: Network, x: Array) -> Facts:
     values = _values(net, x)
     shapes = [net.input_shape, *net.shapes]
     names = ["x", *(chr(ord("a") + position % 23) for position in range(len(net.layers)))]
-    sides: list[Facts] = [
+    sides: list[UnitFacts] = [
         {
             "name": "input" if position < 0 else net.layers[position].name,
             "shape": _unit_plane(shapes[position + 1]),
             "labels": labels(names[position + 1], shapes[position + 1]),
             "values": [written(value) for value in values[position + 1].flat],
-            **({} if position < 0 else _made_of(net, position)),
+            **(_made_of(net, position) if position >= 0 else Made()),
         }
         for position in range(-1, len(net.layers))
     ]
     state = x.ravel()
-    stages = []
+    stages: list[StageFacts] = []
     for stage, layer in zip(plan.stages, mlp.layers, strict=True):
         state = layer.forward(state[None])[0]
         told = [written(value) for value in state]
         stages.append({"owner": stage.owner, "values": told, **_weights(layer)})
-    forms = {
+    forms: dict[int, Form] = {
         position: [form.stage, [[written(factor), start] for factor, start in form.terms]]
         for position, form in plan.forms.items()
     }
     forms[len(net.layers) - 1] = [len(stages) - 1, [["1", 0]]]
     shown = [*values, *(value for _, _, value in net.parameters() if isinstance(value, np.ndarray))]
     rounded = any(is_rounded(array) for array in shown)
-    linked = {"layers": sides, "stages": stages, "forms": forms}
-    return {**linked, "rounded": rounded, "start": _start(sides, values)}
+    return {
+        "layers": sides,
+        "stages": stages,
+        "forms": forms,
+        "rounded": rounded,
+        "start": _start(sides, values),
+    }
 
 
-def _start(sides: list[Facts], values: list[Array]) -> str:
+def _start(sides: list[UnitFacts], values: list[Array]) -> str:
     """Return the unit to begin with, as ``layer,unit``: one to follow through the network.
 
     It is in the first layer with a kernel, or in the last layer if none has one. Of the units that
@@ -85,7 +90,7 @@ def _start(sides: list[Facts], values: list[Array]) -> str:
     """
     kernels = [place for place, side in enumerate(sides) if "kernel" in side]
     place = kernels[0] if kernels else len(sides) - 1
-    reads: list[list[object]] = sides[place].get("reads") or [[]] * len(sides[place]["values"])
+    reads: list[list[Part]] = sides[place].get("reads") or [[]] * len(sides[place]["values"])
     most = max(len(read) for read in reads)
     flat = values[place].ravel().tolist()
     units = [unit for unit, read in enumerate(reads) if len(read) == most]
@@ -104,12 +109,14 @@ def _unit_plane(shape: tuple[int, ...]) -> list[int]:
     return [1, 1, *shape] if len(shape) == 1 else plane(shape)
 
 
-def _weights(layer: Layer) -> Facts:
+def _weights(layer: Layer) -> Weighted:
     """Describe a stage of the perceptron: its kind, what each unit reads, with which factor."""
     if not isinstance(layer, Dense):
         return {"kind": "ReLU"}
     rows = _rows(layer.weight)
-    reads = [[[column, written(value)] for column, value in row] for row in rows]
+    reads: list[list[list[int | str]]] = [
+        [[column, written(value)] for column, value in row] for row in rows
+    ]
     bias = [] if layer.bias is None else [written(value) for value in layer.bias]
     return {"kind": "Dense", "reads": reads, "bias": bias, "wide": layer.weight.shape[1]}
 
@@ -123,7 +130,7 @@ def _rows(matrix: Weight) -> list[list[tuple[int, Number]]]:
     return [pairs[a:b] for a, b in itertools.pairwise(matrix.indptr.tolist())]
 
 
-def _made_of(net: Network, position: int) -> Facts:
+def _made_of(net: Network, position: int) -> Made:
     """Return how each unit of a layer is made of units of the layers that it reads."""
     layer, sources = net.layers[position], net.sources(position)
     size = math.prod(net.shapes[position])
@@ -140,22 +147,28 @@ def _made_of(net: Network, position: int) -> Facts:
     if isinstance(layer, MaxPool):
         reads = pattern(one_channel(layer.geometry(shape)))
         along = math.prod(shape[1:])
-        windows = [
+        windows: list[list[Part]] = [
             [[source, channel * along + int(j), "1", -1] for j in window if j >= 0]
             for channel in range(shape[0])
             for window in reads
         ]
         return {"sign": "max", "reads": windows}
     if type(layer) in SIGNS:
-        return {"sign": SIGNS[type(layer)], "reads": [[[source, u, "1", -1]] for u in range(size)]}
+        alone: Made = {
+            "sign": SIGNS[type(layer)],
+            "reads": [[[source, u, "1", -1]] for u in range(size)],
+        }
+        if isinstance(layer, LeakyReLU):
+            alone["slope"] = written(layer.slope)
+        return alone
     return {"sign": "", **_affine(layer, shape, source)}
 
 
-def _affine(layer: Layer, shape: tuple[int, ...], source: int) -> Facts:
+def _affine(layer: Layer, shape: tuple[int, ...], source: int) -> Made:
     """Describe a layer with a matrix: rows, bias, which weight of its kernel stands where."""
     alone = _matrix_of(_alone(layer), shape)
     rows = _rows(alone.weight)
-    told: Facts = {"bias": [] if alone.bias is None else [written(value) for value in alone.bias]}
+    told: Made = {"bias": [] if alone.bias is None else [written(value) for value in alone.bias]}
     numbers = [[-1] * len(row) for row in rows]
     if (
         isinstance(layer, (Conv, ConvTranspose))

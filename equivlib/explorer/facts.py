@@ -1,8 +1,9 @@
 """Every number and every link of the linked picture, looked up in the library's own tables.
 
-The script of the picture draws these facts and follows their links; it computes no index. A place
-is a place of the padded input, counted row-major over (channel, padded spatial axes): so a zero of
-the padding can be pointed at like any input.
+The picture without scripts is drawn from these facts. The script computes the same ones anew after
+each change (``static/model.js``), and tests compare them with these. A place is a place of the
+padded input, counted row-major over (channel, padded spatial axes): so a zero of the padding can be
+pointed at like any input.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from ..convolution.options import GeometryOptions
 from ..convolution.patches import Array, inside, padded_shape
 from ..convolution.pattern import pattern
 from ..labels import TAP_COLOURS, labels, written
-from .page import Facts
+from .typed import LayerFacts, Reasons
 
 
-def facts(weight: Array, x: Array, names: str, options: GeometryOptions) -> Facts:
+def facts(weight: Array, x: Array, names: str, options: GeometryOptions) -> LayerFacts:
     """Return one setting of the picture, ready for JSON: shapes, labels, values and links.
 
     Rows are outputs, columns are inputs, weights are counted row-major; ``reads`` gives for each
@@ -41,22 +42,18 @@ def facts(weight: Array, x: Array, names: str, options: GeometryOptions) -> Fact
             "labels": labels("x", x.shape),
             "values": [written(value) for value in x.flat],
             "back": [written(value) for value in back.flat],
-            "levels": _levels(x),
         },
         "k": {
             "shape": [*weight.shape[:2], *plane((1, *geometry.kernel_size))[1:]],
             "labels": labels(names, weight.shape),
             "values": [written(value) for value in weight.flat],
             "counts": _counts(geometry),
-            "taps": math.prod(geometry.kernel_size),
             "hues": hues(weight),
-            "title": "kernel, reversed" if geometry.flip else "kernel",
         },
         "y": {
             "shape": plane(geometry.output_shape),
             "labels": labels("y", y.shape),
             "values": [written(value) for value in y.flat],
-            "levels": _levels(y),
             "start": _start(columns, rows),
         },
         "reads": rows,
@@ -145,7 +142,7 @@ def _start(columns: list[int], rows: list[list[int]]) -> int:
     return most[len(most) // 2]
 
 
-def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
+def _reasons(geometry: Geometry, element: Index, places: Index) -> Reasons:
     """Return why entries of W that one might expect to be filled are empty; nothing where none are.
 
     ``gaps``: for each position the inputs between its taps, which dilation leaves out. ``edges``:
@@ -161,7 +158,8 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
     def is_diagonal(position: int, tap: int, j: int) -> bool:
         """Return whether the tap reads a neighbour of j from a neighbouring position."""
         return any(
-            0 <= position + by < len(places) and element[places[position + by, tap]] == j + by
+            0 <= position + by < len(places)
+            and element[places[position + by, tap]] == j + by != PADDING
             for by in (-1, 1)
         )
 
@@ -179,7 +177,7 @@ def _reasons(geometry: Geometry, element: Index, places: Index) -> Facts:
                 if goes_on[tap] in empty and is_diagonal(position, tap, goes_on[tap])
             }
         )
-    reasons: Facts = {}
+    reasons: Reasons = {}
     if any(gaps):
         reasons["gaps"] = gaps
     if any(edges):
@@ -206,14 +204,3 @@ def is_rounded(values: Array) -> bool:
     """Return whether some number is shown with fewer digits than it has."""
     inexact = values.dtype.kind in "fc"
     return inexact and any(complex(written(value)) != value for value in values.flat)
-
-
-def _levels(values: Array) -> str:
-    """Return a digit for each value, 0 for the least, 9 for the greatest: how light its cell is."""
-    if values.dtype.kind not in "biuf":  # complex numbers and symbols have no order
-        return ""
-    plain = values.astype(float).ravel()
-    low, high = plain.min(), plain.max()
-    if not np.isfinite([low, high]).all() or low == high:
-        return "5" * plain.size
-    return "".join(str(level) for level in ((plain - low) / (high - low) * 9).round().astype(int))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Unpack, cast
 
 import numpy as np
@@ -11,15 +12,21 @@ from numpy.typing import ArrayLike
 
 from ..convolution.geometry import Geometry
 from ..convolution.options import GeometryOptions, check_names, lists_options
-from ..convolution.patches import as_array
+from ..convolution.patches import Array, as_array
+from ..labels import written
 from .code import code
 from .facts import facts
-from .page import Facts, Picture
+from .page import Picture
 from .svg import LABELLED, static
-from .words import WORDS
+from .typed import ArrayTold, LayerFacts, LayerPage, LayerTold, ResultsTold, SettingTold, Start
 
 #: What a page can still draw and a reader still point at.
 MOST_ROWS, MOST_ENTRIES = 1024, 20_000
+#: A script computes with numbers of 53 bits: sums of such numbers are still exact.
+MOST_EXACT = 10**12
+CONTROLS = ("edit", "options", "free", "own", "gradient", "guide")
+TIES = ("convolution", "local", "full")
+STEPS = range(1, 6)
 
 
 class Explorer(Picture):
@@ -31,10 +38,13 @@ class Explorer(Picture):
 
     kind = "layer"
 
-    def facts(self, setting: int = 0) -> Facts:
+    def __init__(self, page: LayerPage, settings: list[LayerFacts], told: str) -> None:
+        super().__init__(page, static(settings[0], told), told)
+        self._settings = settings
+
+    def facts(self, setting: int = 0) -> LayerFacts:
         """Return all that one setting shows: labels, values, and which place each weight reads."""
-        shown: Facts = copy.deepcopy(self._data["settings"][setting])
-        return shown
+        return copy.deepcopy(self._settings[setting])
 
 
 class Variant(GeometryOptions, total=False):
@@ -49,8 +59,11 @@ def explore(
     input_shape: tuple[int, ...],
     *,
     x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     variants: Mapping[str, Variant] | None = None,
     names: str = "k",
+    start: Start | None = None,
+    controls: Sequence[str] | None = None,
     **options: Unpack[GeometryOptions],
 ) -> Explorer:
     r"""Show a layer and its matrix so that every number can be pointed at.
@@ -58,8 +71,8 @@ def explore(
     .. math:: y = W x, \qquad W = \sum_t k_t E_t
 
     Pointing at an output shows its patch and its row of W, at an input its column, at a weight
-    :math:`k_t` every place where it stands in W, at an entry of W its weight, input and output. All
-    numbers are computed here; the page only draws them.
+    :math:`k_t` every place where it stands in W, at an entry of W its weight, input and output. In
+    a page each number can be changed, sizes and options too, and the entries of W can be freed.
 
     Parameters
     ----------
@@ -69,11 +82,20 @@ def explore(
         ``(in_channels, *spatial)``.
     x : array_like, shape ``input_shape``, optional
         The input; 1, 2, 3, ... unless given.
+    y : array_like, shape of the output, optional
+        What W is applied to when it is read by columns; W x unless given.
     variants : mapping of str to mapping, optional
         Settings to switch between in place: a title and the options that differ from ``options``.
         ``weight`` may be among them, where groups ask for another shape.
     names : str, default "k"
         Letter of the weights.
+    start : mapping, optional
+        What is shown first: ``setting`` (a title of ``variants``), ``at`` (what is pinned:
+        ``"y1"``, ``"k0"``, ``"W[0, 2]"``), ``columns`` and ``numbers`` (bool), ``tie``
+        (``"local"`` or ``"full"``: entries of W that are free), ``guide`` (a step, 1 to 5).
+    controls : sequence of str, optional
+        Which controls there are, of ``"edit"``, ``"options"``, ``"free"``, ``"own"``,
+        ``"gradient"`` and ``"guide"``; all of them unless given.
     **options : GeometryOptions
 
     Returns
@@ -84,8 +106,8 @@ def explore(
     Raises
     ------
     ValueError
-        More than two spatial axes, a matrix too large to point at (the message has the limit), or
-        what :class:`~equivlib.Geometry` refuses.
+        More than two spatial axes, a matrix too large to point at (the message has the limit), a
+        start or a control that there is not, or what :class:`~equivlib.Geometry` refuses.
 
     See Also
     --------
@@ -107,7 +129,7 @@ def explore(
     >>> shown.facts()["y"]["values"] == [str(v) for v in np.correlate([1, 2, 3], [5, 7])]
     True
     """
-    check_names(options, "explore", ("x", "variants", "names"))
+    check_names(options, "explore", ("x", "y", "variants", "names", "start", "controls"))
     weight = as_array("weight", weight)
     chosen: dict[str, Variant] = {"": {}} if variants is None else dict(variants)
     if not chosen:
@@ -122,17 +144,104 @@ def explore(
     given_x = np.arange(1, np.prod(shape) + 1).reshape(shape) if x is None else as_array("x", x)
     if given_x.shape != shape:
         raise ValueError(f"x (of shape {given_x.shape}) must have input_shape (={shape})")
-    settings = [
+    first = layers[0][3]
+    told = _told(first, len(layers))
+    shown: list[LayerFacts] = [
         {
-            "title": title,
             **facts(own, given_x, names, given),
+            "title": title,
             "code": code(own, given_x, given, geometry),
         }
         for title, own, given, geometry in layers
     ]
-    told = _told(layers[0][3], len(layers))
-    data = {"labelled": LABELLED, "words": WORDS, "settings": settings}
-    return Explorer(data, static(settings[0], told), told)
+    page: LayerPage = {
+        "labelled": LABELLED,
+        "most": {"rows": MOST_ROWS, "entries": MOST_ENTRIES},
+        "names": names,
+        "x": _array(given_x),
+        "settings": [
+            _setting(layer, given_x, fact) for layer, fact in zip(layers, shown, strict=True)
+        ],
+        "start": _start(start, list(chosen)),
+    }
+    if controls is not None:
+        page["controls"] = _controls(controls)
+    if y is not None:
+        given_y = as_array("y", y)
+        if given_y.shape != first.output_shape:
+            raise ValueError(
+                f"y (of shape {given_y.shape}) must have the output's shape {first.output_shape}"
+            )
+        page["y"] = _array(given_y)
+    return Explorer(page, shown, told)
+
+
+def _setting(
+    layer: tuple[str, Array, GeometryOptions, Geometry], x: Array, shown: LayerFacts
+) -> SettingTold:
+    """Tell the page a setting: what it computes with, and the results that it cannot compute."""
+    title, weight, _, geometry = layer
+    told: LayerTold = {
+        "input": list(geometry.input_shape),
+        "weight": list(geometry.weight_shape),
+        "stride": list(geometry.stride),
+        "padding": [list(pair) for pair in geometry.padding],
+        "dilation": list(geometry.dilation),
+        "groups": geometry.groups,
+        "mode": geometry.padding_mode,
+        "flip": geometry.flip,
+    }
+    setting: SettingTold = {
+        "title": title,
+        "layer": told,
+        "weight": _array(weight),
+        "code": shown["code"],
+    }
+    if not (_is_plain(weight) and _is_plain(x)):
+        results: ResultsTold = {
+            "y": shown["y"]["values"],
+            "back": shown["x"]["back"],
+            "sums": shown["sums"],
+            "rounded": shown["rounded"],
+        }
+        setting["results"] = results
+        setting["weight"] = {"texts": shown["k"]["values"]}
+    return setting
+
+
+def _is_plain(values: Array) -> bool:
+    """Return whether a script can compute with the numbers as they are."""
+    if values.dtype.kind not in "biuf":
+        return False
+    return all(math.isfinite(value) and abs(value) < MOST_EXACT for value in values.flat)
+
+
+def _array(values: Array) -> ArrayTold:
+    if not _is_plain(values):
+        return {"texts": [written(value) for value in values.flat]}
+    whole = values.astype(int) if values.dtype.kind == "b" else values
+    return {"values": [int(v) if v == int(v) else v for v in whole.ravel().tolist()]}
+
+
+def _start(start: Start | None, titles: list[str]) -> Start:
+    """Refuse a first state that there is not."""
+    asked: Start = {} if start is None else start
+    for name, value in asked.items():
+        if name not in Start.__annotations__:
+            raise ValueError(
+                f"start (with {name!r}) must have names of {', '.join(Start.__annotations__)}"
+            )
+        allowed = {"setting": titles, "tie": TIES, "guide": STEPS}.get(name)
+        if allowed is not None and value not in allowed:
+            raise ValueError(f"start[{name!r}] (={value!r}) must be one of {allowed}")
+    return asked
+
+
+def _controls(controls: Sequence[str]) -> list[str]:
+    for name in controls:
+        if name not in CONTROLS:
+            raise ValueError(f"controls (with {name!r}) must be of {', '.join(CONTROLS)}")
+    return list(controls)
 
 
 def _checked(geometry: Geometry) -> Geometry:

@@ -12,9 +12,9 @@ from ..convert import conversion_table
 from ..convolution.patches import as_array
 from ..layers import Network
 from .chain import chain_facts
-from .page import Facts, Picture
+from .page import Picture
 from .svg import static_network
-from .words import NETWORK_WORDS
+from .typed import NetworkFacts
 
 #: What a page can still draw and a reader still point at.
 MOST_UNITS, MOST_NUMBERS = 1500, 6000
@@ -25,9 +25,13 @@ class NetworkExplorer(Picture):
 
     kind = "network"
 
-    def facts(self) -> Facts:
+    def __init__(self, facts: NetworkFacts, drawn: str, told: str) -> None:
+        super().__init__(facts, drawn, told)
+        self._facts = facts
+
+    def facts(self) -> NetworkFacts:
         """Return all that is shown: layers, the perceptron's stages, where each finds the other."""
-        return copy.deepcopy(self._data)
+        return copy.deepcopy(self._facts)
 
 
 def explore_network(net: Network, x: ArrayLike | None = None) -> NetworkExplorer:
@@ -98,5 +102,4 @@ def explore_network(net: Network, x: ArrayLike | None = None) -> NetworkExplorer
         f"explore_network: {len(net.layers)} layers from {first} to {last}, as "
         f"{len(facts['stages'])} stages of Dense and ReLU with {table.total.stored} numbers"
     )
-    data = {**facts, "words": NETWORK_WORDS}
-    return NetworkExplorer(data, static_network(facts, told), told)
+    return NetworkExplorer(facts, static_network(facts, told), told)

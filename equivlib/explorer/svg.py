@@ -6,7 +6,7 @@ import textwrap
 from html import escape
 
 from ..labels import TAP_COLOURS
-from .page import Facts
+from .typed import LayerFacts, NetworkFacts
 
 INK, PAPER, CELL, LINE = "#1b1b1b", "#fdfdfb", "#f6f6f3", "#7d7d78"
 #: A matrix of at most so many rows and columns has a label in each entry; a larger one is an image.
@@ -17,7 +17,7 @@ ROOM = 688  # px: as wide as a page of the book; panels that do not fit go on in
 TEXT = 12  # px, of every label
 
 
-def static(facts: Facts, told: str) -> str:
+def static(facts: LayerFacts, told: str) -> str:
     """Draw input, kernel and output side by side, W below, as one SVG; a colour for each weight."""
     x, k, y = facts["x"], facts["k"], facts["y"]
     panels = [
@@ -52,7 +52,7 @@ def _framed(drawn: str, width: float, height: float, told: str) -> str:
     )
 
 
-def static_network(facts: Facts, told: str) -> str:
+def static_network(facts: NetworkFacts, told: str) -> str:
     """Draw the layers with their values, one below the other, and which stages do the same."""
     drawn, top, width = [], 4.0, 0.0
     for position, layer in enumerate(facts["layers"], start=-1):
@@ -98,7 +98,7 @@ def _planes(
     return head + _filled(squares, LINE) + _group(words), max(width, 60), height
 
 
-def _matrix(facts: Facts) -> tuple[str, float, float]:
+def _matrix(facts: LayerFacts) -> tuple[str, float, float]:
     """Draw W, with a label in each entry as long as one can be read."""
     columns, rows = len(facts["x"]["labels"]), len(facts["y"]["labels"])
     readable = max(rows, columns) <= LABELLED
@@ -126,7 +126,7 @@ def _matrix(facts: Facts) -> tuple[str, float, float]:
     return drawn, max(columns * width, 90), 20 + rows * tall
 
 
-def _entries(facts: Facts) -> dict[tuple[int, int], list[int]]:
+def _entries(facts: LayerFacts) -> dict[tuple[int, int], list[int]]:
     """Return the weights at each place of W that is not empty."""
     entries: dict[tuple[int, int], list[int]] = {}
     positions = len(facts["reads"]) // len(facts["weights"])
@@ -138,13 +138,13 @@ def _entries(facts: Facts) -> dict[tuple[int, int], list[int]]:
     return entries
 
 
-def _sum(facts: Facts, weights: list[int]) -> str:
+def _sum(facts: LayerFacts, weights: list[int]) -> str:
     """Return the label of an entry; of a sum of more than two weights, how it begins."""
     names = [facts["k"]["labels"][weight] for weight in weights]
     return "+".join(names if len(names) <= 2 else [names[0], "…"])
 
 
-def _colour(facts: Facts, weight: int) -> str:
+def _colour(facts: LayerFacts, weight: int) -> str:
     return TAP_COLOURS[weight % facts["k"]["hues"] % len(TAP_COLOURS)]
 
 

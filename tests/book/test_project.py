@@ -62,7 +62,7 @@ def test_the_lock_holds_what_the_declaration_asks_for():
     ]
     assert PROJECT["tool"]["uv"]["pip"]["group"] == ["dev"]
     assert {part["include-group"] for part in groups["dev"] if isinstance(part, dict)} == {
-        "book", "test", "lab",
+        "book", "test", "lab", "javascript",
     }  # fmt: skip
     declared += [r for rs in groups.values() for r in rs if isinstance(r, str)]
     names = {re.match(r"[\w.-]+", r)[0].lower().replace("_", "-") for r in declared}

@@ -11,7 +11,7 @@ MARKS = """picture => {
         const top = numbers(colour), below = numbers(behind), part = (top[3] ?? 1) * alpha;
         return `rgb(${[0, 1, 2].map(i => top[i] * part + below[i] * (1 - part)).join(', ')})`;
     };
-    return [...root.querySelectorAll('rect, svg path')].map(node => {
+    return [...root.querySelectorAll('rect, svg path:not(.strokes)')].map(node => {
         const style = getComputedStyle(node), cell = node.closest('.cell');
         const ground = node.closest('svg').querySelector('.ground');
         const behind = ground && ground !== node ? getComputedStyle(ground).fill : page;

@@ -1,5 +1,7 @@
 """A network beside its perceptron, pointed at."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -117,3 +119,78 @@ def test_axe_finds_nothing(visit, style):
     page = visit().show(explore_network(NET, X), explore_network(NET, X), style=style)
     found = Axe().run(page).response["violations"]
     assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found] == []
+
+
+def change(page, unit, text):
+    """Change an input as a reader does who has a mouse and a keyboard."""
+    page.locator(f"[data-panel='n-1'] [data-at='-1,{unit}']").click()
+    page.locator(".field").fill(text)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+
+
+def values(page, side, layer):
+    return page.locator(f"[data-panel='{side}{layer}'] .cell text:last-of-type").all_text_contents()
+
+
+def test_at_another_input_every_number_is_what_the_library_computes(shown):
+    changed = X.copy()
+    for unit, value in ((5, -3), (0, 7), (15, 100)):
+        change(shown, unit, str(value))
+        changed.flat[unit] = value
+        facts = explore_network(NET, changed).facts()
+        for position, layer in enumerate(facts["layers"], start=-1):
+            assert values(shown, "n", position) == layer["values"]
+        for number, stage in enumerate(facts["stages"]):
+            assert values(shown, "m", number) == stage["values"]
+        last = facts["layers"][-1]["values"]
+        told = shown.locator("[role=status]").inner_text()
+        assert told.startswith(
+            f"{facts['layers'][0]['labels'][unit]} is now {value}: e0 = {last[0]}"
+        )
+    shown.get_by_role("button", name="Reset").click()
+    assert values(shown, "n", -1) == [str(v) for v in X.ravel()]
+
+
+def test_what_is_no_input_is_a_result_and_not_changed(shown):
+    shown.locator("[data-panel=n0]").focus()
+    shown.keyboard.type("5")
+    assert "is a result: it follows from the input." in shown.locator("[role=status]").inner_text()
+    assert shown.locator(".field").count() == 0
+
+
+def test_numbers_that_are_rounded_are_not_computed_with(visit):
+    net = Network([Conv([[[0.12345, 1.0]]])], (1, 3))
+    page = visit().show(explore_network(net, [[1.0, 2.0, 3.0]]))
+    page.locator("[data-panel='n-1']").focus()
+    page.keyboard.press("Enter")
+    assert "rounded as they are shown" in page.locator("[role=status]").inner_text()
+    assert page.get_by_role("button", name="Reset").count() == 0
+
+
+def test_a_number_is_followed_from_an_input_to_an_output(shown):
+    way = []
+    for _ in range(6):
+        way += cells(shown, "n", "marked")
+        shown.locator(".more").evaluate("more => { more.open = true; }")
+        shown.get_by_role("button", name="Step on").click()
+    assert sorted(layer for layer, _ in way) == [-1, 0, 1, 2, 3, 4]
+    facts = explore_network(NET, X).facts()
+    way.sort()
+    for (layer, unit), (after, reader) in itertools.pairwise(way):
+        assert [layer, unit] in [read[:2] for read in facts["layers"][after + 1]["reads"][reader]]
+
+
+def test_a_maximum_is_drawn_as_a_tournament(shown):
+    facts = explore_network(NET, X).facts()
+    pool = facts["layers"][3]
+    for unit, value in enumerate(pool["values"]):
+        point(shown, "n", 2, unit)
+        bracket = shown.locator(".bracket")
+        texts = bracket.locator("text").all_text_contents()
+        met = [facts["layers"][s + 1]["values"][u] for s, u, *_ in pool["reads"][unit]]
+        assert [text for text in texts if text not in ("+1", "−1")][: len(met)] == met
+        assert texts.count("+1") == texts.count("−1") == len(met) - 1
+        assert bracket.get_attribute("aria-label").endswith(f"{value} wins")
+    point(shown, "n", 1, 0)
+    assert shown.locator(".bracket").count() == 0

@@ -4,6 +4,7 @@ import html
 import json
 import re
 from fractions import Fraction
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,7 +14,7 @@ from reference import integers
 
 import equivlib
 from equivlib import Geometry, conv, conv_matrix, explore, tap_matrix
-from equivlib.explorer.page import NAMES, _read
+from equivlib.explorer.page import SCRIPTS, script
 from equivlib.layers import Conv, MaxPool, Network, ReLU
 
 EDGES = np.array([[[[1, 0, -1], [2, 0, -2], [1, 0, -1]]]])
@@ -159,31 +160,20 @@ def test_it_is_the_same_text_every_time():
 
 
 def test_it_is_small():
+    """The script, which the book takes out of its pages, does not count."""
     shown = explore(EDGES, (1, 4, 4), padding=1)._repr_html_()
-    assert len(shown.encode()) <= 40_000
-    assert len(re.search(r"<script>(.*)</script>", shown, flags=re.S)[1].encode()) <= 15_000
+    element, _, rest = shown.partition("<script data-shared>")
+    assert rest == f"{script()}</script>"
+    assert len(element.encode()) <= 40_000
 
 
-def test_shortened_names_are_none_of_the_data_and_none_of_the_browser():
-    """A name that is shortened in the scripts must not be a key of the data."""
-
-    def keys(data):
-        if isinstance(data, dict):
-            return set(data).union(*map(keys, data.values()))
-        return set().union(*map(keys, data)) if isinstance(data, list) else set()
-
-    net = Network([Conv([[[1, -1]]]), ReLU(), MaxPool(2)], (1, 6))
-    shown = explore(EDGES, (1, 4, 4), dilation=1), equivlib.explore_network(net)
-    for one in shown:
-        page = re.search(r"data='([^']*)'", one._repr_html_())[1]
-        data = json.loads(html.unescape(page))
-        assert not set(NAMES) & (keys(data) - set(data["words"]))
-        gaps = re.findall(r"\{(\w+)\}", " ".join(map(str, data["words"].values())))
-        assert gaps
-        assert not set(NAMES) & set(gaps), "the words would be filled with nothing"
-    source = "".join(map(_read, ("common.js", "layer.js", "network.js")))
-    assert len(set(NAMES.values())) == len(NAMES)
-    assert not [short for short in NAMES.values() if re.search(rf"\b{short}\b", source)]
+def test_its_script_is_the_files_as_they_are():
+    static = Path(equivlib.explorer.__file__).parent / "static"
+    assert {path.name for path in static.glob("*.js")} == set(SCRIPTS)
+    joined = script()
+    for path in static.glob("*.js"):
+        assert path.read_text(encoding="utf-8") in joined
+    assert "</script" not in joined
 
 
 def test_it_asks_nobody_for_anything():
@@ -195,10 +185,11 @@ def test_labels_are_text_whatever_they_are():
     label = "<script>alert('1')</script>&\"</one-matrix>"
     shown = explore([[[1, 2]]], (1, 3), names=label, variants={label: {}})
     page = shown._repr_html_()
-    assert page.count("<script>") == 1
+    assert page.count("<script") == 1
     assert page.count("</one-matrix") == 1
     data = json.loads(html.unescape(re.search(r"data='([^']*)'", page)[1]))
-    assert data["settings"][0]["k"]["labels"] == [label + "0", label + "1"]
+    assert data["names"] == label
+    assert shown.facts()["k"]["labels"] == [label + "0", label + "1"]
     assert data["settings"][0]["title"] == label
     assert label + "0" in [node.text for node in ElementTree.fromstring(shown._repr_svg_()).iter()]
 
@@ -295,6 +286,11 @@ def test_facts_are_a_copy():
         (lambda: explore(np.ones((64, 64, 1)), (64, 16)), r"65536 entries; .* 20000"),
         (lambda: explore([[[1, 2]]], (1, 3), variants={}), r"variants \(=\{\}\)"),
         (lambda: explore([[[1, 2]]], (1, 3), x=[1, 2, 3]), r"x \(of shape \(3,\)\)"),
+        (lambda: explore([[[1, 2]]], (1, 3), y=[1, 2]), r"y \(of shape \(2,\)\)"),
+        (lambda: explore([[[1]]], (1, 3), start={"step": 1}), r"start \(with 'step'\) must"),
+        (lambda: explore([[[1]]], (1, 3), start={"guide": 6}), r"start\['guide'\] \(=6\)"),
+        (lambda: explore([[[1]]], (1, 3), start={"setting": "a"}), r"start\['setting'\] \(='a'\)"),
+        (lambda: explore([[[1]]], (1, 3), controls=["all"]), r"controls \(with 'all'\)"),
         (lambda: explore([[[1, 2]]], (1, 3), stride=0), r"stride \(=0\)"),
         (lambda: explore([[[1, 2]]], (1, 3), variants={"a": {"stride": 0}}), r"stride \(=0\)"),
     ],

@@ -1,0 +1,94 @@
+// Five steps that carry the argument; at each the reader may point and change as always.
+
+const STEPS = 5;
+const FREED = 3; // what the guide adds to the entry that it frees
+
+class Guide {
+  constructor(picture) {
+    this.picture = picture;
+    this.text = html("p", { "aria-live": "polite" });
+    this.count = html("span", {});
+    this.back = button("◀", "Back", () => this.go(picture.guideStep - 1));
+    this.on = button("▶", "Next", () => this.go(picture.guideStep + 1));
+    const close = button("✕", "Close the guide", () => this.go(0));
+    this.node = html("div", { class: "guide", role: "group", "aria-label": "Guide", hidden: "" });
+    this.node.append(this.back, this.count, this.on, this.text, close);
+    this.open = button("Guide", "Guide: five steps", () => this.go(picture.guideStep ? 0 : 1));
+  }
+
+  /** Go to a step: the picture as it was opened, with what the step shows; 0 closes the guide. */
+  go(step) {
+    const { picture } = this;
+    picture.play(false);
+    picture.touched = true;
+    picture.guideStep = Math.min(STEPS, Math.max(0, step));
+    this.update();
+    if (!picture.guideStep) return;
+    picture.reset();
+    this[`step${picture.guideStep}`]();
+    picture.pin(true);
+  }
+
+  update() {
+    const { guideStep, words } = this.picture;
+    this.node.hidden = !guideStep;
+    put(this.open, { "aria-pressed": guideStep > 0 });
+    if (!guideStep) return;
+    setText(this.text, words[`guide${guideStep}`]);
+    setText(this.count, `${guideStep}/${STEPS}`);
+    this.back.disabled = guideStep === 1;
+    this.on.disabled = guideStep === STEPS;
+  }
+
+  step1() {
+    this.picture.select("y", startOf(this.picture.layout));
+  }
+
+  step2() {
+    this.picture.select("k", this.picture.state.k.length >> 1);
+  }
+
+  step3() {
+    const { layout } = this.picture;
+    const row = startOf(layout) * layout.columns;
+    const empty = range(layout.columns).find((column) => !layout.entries.has(row + column));
+    if (empty === undefined) this.picture.select("y", startOf(layout));
+    else this.picture.select("W", row + empty);
+  }
+
+  step4() {
+    const { picture } = this;
+    const at = breaking(picture.layout, picture.state);
+    picture.setTie("local");
+    picture.chosen = ["W", at];
+    picture.change("W", at, picture.valueOf("W", at) + FREED);
+  }
+
+  step5() {
+    this.step4();
+    this.picture.shiftInput();
+  }
+}
+
+/**
+ * Return an entry of W that the guide can free: one after whose change not all outputs shift along,
+ * in the row that the picture begins with if it has one.
+ *
+ * @param {Layout} layout
+ * @param {State} state
+ */
+function breaking(layout, state) {
+  const first = startOf(layout);
+  const rowOf = (at) => Math.floor(at / layout.columns);
+  const entries = [...layout.entries.keys()].sort(
+    (a, b) => Math.abs(rowOf(a) - first) - Math.abs(rowOf(b) - first) || a - b,
+  );
+  const x = shifted(layout, state.x, layout.axes[1].stride);
+  const found = entries.find((at) => {
+    const W = Float64Array.from(matrixOf(layout, state));
+    W[at] += FREED;
+    const freed = { ...state, W };
+    return follows(layout, outputOf(layout, freed), outputOf(layout, freed, x)).includes(false);
+  });
+  return found ?? entries[0];
+}
