@@ -149,8 +149,9 @@ class Network:
     layers : sequence of Layer
     input_shape : tuple of int
         ``(channels, *spatial)``, or ``(features,)``, without batch.
-    dtype : data type, default float64
-        Of what the network is made for. It counts where no layer holds numbers that tell it.
+    dtype : data type, optional
+        Of what the network is made for, float64 if it is not given. It counts where no layer holds
+        numbers that tell it.
 
     Attributes
     ----------
