@@ -174,6 +174,18 @@ def test_transpositions_are_written_as_such(indices, operators, tmp_path):
     np.testing.assert_array_equal(load(path)(x), net(x))
 
 
+@pytest.mark.parametrize("places", [[0, 1, 2], [0, 2, 1, 3], [[4, 0], [5, 1]], [0, 0, -1], [-1]])
+def test_a_selection_is_no_transposition(places, tmp_path):
+    layer, path = Rearrange(places, size=6), tmp_path / "net.onnx"
+    net = Network([layer], (2, 3), dtype=np.float32)
+    assert layer.transposition() is None
+    save(net, path)
+    x = normal(2, 2, 3).astype(np.float32)
+    (y,) = reference.ReferenceEvaluator(onnx.load(path)).run(None, {"input": x})
+    np.testing.assert_array_equal(y, net(x))
+    np.testing.assert_array_equal(load(path)(x), net(x))
+
+
 def test_a_length_that_would_be_wrong_is_noticed_and_nothing_is_written(tmp_path, monkeypatch):
     net = to_mlp(NETWORKS["LeNet"](), matrix_free=True)
     honest = AffineStage.dense_rows
