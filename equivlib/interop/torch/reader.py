@@ -41,7 +41,7 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     BatchNorm1d to 3d                             BatchNorm, with the running statistics
     MaxPool1d to 3d, AvgPool1d to 3d              MaxPool, AvgPool
     AdaptiveAvgPool1d to 3d, mean                 AdaptiveAvgPool
-    AdaptiveMaxPool1d to 3d, amax, amin, max(dim) MaxPool
+    AdaptiveMaxPool1d to 3d, amax, amin, max      MaxPool
     ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh,      ReLU, LeakyReLU, ReLU6, or a sum of such
     Hardsigmoid, Softshrink, Threshold, abs
     Sigmoid, Tanh, Softmax                        Sigmoid, Tanh, Softmax
