@@ -331,17 +331,11 @@ def _agree(net: Network, mlp: Network, options: argparse.Namespace) -> bool:
     rng = np.random.default_rng(options.seed)
     x = rng.standard_normal((options.samples, *net.input_shape))
     expected = mlp(x.reshape(len(x), *mlp.input_shape)).reshape(len(x), -1)
-    difference = abs(net(x).reshape(len(x), -1) - expected)
     dtype = network_dtype(mlp)
     bound = SCALED * error_bound(net, x, dtype).reshape(len(x), -1)
-    largest = float(abs(expected).max())
-    digits = math.sqrt(np.finfo(dtype).eps) * largest  # as in _compared
     print(f"\n{len(x)} random inputs, the network and the perceptron:")
-    print(f"largest difference  {difference.max():.3g}")
-    print(f"bound from rounding {bound.max():.3g}")
-    print(f"largest output      {largest:.3g}")
-    print(f"half of its digits  {digits:.3g}")
-    return bool(options.tol > 0 or (difference <= np.minimum(bound, digits)).all())
+    figures = _judged(expected, net(x).reshape(len(x), -1), bound, dtype)
+    return options.tol > 0 or bool(figures["equal"])
 
 
 def _read(options: argparse.Namespace, facts: dict[str, Any]) -> tuple[Network, DType]:
@@ -470,21 +464,29 @@ def _compared(
             f"the shapes differ: {source.name} by {by} gives {first.shape[1:]} for an input, "
             f"{name} by {also_by} {second.shape[1:]}; nothing is written"
         )
+    print(f"\n{len(x)} random inputs, {source.name} by {by}, {name} by {also_by}:")
+    flat = None if bound is None else bound.reshape(len(x), -1)
+    return {
+        "samples": len(x),
+        "by": [by, also_by],
+        **_judged(expected, found, flat, x.dtype),
+    }
+
+
+def _judged(expected: Array, found: Array, bound: Array | None, dtype: DType) -> dict[str, Any]:
+    """Return and print how far two outputs are apart, and whether rounding can explain it."""
     difference, largest = abs(found - expected), float(abs(expected).max())
     # The bound is for the worst case. Where it is wide, half of the digits must agree all the same.
-    digits = math.sqrt(np.finfo(x.dtype).eps) * largest
+    digits = math.sqrt(np.finfo(dtype).eps) * largest
     allowed = np.full(difference.shape, digits)
-    print(f"\n{len(x)} random inputs, {source.name} by {by}, {name} by {also_by}:")
     figures = {"largest difference": float(difference.max())}
     if bound is not None:
         figures["bound from rounding"] = float(bound.max())
-        allowed = np.minimum(allowed, bound.reshape(len(x), -1))
+        allowed = np.minimum(allowed, bound)
     figures |= {"largest output": largest, "half of its digits": digits}
     for label, value in figures.items():
         print(f"{label:<19} {value:.3g}")
     return {
-        "samples": len(x),
-        "by": [by, also_by],
         **{k: v if math.isfinite(v) else None for k, v in figures.items()},
         "equal": bool((difference <= allowed).all()),  # not so if anything is nan
     }
