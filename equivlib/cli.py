@@ -23,10 +23,10 @@ from .convolution.projection import NotAConvolution
 from .files import replaced
 from .interop.onnx import load, save
 from .interop.onnx.file import MAX_BYTES as FILE_BYTES
+from .interop.onnx.reader import extracted
 from .interop.onnx.stream import LIMIT
 from .interop.onnx.writer import write_network
 from .layers import Network
-from .layers.base import Shape
 from .rounding import error_bound
 from .tables import Table
 
@@ -52,6 +52,8 @@ examples:
       the equal perceptron, written after a check on 8 random inputs
   python -m equivlib convert net.onnx mlp.onnx --samples 100 --seed 1
       the same, checked on 100 other inputs
+  python -m equivlib convert net.onnx mlp.onnx --output logits
+      the same up to a value of the graph, for example before a last Softmax
   python -m equivlib plain net.onnx plain.onnx --pools --report plain.json
       the same network with plain convolutions and ReLU, and what became of each layer
   python -m equivlib recognize mlp.onnx net.onnx --input-shape 3,32,32
@@ -152,13 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     }
     for name, run in (("convert", _convert), ("inspect", _inspect), ("plain", _plain)):
         made[name].set_defaults(run=run, report=None)
-        made[name].add_argument("input", metavar="IN.onnx", help="opset 11 or newer")
-        made[name].add_argument(
-            "--input-shape",
-            type=_shape,
-            metavar="C,H,W",
-            help="without batch, if the file leaves sizes open",
-        )
+        _add_input(made[name])
     for name in ("convert", "plain"):
         _add_output(made[name])
     made["convert"].add_argument(
@@ -182,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_recognize(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_recognize)
-    command.add_argument("input", metavar="MLP.onnx", help="opset 11 or newer")
+    command.add_argument("input", metavar="MLP.onnx", help="opset 7 or newer")
     command.add_argument(
         "output", metavar="OUT.onnx", nargs="?", help="the network, replaced if it exists"
     )
@@ -221,6 +217,24 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_input(command: argparse.ArgumentParser) -> None:
+    """Add what says which network is read."""
+    command.add_argument("input", metavar="IN.onnx", help="opset 7 or newer")
+    command.add_argument(
+        "--input-shape",
+        type=_shape,
+        metavar="C,H,W",
+        help="without batch, if the file leaves sizes open",
+    )
+    command.add_argument(
+        "--output",
+        dest="value",
+        metavar="NAME",
+        help="the value of the graph that is the output, if not its one output: an error names "
+        "one that stops before what cannot be converted",
+    )
+
+
 def _shape(text: str) -> tuple[int, ...]:
     return tuple(_count(part) for part in text.split(","))
 
@@ -240,7 +254,7 @@ def _say(text: str) -> None:
 
 
 def _inspect(options: argparse.Namespace, facts: dict[str, Any]) -> None:
-    net = load(options.input, input_shape=options.input_shape, max_bytes=FILE_BYTES)
+    net = _loaded(options)
     total = _print_table(net, facts)
     written = total.dense * network_dtype(net).itemsize
     sparse = readable(total.nbytes)
@@ -317,25 +331,28 @@ def _agree(net: Network, mlp: Network, options: argparse.Namespace) -> bool:
     rng = np.random.default_rng(options.seed)
     x = rng.standard_normal((options.samples, *net.input_shape))
     expected = mlp(x.reshape(len(x), *mlp.input_shape)).reshape(len(x), -1)
-    difference = abs(net(x).reshape(len(x), -1) - expected)
     dtype = network_dtype(mlp)
     bound = SCALED * error_bound(net, x, dtype).reshape(len(x), -1)
-    largest = float(abs(expected).max())
-    digits = math.sqrt(np.finfo(dtype).eps) * largest  # as in _equal
     print(f"\n{len(x)} random inputs, the network and the perceptron:")
-    print(f"largest difference  {difference.max():.3g}")
-    print(f"bound from rounding {bound.max():.3g}")
-    print(f"largest output      {largest:.3g}")
-    print(f"half of its digits  {digits:.3g}")
-    return bool(options.tol > 0 or (difference <= np.minimum(bound, digits)).all())
+    figures = _judged(expected, net(x).reshape(len(x), -1), bound, dtype)
+    return options.tol > 0 or bool(figures["equal"])
 
 
 def _read(options: argparse.Namespace, facts: dict[str, Any]) -> tuple[Network, DType]:
     """Return the network and its precision."""
     source = _differ(options, facts)
     _say(f"reading {source}")
-    net = load(source, input_shape=options.input_shape, max_bytes=FILE_BYTES)
-    return net, _precision(net, source)
+    net = _loaded(options)
+    return net, network_dtype(net)
+
+
+def _loaded(options: argparse.Namespace) -> Network:
+    return load(
+        options.input,
+        input_shape=options.input_shape,
+        output=options.value,
+        max_bytes=FILE_BYTES,
+    )
 
 
 def _differ(options: argparse.Namespace, facts: dict[str, Any]) -> Path:
@@ -357,19 +374,6 @@ def _differ(options: argparse.Namespace, facts: dict[str, Any]) -> Path:
             ):
                 raise ValueError(f"{second} (={files[second]}) must not be the file {first} too")
     return source
-
-
-def _precision(net: Network, source: Path) -> DType:
-    """Return the type of the numbers; without parameters it is that of the file's input."""
-    import onnx
-
-    if any(True for _ in net.parameters()):
-        return network_dtype(net)
-    graph = onnx.load(source, load_external_data=False).graph
-    stored = {tensor.name for tensor in graph.initializer}
-    (entry,) = (entry for entry in graph.input if entry.name not in stored)
-    kind: DType = onnx.helper.tensor_dtype_to_np_dtype(entry.type.tensor_type.elem_type)
-    return kind
 
 
 def _print_table(net: Network, facts: dict[str, Any]) -> Cost:
@@ -441,16 +445,17 @@ def _check(
 ) -> None:
     """Refuse a file that gives something else for the inputs than the file that is read."""
     _say(f"checking {readable(facts['bytes'])} with {len(inputs)} random inputs")
-    facts["check"] = _compared(trial, Path(options.input), file, inputs)
+    facts["check"] = _compared(trial, options, file, inputs)
     if not facts["check"]["equal"]:
         raise Different("the two differ by more than rounding can explain; nothing is written")
 
 
-def _compared(trial: Trial, source: Path, written: Path, inputs: Array) -> dict[str, Any]:
+def _compared(
+    trial: Trial, options: argparse.Namespace, written: Path, inputs: Array
+) -> dict[str, Any]:
     """Return and print how the file that is read and the one that is written agree."""
-    x, bound, name = trial
-    shape: Shape = x.shape[1:]
-    first, by = _applied(source, x, lambda: load(source, input_shape=shape, max_bytes=FILE_BYTES))
+    (x, bound, name), source = trial, Path(options.input)
+    first, by = _applied(source, x, lambda: _loaded(options), options.value)
     second, also_by = _applied(written, inputs, lambda: load(written, max_bytes=FILE_BYTES))
     expected = first.reshape(len(x), -1).astype(np.float64)
     found = second.reshape(len(x), -1)
@@ -459,28 +464,38 @@ def _compared(trial: Trial, source: Path, written: Path, inputs: Array) -> dict[
             f"the shapes differ: {source.name} by {by} gives {first.shape[1:]} for an input, "
             f"{name} by {also_by} {second.shape[1:]}; nothing is written"
         )
+    print(f"\n{len(x)} random inputs, {source.name} by {by}, {name} by {also_by}:")
+    flat = None if bound is None else bound.reshape(len(x), -1)
+    return {
+        "samples": len(x),
+        "by": [by, also_by],
+        **_judged(expected, found, flat, x.dtype),
+    }
+
+
+def _judged(expected: Array, found: Array, bound: Array | None, dtype: DType) -> dict[str, Any]:
+    """Return and print how far two outputs are apart, and whether rounding can explain it."""
     difference, largest = abs(found - expected), float(abs(expected).max())
     # The bound is for the worst case. Where it is wide, half of the digits must agree all the same.
-    digits = math.sqrt(np.finfo(x.dtype).eps) * largest
+    digits = math.sqrt(np.finfo(dtype).eps) * largest
     allowed = np.full(difference.shape, digits)
-    print(f"\n{len(x)} random inputs, {source.name} by {by}, {name} by {also_by}:")
     figures = {"largest difference": float(difference.max())}
     if bound is not None:
         figures["bound from rounding"] = float(bound.max())
-        allowed = np.minimum(allowed, bound.reshape(len(x), -1))
+        allowed = np.minimum(allowed, bound)
     figures |= {"largest output": largest, "half of its digits": digits}
     for label, value in figures.items():
         print(f"{label:<19} {value:.3g}")
     return {
-        "samples": len(x),
-        "by": [by, also_by],
         **{k: v if math.isfinite(v) else None for k, v in figures.items()},
         "equal": bool((difference <= allowed).all()),  # not so if anything is nan
     }
 
 
-def _applied(file: Path, x: Array, otherwise: Callable[[], Network]) -> tuple[Array, str]:
-    """Return what a file gives, and who computed it."""
+def _applied(
+    file: Path, x: Array, otherwise: Callable[[], Network], value: str | None = None
+) -> tuple[Array, str]:
+    """Return what a file gives, or some value of its graph, and who computed it."""
     try:
         import onnxruntime
     except ImportError:
@@ -488,10 +503,11 @@ def _applied(file: Path, x: Array, otherwise: Callable[[], Network]) -> tuple[Ar
     try:
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
-        session = onnxruntime.InferenceSession(
-            str(file), settings, providers=["CPUExecutionProvider"]
-        )
+        model = str(file) if value is None else extracted(file, value, FILE_BYTES)
+        session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
         (entry,) = session.get_inputs()
+        if len(entry.shape) < x.ndim:  # one sample, without a batch axis
+            return np.stack([session.run(None, {entry.name: each})[0] for each in x]), "onnxruntime"
         fixed = entry.shape[0] if isinstance(entry.shape[0], int) else len(x)
         outputs = [
             _run(session, entry.name, x[i : i + fixed], fixed) for i in range(0, len(x), fixed)

@@ -2,15 +2,19 @@ r"""How much a network can enlarge a difference of inputs: a certified bound, la
 
 If :math:`\|f(x) - f(y)\| \le L_f \|x - y\|` and likewise for g, then :math:`f \circ g` has the
 constant :math:`L_f L_g` and :math:`f + g` the constant :math:`L_f + L_g`. So each layer multiplies
-the constant of what it reads by its own, and Add sums those of its inputs. The constants of the
-layers, all for the Euclidean norm:
+the constant of what it reads by its own, and Add sums those of its inputs. For Concat and Maximum
+it is the root of the sum of their squares, because squares of differences add up in the one, and
+no number differs by more than one of its inputs in the other. The constants of the layers, all for
+the Euclidean norm:
 
 - Conv, ConvTranspose, Dense: the operator norm, bounded by :func:`~equivlib.norm_bounds`; a sparse
   matrix by the root of its largest row sum of absolute values times the largest column sum.
 - Averages, whose entries are not negative, by the same two sums.
 - MaxPool: two maxima differ by no more than the largest difference in their window, so the root of
   the number of windows that share an element.
-- ReLU, ReLU6, Tanh, Flatten, Rearrange: 1. LeakyReLU: 1 or its slope. BatchNorm: the largest scale.
+- Resample, a Kronecker product: the product of the norms of its matrices.
+- Rearrange: the root of how often one number is read at most, so 1 for a permutation.
+- ReLU, ReLU6, Tanh, Flatten: 1. LeakyReLU: 1 or its slope. BatchNorm: the largest scale.
   Sigmoid: 1/4, its largest slope. Softmax: 1/2, the largest norm of :math:`diag(p) - p p^T`.
 """
 
@@ -30,17 +34,20 @@ from .layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Sigmoid,
     Softmax,
     Tanh,
@@ -55,7 +62,7 @@ U = 2.0**-53
 
 #: Layers that have the same constant whatever their numbers and shapes are.
 CONSTANTS: dict[type[Layer], float] = {
-    **dict.fromkeys([Add, Flatten, Rearrange, ReLU, ReLU6, Tanh], 1.0),
+    **dict.fromkeys([Add, Concat, Flatten, Maximum, ReLU, ReLU6, Tanh], 1.0),
     Sigmoid: 0.25,
     Softmax: 0.5,
 }
@@ -65,6 +72,7 @@ def lipschitz_bound(net: Network) -> float:
     r"""Return a number L with :math:`\|f(x) - f(y)\|_2 \le L \, \|x - y\|_2` for all inputs.
 
     .. math:: L_{layer} = c_{layer} \, L_{source}, \qquad L_{Add} = \textstyle\sum L_{sources}
+              \qquad L_{Concat}, L_{Maximum} = \sqrt{\textstyle\sum L_{sources}^2}
 
     Parameters
     ----------
@@ -111,7 +119,8 @@ def lipschitz_bound(net: Network) -> float:
             constant = factor(layer, shape)
         except ValueError as error:
             raise ValueError(f"layer {position}, {layer.name}: {error}") from None
-        total = sum(bounds[source] for source in sources)
+        each = [bounds[source] for source in sources]
+        total = math.hypot(*each) if isinstance(layer, (Concat, Maximum)) else sum(each)
         bounds[position] = constant * total * (1 + 2 * (len(sources) + 1) * U)
     return bounds[len(net.layers) - 1]
 
@@ -132,6 +141,10 @@ def factor(layer: Layer, shape: Shape) -> float:
         gammas = [abs(float(gamma)) for gamma in layer.params["gamma"]]
         each = zip(gammas, variances, strict=True)
         return max(gamma / math.sqrt(var) for gamma, var in each) * (1 + 16 * U)
+    if isinstance(layer, Resample):
+        return _interpolation(layer)
+    if isinstance(layer, Rearrange):
+        return _moved(layer)
     raise ValueError(f"the layer (of input shape {shape}) has no Lipschitz constant here")
 
 
@@ -178,3 +191,15 @@ def _max_pool(layer: MaxPool, shape: Shape) -> float:
         reads = axis.reads()
         shared *= int(np.bincount(reads[reads != PADDING]).max())
     return math.sqrt(shared) * (1 + 4 * U)
+
+
+def _interpolation(layer: Resample) -> float:
+    norms = [norm_bounds(m[..., None], (m.shape[1], 1)).upper for m in layer.matrices]
+    return math.prod(norms) * (1 + 2 * len(norms) * U)
+
+
+def _moved(layer: Rearrange) -> float:
+    # Different numbers go to different places, so its adjoint times it is diagonal: these counts.
+    read = layer.indices[layer.indices >= 0]
+    often = int(np.bincount(read).max()) if read.size else 0
+    return 1.0 if often == 1 else math.sqrt(often) * (1 + 4 * U)

@@ -26,7 +26,7 @@ SIAM, 2002.
 from __future__ import annotations
 
 import math
-from functools import singledispatch
+from functools import reduce, singledispatch
 from typing import NamedTuple
 
 import numpy as np
@@ -40,19 +40,23 @@ from .layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
 )
 from .layers.base import Parameter
+from .layers.network import checked_network
 
 
 class Size(NamedTuple):
@@ -97,7 +101,7 @@ def error_bound(net: Network, x: ArrayLike, dtype: DTypeLike = np.float64) -> Ar
     >>> bool(np.isclose(error_bound(net, [[5.0, 7.0]]), 2 * one_way, rtol=1e-9).all())
     True
     """
-    samples, batch = net.samples(x)
+    samples, batch = checked_network(net).samples(x)
     sizes = {-1: Size(_absolute(samples), 0)}
     for position, layer in enumerate(net.layers):
         size = propagate(layer, [sizes[source] for source in net.sources(position)])
@@ -179,6 +183,16 @@ def _adaptive_average(layer: AdaptiveAvgPool, sizes: list[Size]) -> Size:
     return Size(layer.forward(bound), roundings + math.prod(windows) + 2 * len(windows) + 1)
 
 
+@propagate.register(Resample)
+def _resample(layer: Resample, sizes: list[Size]) -> Size:
+    ((bound, roundings),) = sizes
+    absolute = Resample(*(_absolute(matrix) for matrix in layer.matrices))
+    terms = [int(np.count_nonzero(matrix, axis=1).max()) for matrix in layer.matrices]
+    # The perceptron sums over all axes at once, with products of entries, one for each axis; the
+    # network sums axis by axis, zeros included, which are not rounded.
+    return Size(absolute.forward(bound), roundings + math.prod(terms) + sum(terms) + len(terms))
+
+
 @propagate.register(MaxPool)
 def _maximum(layer: MaxPool, sizes: list[Size]) -> Size:
     ((bound, roundings),) = sizes
@@ -205,6 +219,21 @@ def _add(layer: Add, sizes: list[Size]) -> Size:
     total: Array = sum((size.bound for size in sizes[1:]), start=sizes[0].bound)
     # Each value may be carried as a positive and a negative part, of which one is 0.
     return Size(total, max(size.roundings for size in sizes) + len(sizes))
+
+
+@propagate.register(Maximum)
+def _larger(layer: Maximum, sizes: list[Size]) -> Size:
+    bound: Array = reduce(np.maximum, [size.bound for size in sizes])
+    rounds = math.ceil(math.log2(len(sizes)))
+    # As in a window, of values that are carried in two parts, and in one more after each round.
+    steps = sum(2 * (2 + done) for done in range(rounds)) + 3 + rounds
+    return Size(3.0**rounds * bound, max(size.roundings for size in sizes) + steps)
+
+
+@propagate.register(Concat)
+def _concat(layer: Concat, sizes: list[Size]) -> Size:
+    parts = [size.bound for size in sizes]
+    return Size(layer.forward(*parts), max(size.roundings for size in sizes))
 
 
 @propagate.register(Flatten)

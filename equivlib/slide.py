@@ -17,6 +17,7 @@ from .layers import (
     MaxPool,
     Network,
     Rearrange,
+    Resample,
 )
 
 Strides = tuple[int, ...]
@@ -51,7 +52,7 @@ def slide(net: Network, input_shape: Sequence[int], *, exact: bool = True) -> Sl
     - No layer pads. Beyond the border of a crop padding shows 0 (or a mirror image), and the
       larger input shows its own numbers. (Padding that no output reads would do no harm, and is
       refused too.)
-    - Both sides of every Add have moved by the same stride.
+    - All that a layer with several inputs reads (Add, Concat, Maximum) has moved by one stride.
     - Averages over the whole input become averages over windows of the size that it has here.
 
     Parameters
@@ -117,13 +118,13 @@ def slide(net: Network, input_shape: Sequence[int], *, exact: bool = True) -> Sl
         layer, step = _sliding(layer, shape, cnn.label(position), exact)
         if len(before) > 1:
             raise ValueError(
-                f"{cnn.label(position)} adds values whose strides differ: "
+                f"{cnn.label(position)} joins values whose strides differ: "
                 f"{', '.join(map(str, sorted(before)))}"
             )
         layers.append(layer)
         pairs = zip(before.pop(), step, strict=True)
         strides[position] = tuple(a * b for a, b in pairs)
-    return Sliding(Network(layers, larger), strides[len(layers) - 1])
+    return Sliding(Network(layers, larger, dtype=cnn.dtype), strides[len(layers) - 1])
 
 
 def _sliding(
@@ -138,6 +139,8 @@ def _sliding(
         )
     if isinstance(layer, Rearrange):
         raise ValueError(f"{label} moves each number of an input of one size to a place of its own")
+    if isinstance(layer, Resample):
+        raise ValueError(f"{label} interpolates over an input of one size")
     if isinstance(layer, AdaptiveAvgPool):
         layer = _fixed_windows(layer, shape, label)
     if not isinstance(layer, (Conv, MaxPool, AvgPool)):

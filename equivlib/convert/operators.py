@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 from itertools import accumulate
@@ -133,15 +133,46 @@ class Diagonal(Operator):
         return as_objects(np.diag(np.repeat(self.values, self.repeats).astype(object)))
 
 
-class Permutation(Operator):
-    """A permutation matrix: output i is input ``order[i]``."""
+class Selection(Operator):
+    """Output i is input ``places[i]`` of so many, or 0 where that is -1."""
 
-    def __init__(self, order: Array) -> None:
-        super().__init__((len(order), len(order)), len(order))
-        self.order = order
+    def __init__(self, places: Array, inputs: int) -> None:
+        super().__init__((len(places), inputs), int((places >= 0).sum()))
+        self.places = places
 
     def to_csr(self, dtype: DType) -> csr_array:
-        return _one_in_each_row(np.ones(self.nnz, dtype=dtype), self.order)
+        read = self.places >= 0
+        index = index_dtype(*self.shape, self.nnz)
+        indptr = np.zeros(len(read) + 1, dtype=index)
+        np.cumsum(read, out=indptr[1:])
+        data, indices = np.ones(self.nnz, dtype=dtype), self.places[read].astype(index)
+        return scipy.sparse.csr_array((data, indices, indptr), shape=self.shape)
+
+
+class Joined(Operator):
+    """Factors times copies of a block of so many numbers, each from some row on."""
+
+    def __init__(self, size: int, rows: int, copies: Sequence[tuple[Number, int]]) -> None:
+        super().__init__((rows, size), size * len(copies))
+        self.copies = sorted(copies, key=lambda copy: copy[1])
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        rows, size = self.shape
+        index = index_dtype(rows, size, self.nnz)
+        counts = np.zeros(rows + 1, dtype=index)
+        for _, first in self.copies:
+            counts[first + 1 : first + size + 1] = 1
+        data = np.repeat([factor for factor, _ in self.copies], size).astype(dtype)
+        indices = np.tile(np.arange(size, dtype=index), len(self.copies))
+        indptr = np.cumsum(counts, dtype=index)
+        return scipy.sparse.csr_array((data, indices, indptr), shape=self.shape)
+
+    def to_objects(self) -> Array:
+        rows, size = self.shape
+        matrix = np.zeros((rows, size), dtype=object)
+        for factor, first in self.copies:
+            matrix[first + np.arange(size), np.arange(size)] = factor
+        return as_objects(matrix)
 
 
 def _one_in_each_row(values: Array, columns: Array) -> csr_array:
@@ -292,6 +323,26 @@ class AdaptiveAverage(Operator):
 
     def to_objects(self) -> Array:
         return reduce(np.kron, self.layer.averages(self.input_shape, object))
+
+
+class Kronecker(Operator):
+    """The Kronecker product of matrices: one along each axis."""
+
+    def __init__(self, matrices: Sequence[Array]) -> None:
+        rows, columns = (math.prod(matrix.shape[i] for matrix in matrices) for i in (0, 1))
+        stored = math.prod(int(np.count_nonzero(matrix)) for matrix in matrices)
+        super().__init__((rows, columns), stored)
+        self.matrices = matrices
+
+    def to_csr(self, dtype: DType) -> csr_array:
+        product = np.ones((1, 1), dtype=dtype)
+        for matrix in self.matrices:
+            one = scipy.sparse.csr_array(matrix.astype(dtype))
+            product = scipy.sparse.kron(product, one, "csr")
+        return product
+
+    def to_objects(self) -> Array:
+        return as_objects(reduce(np.kron, [matrix.astype(object) for matrix in self.matrices]))
 
 
 class PerChannel(Operator):

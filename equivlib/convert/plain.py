@@ -39,17 +39,20 @@ from ..layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Sigmoid,
     Softmax,
     Tanh,
@@ -71,7 +74,17 @@ LARGEST_BLOCK = 2**22
 
 #: Layers whose outputs cannot be negative, and layers that keep what is not negative so.
 NONNEGATIVE = (ReLU, ReLU6, Sigmoid, Softmax)
-KEEPS_SIGN = (Add, AdaptiveAvgPool, AvgPool, Flatten, LeakyReLU, MaxPool, Rearrange)
+KEEPS_SIGN = (
+    Add,
+    AdaptiveAvgPool,
+    AvgPool,
+    Concat,
+    Flatten,
+    LeakyReLU,
+    Maximum,
+    MaxPool,
+    Rearrange,
+)
 
 Verdict = Literal["kept", "rewritten", "refused"]
 
@@ -150,16 +163,18 @@ def to_plain(
       output as channels, and a :class:`Rearrange` that puts them side by side;
     - average pooling: a convolution, or one for each axis if the windows differ in size or the
       channels are many;
+    - interpolation: a convolution for each axis, as for averages;
     - with ``pools``, max pooling: ``max(a, b) = b + relu(a - b)`` for the elements of a window,
-      which are channels, or for those along one axis after the other.
+      which are channels, or for those along one axis after the other. The maximum of several
+      layers becomes the same for their channels, one after the other.
 
-    All else is kept: fully connected layers, activations, sums.
+    All else is kept: fully connected layers, activations, sums, concatenations, reorderings.
 
     Parameters
     ----------
     net : Network
     pools : bool, default False
-        Whether max pooling becomes convolutions and ReLU.
+        Whether max pooling and :class:`Maximum` become convolutions and ReLU.
     max_bytes : number, default 4 GiB
         Refuse to build more kernels than this in total.
     dtype : data type, optional
@@ -264,10 +279,11 @@ def rewritten(
     for position, layer in enumerate(fold_norms(net)):
         given, sources = net.layers[position], net.sources(position)
         shape = net.input_shapes(position)[0]
+        read = all(positive[source] for source in sources)
         positive[position] = isinstance(given, NONNEGATIVE) or (
-            isinstance(given, KEEPS_SIGN) and all(positive[source] for source in sources)
+            isinstance(given, KEEPS_SIGN) and read
         )
-        site = Site(shape, positive[sources[0]], number, pools, room)
+        site = Site(shape, read, number, pools, room)
         verdict: Verdict = "refused"
         try:
             step = _folded(net, position) if layer is None else plain_layer(layer, site)
@@ -282,7 +298,7 @@ def rewritten(
         places[position] = _append(layers, step, tuple(places[source] for source in sources))
         numbers = [_numbers(given), sum(map(_numbers, step.layers))]
         entries.append(Rewriting(position, given.name, verdict, step.reason, *numbers))
-    network = None if first else Network(layers, net.input_shape)
+    network = None if first else Network(layers, net.input_shape, dtype=number)
     return Plain(network, PlainReport(entries), first)
 
 
@@ -333,13 +349,13 @@ class Site(NamedTuple):
     Attributes
     ----------
     shape : tuple of int
-        Of what it reads.
+        Of what it reads; of the first, if it reads several layers.
     nonnegative : bool
-        Whether that cannot be negative.
+        Whether nothing that it reads can be negative.
     dtype : data type
         Of numbers that are not the layer's own.
     pools : bool
-        Whether max pooling is rewritten.
+        Whether maxima are rewritten.
     room : Room
     """
 
@@ -367,6 +383,7 @@ def plain_layer(layer: Layer, site: Site) -> Step:
 
 
 @plain_layer.register(Add)
+@plain_layer.register(Concat)
 @plain_layer.register(Dense)
 @plain_layer.register(Flatten)
 @plain_layer.register(LeakyReLU)
@@ -488,8 +505,33 @@ def _adaptive(layer: AdaptiveAvgPool, site: Site) -> Step:
     return Step(_along_all(matrices, site.shape), "averages")
 
 
+@plain_layer.register(Resample)
+def _resample(layer: Resample, site: Site) -> Step:
+    kind = site.dtype.kind
+    matrices = [[m.astype(site.dtype) if kind in "fc" else m] for m in layer.matrices]
+    return Step(_along_all(matrices, site.shape), "interpolation")
+
+
+@plain_layer.register(Maximum)
+def _larger(layer: Maximum, site: Site) -> Step:
+    """Return a tournament of the layers that are read, whose channels stand one after the other."""
+    if not site.pools:
+        return Step((layer,))
+    count, (channels, *spatial) = len(layer.sources), site.shape
+    rounds, result = tournament(np.arange(count)[None], count, nonnegative=site.nonnegative)
+    layers: list[Layer] = [Concat(*layer.sources)]
+    for matrix in (*rounds, result):
+        rows, columns = matrix.shape
+        weight = site.room.zeros((rows, channels, columns, channels), site.dtype)
+        every = np.arange(channels)
+        weight[:, every, :, every] = matrix.toarray()
+        weight = weight.reshape(rows * channels, columns * channels, *(1 for _ in spatial))
+        layers += [Conv(weight) if spatial else Dense(weight), ReLU()]
+    return Step(tuple(layers[:-1]), "a maximum")
+
+
 @plain_layer.register(MaxPool)
-def _maximum(layer: MaxPool, site: Site) -> Step:
+def _max_pool(layer: MaxPool, site: Site) -> Step:
     """Return a tournament of the elements of a window, which are the channels of a convolution.
 
     Padding reads as 0 there, which is never chosen if no element is negative. Otherwise, and where
@@ -692,7 +734,8 @@ def _fused(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     for layer in layers:
         before = fused[-1] if fused else None
         if isinstance(layer, Rearrange) and isinstance(before, Rearrange):
-            fused[-1] = Rearrange(before.indices.ravel()[layer.indices])
+            places = np.where(layer.indices < 0, -1, before.indices.ravel()[layer.indices])
+            fused[-1] = Rearrange(places, size=before.size)
         else:
             fused.append(layer)
     return tuple(fused)

@@ -47,7 +47,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from itertools import accumulate
@@ -64,17 +64,20 @@ from ..layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Sigmoid,
     Softmax,
     Tanh,
@@ -90,11 +93,13 @@ from .operators import (
     Convolution,
     Diagonal,
     Identity,
+    Joined,
+    Kronecker,
     Matrix,
     Operator,
     PerChannel,
-    Permutation,
     ReLUStage,
+    Selection,
     Stage,
     Term,
     TransposedConvolution,
@@ -122,7 +127,9 @@ def unsupported(net: Network, position: int) -> UnsupportedLayer:
     layer, unknown = net.layers[position], "no rule is known for it"
     reason = next((why for kind, why in REASONS.items() if isinstance(layer, kind)), unknown)
     label = net.label(position)
-    return UnsupportedLayer(f"{label} cannot be written with Dense and ReLU layers: {reason}")
+    name = net.names.get(net.sources(position)[0])
+    hint = "" if name is None else f"; output={name!r} stops before it"
+    return UnsupportedLayer(f"{label} cannot be written with Dense and ReLU layers: {reason}{hint}")
 
 
 def network_dtype(net: Network) -> DType:
@@ -130,9 +137,9 @@ def network_dtype(net: Network) -> DType:
     arrays: list[Weight] = [value for _, _, value in net.parameters()]
     arrays += [layer.weight for layer in net.layers if isinstance(layer, Dense)]
     arrays += [layer.scale for layer in net.layers if isinstance(layer, BatchNorm)]
-    number = np.result_type(*(value.dtype for value in arrays)) if arrays else np.dtype(float)
+    number = np.result_type(*(value.dtype for value in arrays)) if arrays else net.dtype
     fractional = any(
-        isinstance(layer, (AvgPool, AdaptiveAvgPool))
+        isinstance(layer, (AvgPool, AdaptiveAvgPool, Resample))
         or (isinstance(layer, LeakyReLU) and not isinstance(layer.slope, (int, np.integer)))
         for layer in net.layers
     )
@@ -542,18 +549,71 @@ def _flatten(layer: Flatten, site: Site, state: State) -> tuple[State, Value]:
 def _rearrange(layer: Rearrange, site: Site, state: State) -> tuple[State, Value]:
     if layer.keeps_order:
         return state, site.value
-    operator = Permutation(layer.indices.ravel())
+    operator = Selection(layer.indices.ravel(), layer.size)
     return site.apply(operator, state, nonnegative=site.value.nonnegative)
+
+
+@plan_layer.register(Resample)
+def _resample(layer: Resample, site: Site, state: State) -> tuple[State, Value]:
+    kept = all((matrix >= 0).all() for matrix in layer.matrices)
+    operator = PerChannel(site.shape[0], Kronecker(layer.matrices))
+    return site.apply(operator, state, nonnegative=kept and site.value.nonnegative)
 
 
 @plan_layer.register(Add)
 def _add(layer: Add, site: Site, state: State) -> tuple[State, Value]:
-    factors: dict[int, Number] = {}
-    for factor, block in (term for value in site.inputs for term in value.terms):
-        factors[block] = factors.get(block, 0) + factor
-    total = Value(tuple((factor, block) for block, factor in factors.items()))
+    total = _total(term for value in site.inputs for term in value.terms)
     nonnegative = all(value.nonnegative for value in site.inputs)
     return emit_affine(state, site.position, total.row(site.identity), nonnegative=nonnegative)
+
+
+def _total(terms: Iterable[tuple[Number, int]]) -> Value:
+    """Return a sum of factors times blocks, each block once."""
+    factors: dict[int, Number] = {}
+    for factor, block in terms:
+        factors[block] = factors.get(block, 0) + factor
+    return Value(tuple((factor, block) for block, factor in factors.items()))
+
+
+@plan_layer.register(Concat)
+def _concat(layer: Concat, site: Site, state: State) -> tuple[State, Value]:
+    """Put each value below the one before it: the rows of all are one block."""
+    sizes = [math.prod(shape) for shape in site.net.input_shapes(site.position)]
+    copies: dict[int, list[tuple[Number, int]]] = {}
+    for value, first in zip(site.inputs, accumulate(sizes, initial=0), strict=False):
+        for factor, block in value.terms:
+            copies.setdefault(block, []).append((factor, first))
+    rows = sum(sizes)
+    terms = tuple(
+        Term(1, Joined(state.blocks[block].size, rows, each), block)
+        for block, each in copies.items()
+    )
+    nonnegative = all(value.nonnegative for value in site.inputs)
+    return emit_affine(state, site.position, BlockRow(terms), nonnegative=nonnegative)
+
+
+@plan_layer.register(Maximum)
+def _larger(layer: Maximum, site: Site, state: State) -> tuple[State, Value]:
+    """Let the values meet in pairs: the larger of two is ``b + relu(a - b)``."""
+    live, values = set(state.values), list(site.inputs)
+    nonnegative = any(value.nonnegative for value in values)
+    while len(values) > 1:
+        # What goes on besides the differences is carried, at positions that no layer has.
+        pairs = list(zip(values[::2], values[1::2], strict=False))
+        waiting = [b for _, b in pairs] + values[2 * len(pairs) :]
+        for i, value in enumerate(waiting):
+            state = state.holding(-2 - i, value)
+        differences = [
+            _total((*a.terms, *((-factor, block) for factor, block in b.terms))) for a, b in pairs
+        ]
+        rows = [difference.row(site.identity) for difference in differences]
+        state, results = emit_relu(state, site.position, *rows)
+        waiting = [state.values[-2 - i] for i in range(len(waiting))]
+        state = state.keeping(live)
+        sums = [((1, r), *b.terms) for r, b in zip(results, waiting, strict=False)]
+        values = [_total(terms) for terms in sums] + waiting[len(pairs) :]
+    row = values[0].row(site.identity)
+    return emit_affine(state, site.position, row, nonnegative=nonnegative)
 
 
 # --- the plan -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..layers import Network
+from ..layers.network import checked_network
 from ..tables import Table
 from .plan import make_plan, network_dtype
 
@@ -99,6 +100,7 @@ def conversion_table(net: Network, dtype: DTypeLike | None = None) -> Conversion
     >>> sum(weight.nnz for weight in weights) == table.total.stored
     True
     """
+    checked_network(net)
     number = network_dtype(net) if dtype is None else np.dtype(dtype)
     plan = make_plan(net, number)
     costs = []

@@ -15,7 +15,20 @@ from ..convolution.matrix import (
     dense_to_conv,
     readable,
 )
-from ..layers import Add, BatchNorm, Conv, Dense, Flatten, Layer, Network, Rearrange, Softmax
+from ..layers import (
+    Add,
+    BatchNorm,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    Layer,
+    Maximum,
+    Network,
+    Rearrange,
+    Softmax,
+)
+from ..layers.network import checked_network
 
 
 def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
@@ -68,6 +81,7 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
     >>> bool((cnn(x).ravel() == B @ np.maximum(A @ x.ravel(), 0)).all())
     True
     """
+    checked_network(net)
     checked_limit(max_bytes)
     flat = len(net.input_shape) == 1
     shapes = {-1: (*net.input_shape, 1, 1) if flat else net.input_shape}
@@ -89,8 +103,8 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
         if isinstance(layer, Dense):
             layer = _as_convolution(layer, shape, net.label(position))
         elif isinstance(layer, Rearrange) and layer.indices.ndim == 1:
-            layer = Rearrange(layer.indices[:, None, None])
-        elif isinstance(layer, (Add, BatchNorm, Softmax)):
+            layer = Rearrange(layer.indices[:, None, None], size=layer.size)
+        elif isinstance(layer, (Add, BatchNorm, Concat, Maximum, Softmax)):
             for source, features in zip(sources, net.input_shapes(position), strict=True):
                 pixel = (features[0], *(1,) * (len(shapes[source]) - 1))
                 if len(features) == 1 and shapes[source] != pixel:  # each feature is a channel
@@ -101,7 +115,7 @@ def to_cnn(net: Network, *, max_bytes: float = MAX_BYTES) -> Network:
         layers.append(reading(layer, () if moved == (len(layers) - 1,) else moved))
         place[position] = len(layers) - 1
         shapes[position] = layer.output_shape(*(shapes[source] for source in sources))
-    return Network(layers, shapes[-1])
+    return Network(layers, shapes[-1], dtype=net.dtype)
 
 
 def _as_convolution(layer: Dense, shape: tuple[int, ...], label: str) -> Conv:

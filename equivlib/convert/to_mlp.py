@@ -11,6 +11,7 @@ from ..convolution.csr import is_sparse
 from ..convolution.geometry import matrix_nbytes
 from ..convolution.matrix import MAX_BYTES, MatrixTooLarge, checked_limit, readable
 from ..layers import Dense, Layer, Network
+from ..layers.network import checked_network
 from .plan import make_plan, network_dtype
 
 
@@ -31,7 +32,7 @@ def to_mlp(
 
     - LeakyReLU: ``relu(x) - slope * relu(-x)``;
     - ReLU6: ``relu(x) - relu(x - 6)``;
-    - MaxPool: a tournament of ``max(a, b) = b + relu(a - b)``;
+    - MaxPool and Maximum: a tournament of ``max(a, b) = b + relu(a - b)``;
     - a shortcut past a ReLU: ``v = relu(v) - relu(-v)``, or v itself where it cannot be negative.
 
     Parameters
@@ -100,6 +101,7 @@ def to_mlp(
     >>> bool((y == expected.ravel()).all())
     True
     """
+    checked_network(net)
     checked_limit(max_bytes)
     if merge and matrix_free:
         raise ValueError(
@@ -120,7 +122,7 @@ def to_mlp(
             layers[-1] = _product(layer, before, max_bytes)
         else:
             layers.append(layer)
-    return Network(layers, (math.prod(net.input_shape),))
+    return Network(layers, (math.prod(net.input_shape),), dtype=number)
 
 
 def _product(second: Dense, first: Dense, max_bytes: float) -> Dense:

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Literal, SupportsIndex, TypeAlias, TypeGuard, Unpack
+from typing import Literal, SupportsIndex, TypeAlias, TypedDict, TypeGuard, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -175,16 +175,16 @@ class Geometry:
         output_padding : int or tuple of N int, default 0
             Less than the stride or the dilation of its axis.
         output_shape : tuple of N int, optional
-            The size n itself. With ``padding="same"`` or ``"same_lower"``, n is otherwise
-            ``stride * spatial``.
+            The size n itself, whatever ``output_padding`` says. With ``padding="same"`` or
+            ``"same_lower"``, n is otherwise ``stride * spatial``, and ``output_padding`` adds to
+            what is cut off.
         **options : GeometryOptions
 
         Raises
         ------
         ValueError
             As for :class:`Geometry`; also if ``output_padding`` is not less than stride or
-            dilation, if ``output_shape`` is given beside it or cannot be reached, or if padding
-            leaves nothing.
+            dilation, if ``output_shape`` cannot be reached, or if padding leaves nothing.
 
         Examples
         --------
@@ -206,7 +206,13 @@ class Geometry:
         extents = _extents(weight[2:], dilation)
         padding = given["padding"]
         if isinstance(padding, str) and padding in ("same", "same_lower"):
-            least = tuple(s * o for s, o in zip(stride, spatial, strict=True))
+            # The size is fixed, so what output_padding adds is padding that is cut off.
+            sizes = tuple(s * o for s, o in zip(stride, spatial, strict=True))
+            if any(extra):
+                each = zip(stride, spatial, extents, extra, strict=True)
+                totals = [max(s * (o - 1) + reach + e - s * o, 0) for s, o, reach, e in each]
+                options["padding"] = _halved(totals, padding)
+            least = tuple(n - e for n, e in zip(sizes, extra, strict=True))
         else:
             pairs = _parse_padding(padding, tuple(spatial), extents, stride)
             least = tuple(
@@ -222,11 +228,6 @@ class Geometry:
                 )
             sizes = tuple(n + e for n, e in zip(least, extra, strict=True))
         else:
-            if any(extra):
-                raise ValueError(
-                    f"output_padding (={output_padding!r}) must be 0 when output_shape "
-                    f"(={output_shape!r}) is given: each determines the other"
-                )
             sizes = _per_axis("output_shape", output_shape, ndim, minimum=1)
         if any(n < 1 for n in sizes):
             raise ValueError(
@@ -283,28 +284,50 @@ class Geometry:
         (1, 2)
         >>> Geometry.of_pool((1, 5), 2, ceil_mode=True).output_shape
         (1, 3)
+
+        A window may be larger than all that there is::
+
+            [0 1 .]
+
+        >>> Geometry.of_pool((1, 2), 3, stride=2, ceil_mode=True).output_shape
+        (1, 1)
         """
         check_names(options, "Geometry.of_pool", options=POOL_DEFAULTS)
-        given: PoolOptions = {**POOL_DEFAULTS, **options}
         shape = checked_shape("input_shape", input_shape)
-        kernel = kernel_shape(kernel_size, len(shape) - 1)
-        windows = cls(
-            (shape[0], 1, *kernel),
-            shape,
-            groups=shape[0],
-            stride=kernel if given["stride"] is None else given["stride"],
-            padding=given["padding"],
-            dilation=given["dilation"],
-        )
-        if not given["ceil_mode"]:
-            return windows
-        pads = []
-        for axis in windows.axes:
-            missing = -(axis.size + axis.low + axis.high - axis.extent) % axis.stride
-            begins_inside = axis.outputs * axis.stride < axis.size + axis.low
-            pads.append((axis.low, axis.high + (missing if begins_inside else 0)))
-        wider: GeometryOptions = {**windows.options, "padding": tuple(pads)}
-        return cls(windows.weight_shape, shape, **wider)
+        kernel, given = _pool_options(shape, kernel_size, options)
+        pads = given["padding"]
+        if options.get("ceil_mode", False):
+            extents = _extents(kernel, given["dilation"])
+            each = zip(shape[1:], pads, extents, given["stride"], strict=True)
+            pads = tuple((pair[0], _ceil(n, pair, extent, s)) for n, pair, extent, s in each)
+        windows = (shape[0], 1, *kernel)
+        stride, dilation = given["stride"], given["dilation"]
+        groups = shape[0]
+        return cls(windows, shape, stride=stride, padding=pads, dilation=dilation, groups=groups)
+
+    @staticmethod
+    def pool_padding(
+        input_shape: Sequence[int], kernel_size: PerAxis, **options: Unpack[PoolOptions]
+    ) -> Pairs:
+        """Return the padding of a pooling layer in full, without what ``ceil_mode`` adds.
+
+        Parameters
+        ----------
+        input_shape, kernel_size, **options
+            As for :meth:`of_pool`.
+
+        Raises
+        ------
+        ValueError
+            If an option is unknown or out of range.
+
+        Examples
+        --------
+        >>> Geometry.pool_padding((1, 5), 4, padding=1, ceil_mode=True)
+        ((1, 1),)
+        """
+        shape = checked_shape("input_shape", input_shape)
+        return _pool_options(shape, kernel_size, options)[1]["padding"]
 
     @property
     def ndim(self) -> int:
@@ -516,12 +539,9 @@ def _parse_padding(
         _check_word(padding, extents)
         if padding == "valid":
             return ((0, 0),) * len(sizes)
-        pairs = []
-        for n, extent, s in zip(sizes, extents, strides, strict=True):
-            total = max((-(-n // s) - 1) * s + extent - n, 0)
-            small, large = total // 2, total - total // 2
-            pairs.append((small, large) if padding == "same" else (large, small))
-        return tuple(pairs)
+        each = zip(sizes, extents, strides, strict=True)
+        totals = [max((-(-n // s) - 1) * s + extent - n, 0) for n, extent, s in each]
+        return _halved(totals, padding)
     if not isinstance(padding, (Sequence, np.ndarray)):
         return ((_integer("padding", padding, minimum=0),) * 2,) * len(sizes)
     if len(padding) != len(sizes):
@@ -531,6 +551,41 @@ def _parse_padding(
             f"{len(sizes)} spatial axes" + (here and f"; {here}")
         )
     return tuple(_pair(f"padding[{i}]", entry) for i, entry in enumerate(padding))
+
+
+class _Windows(TypedDict):
+    """Options of a pooling layer in full, one entry for each spatial axis."""
+
+    stride: tuple[int, ...]
+    padding: Pairs
+    dilation: tuple[int, ...]
+
+
+def _pool_options(
+    shape: tuple[int, ...], kernel_size: PerAxis, options: PoolOptions
+) -> tuple[tuple[int, ...], _Windows]:
+    """Return the window of a pooling layer and its options, all but ``ceil_mode``."""
+    given: PoolOptions = {**POOL_DEFAULTS, **options}
+    kernel = kernel_shape(kernel_size, len(shape) - 1)
+    step = kernel if given["stride"] is None else given["stride"]
+    stride = _per_axis("stride", step, len(kernel), minimum=1)
+    dilation = _per_axis("dilation", given["dilation"], len(kernel), minimum=1)
+    padding = _parse_padding(given["padding"], shape[1:], _extents(kernel, dilation), stride)
+    return kernel, {"stride": stride, "padding": padding, "dilation": dilation}
+
+
+def _ceil(n: int, padding: tuple[int, int], extent: int, stride: int) -> int:
+    """Return the high padding with what a last window needs, if it begins before that end."""
+    low, high = padding
+    missing = (extent - n - low - high) % stride
+    last = n + low + high + missing - extent  # where the window after the last whole one begins
+    return high + (missing if 0 <= last < n + low else 0)
+
+
+def _halved(totals: Sequence[int], word: str) -> Pairs:
+    """Return so much padding at both ends together, an odd element where the word has it."""
+    pairs = ((total // 2, total - total // 2) for total in totals)
+    return tuple(pair if word == "same" else pair[::-1] for pair in pairs)
 
 
 def _pair(name: str, entry: object) -> tuple[int, int]:

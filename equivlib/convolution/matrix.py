@@ -7,7 +7,7 @@ import numbers
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 import scipy.sparse
@@ -18,7 +18,7 @@ from .csr import csr_arrays, row_numbers, stored_count
 from .functional import backward, forward
 from .geometry import FORMATS, Format, Geometry, check_format, checked_shape, matrix_nbytes
 from .options import GeometryOptions, check_names, lists_options
-from .patches import Array, as_array
+from .patches import Array, as_array, is_module
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array, sparray
@@ -88,7 +88,8 @@ def conv_matrix(
     Parameters
     ----------
     weight : array_like, shape ``(out_channels, in_channels // groups, *kernel)``
-        Numbers, or exact objects: fractions and sympy expressions.
+        Numbers, or exact objects: fractions and sympy expressions. A convolution of PyTorch stands
+        for its weight and its options.
     input_shape : tuple of int
         ``(in_channels, *spatial)``, without batch.
     format : {"csr", "dense"}
@@ -140,6 +141,7 @@ def conv_matrix(
     True
     """
     check_names(options, "conv_matrix", ("format", "max_bytes", "rows"))
+    weight, options = _of_module(weight, options)
     weight = as_array("weight", weight)
     geometry = Geometry(weight.shape, input_shape, **options)
     check_format(format)
@@ -160,6 +162,32 @@ def conv_matrix(
     matrix.has_sorted_indices = True  # known by construction; spares scipy a pass over it
     matrix.has_canonical_format = True
     return matrix
+
+
+def _of_module(weight: ArrayLike, options: GeometryOptions) -> tuple[ArrayLike, GeometryOptions]:
+    """Return the weight and the options of a convolution of PyTorch; anything else as it is."""
+    if not is_module(weight):
+        return weight, options
+    kind = type(weight).__name__
+    if not hasattr(weight, "padding_mode") or getattr(weight, "transposed", True):
+        raise ValueError(
+            f"weight (a module {kind}) must be a convolution; equivlib.interop.torch.from_torch "
+            "makes a network of any other"
+        )
+    if options:
+        raise ValueError(
+            f"the options of weight (a module {kind}) are its own: {', '.join(options)} must not "
+            "be given beside it"
+        )
+    module: Any = weight
+    own: GeometryOptions = {
+        "stride": module.stride,
+        "padding": module.padding,
+        "dilation": module.dilation,
+        "groups": module.groups,
+        "padding_mode": module.padding_mode,
+    }
+    return module.weight, own
 
 
 @lists_options

@@ -21,8 +21,24 @@ DType: TypeAlias = np.dtype[Any]
 Selection: TypeAlias = tuple[int | slice, ...]
 
 
+def is_module(value: object) -> bool:
+    """Return whether a value is a module of PyTorch, as its methods tell."""
+    return hasattr(value, "named_parameters") and hasattr(value, "forward")
+
+
 def as_array(name: str, value: ArrayLike) -> Array:
-    """Return ``value`` as an array of numbers, or of objects that add and multiply."""
+    """Return ``value`` as an array of numbers, or of objects that add and multiply.
+
+    A parameter of PyTorch is read without its gradient. What may hold one is told by its methods,
+    so that torch need not be there.
+    """
+    if is_module(value):
+        raise ValueError(
+            f"{name} (a module {type(value).__name__}) must hold numbers: give its parameter, or "
+            "make a network of it by equivlib.interop.torch.from_torch"
+        )
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
     array = np.asarray(value)
     if array.dtype.kind not in "iufcO":
         raise ValueError(f"{name} (of dtype {array.dtype}) must hold numbers")

@@ -16,12 +16,14 @@ from ..convolution.pattern import pattern
 from ..labels import labels, written
 from ..layers import (
     Add,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     ReLU,
@@ -134,6 +136,12 @@ def _made_of(net: Network, position: int) -> Made:
     size = math.prod(net.shapes[position])
     if isinstance(layer, Add):
         return {"sign": "", "reads": [[[s, u, "1", -1] for s in sources] for u in range(size)]}
+    if isinstance(layer, Maximum):
+        return {"sign": "max", "reads": [[[s, u, "1", -1] for s in sources] for u in range(size)]}
+    if isinstance(layer, Concat):
+        sizes = [math.prod(shape) for shape in net.input_shapes(position)]
+        pairs = zip(sources, sizes, strict=True)
+        return {"sign": "", "reads": [[[s, u, "1", -1]] for s, n in pairs for u in range(n)]}
     (source,) = sources
     (shape,) = net.input_shapes(position)
     if isinstance(layer, MaxPool):

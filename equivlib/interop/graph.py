@@ -1,270 +1,193 @@
-"""The builder with which both readers make a network: its values, its arithmetic, its messages.
-
-A framework's graph reshapes and transposes between its layers. Such an operation computes nothing,
-so it makes no layer: a :class:`Value` is the output of a layer *seen* in a shape and an order of
-its own. The order is dealt with where it matters: a fully connected layer has its columns
-permuted, a convolution reads the value put in order, and two transpositions that undo each other
-leave no trace.
+"""The builder with which both readers make a network: its layers, its arithmetic, its end.
 
 A reader takes the arguments out of its framework's graph and calls a method of :class:`Builder`,
-which raises an UnsupportedLayer or a ValueError if they cannot be a network.
+which raises an UnsupportedLayer or a ValueError if they cannot be a network. What computes nothing
+is in :mod:`views`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from collections.abc import Sequence
+from dataclasses import replace
+from string import ascii_lowercase
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ..convert import UnsupportedLayer
 from ..convert.plan import network_dtype
-from ..convolution.matrix import readable
-from ..convolution.options import PaddingMode
+from ..convolution.geometry import Geometry
+from ..convolution.options import Padding, PaddingMode, PerAxis
 from ..convolution.patches import Array, DType
 from ..layers import (
     AdaptiveAvgPool,
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
+    ConvTranspose,
     Dense,
-    Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
+    MaxPool,
     Network,
-    Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Softmax,
 )
 from ..layers.affine import Affine
 from ..layers.base import Shape
+from ..layers.network import checked_network
+from .views import Operand, Value, Views, chosen, located, not_supported
 
-T = TypeVar("T")
+__all__ = ["Builder", "Operand", "Value", "chosen", "float_dtype", "located", "not_supported"]
 
-
-@dataclass(frozen=True, eq=False)
-class Value:
-    """A tensor of the graph, without its batch axis.
-
-    Attributes
-    ----------
-    source : int
-        Position of the layer whose output holds its elements, -1 for the input.
-    shape : tuple of int
-        As the graph sees it.
-    order : ndarray of int, optional
-        Of that shape: the place of each element in the flattened output of the layer. None if
-        they stand there in the same order, row by row.
-    """
-
-    source: int
-    shape: Shape
-    order: Array | None = None
-
-    @property
-    def places(self) -> Array:
-        """The order, in any case."""
-        if self.order is None:
-            return np.arange(math.prod(self.shape)).reshape(self.shape)
-        return self.order
-
-    @property
-    def rank(self) -> int:
-        """Number of axes, counted with that of the batch."""
-        return len(self.shape) + 1
+#: What a reduction makes of the numbers along its axes.
+Reduction: TypeAlias = Literal["sum", "mean", "max", "min"]
 
 
-#: An operand of arithmetic: a value, or constants that are the same for every sample.
-Operand: TypeAlias = Value | Array | float
-
-
-class Builder:
-    """The layers so far. Its methods append what an operation needs and return its value.
-
-    Axes are counted as in the frameworks: 0 is the batch, and -1 the last axis.
-    """
+class Builder(Views):
+    """The layers so far. Its methods append what an operation needs and return its value."""
 
     def __init__(
-        self, input_shape: Shape, dtype: DTypeLike, max_bytes: float, batch: int = 0
+        self,
+        input_shape: Shape,
+        dtype: DTypeLike,
+        max_bytes: float,
+        batch: int = 0,
+        *,
+        batched: bool = True,
     ) -> None:
-        self.layers: list[Layer] = []
-        self.shapes: dict[int, Shape] = {-1: input_shape}
-        self.dtype, self.max_bytes = np.dtype(dtype), max_bytes
-        self.batch = batch  # samples at a time that the graph is fixed to, 0 if it is open
-        self.input = Value(-1, input_shape)
+        super().__init__(input_shape, dtype, max_bytes, batch, batched=batched)
         self._shifts: set[int] = set()  # normalisations that only add something
-        self._in_order: dict[int, tuple[Value, int]] = {}
-        self._check(input_shape)
-
-    def _check(self, shape: Shape) -> None:
-        size = math.prod(shape) * 8  # as numbers, or as their places
-        if size > self.max_bytes:
-            raise ValueError(
-                f"a value of shape {shape} takes {readable(size)}, over max_bytes "
-                f"(={self.max_bytes})"
-            )
-
-    def _append(self, layer: Layer, *sources: int) -> int:
-        shape = layer.output_shape(*(self.shapes[source] for source in sources))
-        self._check(shape)
-        layer.sources = () if sources == (len(self.layers) - 1,) else sources
-        self.layers.append(layer)
-        self.shapes[len(self.layers) - 1] = shape
-        return len(self.layers) - 1
-
-    def _ordered(self, value: Value) -> int:
-        """Return the position of a layer whose output is the value, in its shape and row by row."""
-        if value.order is None and value.shape == self.shapes[value.source]:
-            return value.source
-        known = self._in_order.get(id(value))
-        if known is not None:
-            return known[1]
-        flat = value.order is None and len(value.shape) == 1
-        layer = Flatten() if flat else Rearrange(value.places)
-        position = self._append(layer, value.source)
-        self._in_order[id(value)] = value, position  # kept, so that its id stays its own
-        return position
-
-    # --- what computes nothing ------------------------------------------------------------------
-
-    def _seen(self, value: Value, order: Array) -> Value:
-        """Return the value's elements in another order or shape: places in it, row by row."""
-        places = order if value.order is None else value.order.ravel()[order]
-        kept = bool((places.ravel() == np.arange(places.size)).all())
-        return Value(value.source, places.shape, None if kept else places)
-
-    def _reshaped(self, value: Value, shape: Sequence[int]) -> Value:
-        if math.prod(shape) != math.prod(value.shape) or not shape or min(shape) < 1:
-            raise ValueError(f"a value of shape {value.shape} cannot have the shape {tuple(shape)}")
-        order = None if value.order is None else value.order.reshape(shape)
-        return Value(value.source, tuple(shape), order)
-
-    def _transposed(self, value: Value, axes: Sequence[int]) -> Value:
-        """Return axes in another order, counted without that of the batch."""
-        order = value.places.transpose(axes)
-        return self._seen(Value(value.source, value.shape), order)
-
-    def _axes(self, value: Value, axes: Iterable[int], new: int = 0) -> list[int]:
-        """Return axes counted from the front without the batch axis, which they must not name."""
-        rank, found = value.rank + new, []
-        for axis in axes:
-            if not -rank <= axis < rank:
-                raise ValueError(f"axis (={axis}) must be at least {-rank} and less than {rank}")
-            if axis % rank == 0:
-                raise UnsupportedLayer(f"axis (={axis}) must not be that of the batch")
-            found.append(axis % rank - 1)
-        if len(set(found)) < len(found):
-            raise ValueError(f"axes (={tuple(axes)}) must differ from each other")
-        return found
-
-    def reshape(self, value: Value, target: Sequence[int]) -> Value:
-        """Reshape row by row; the batch is its size, 0 or -1, and one other size can be -1 instead.
-
-        So the first size is 0 where the batch stays, and -1 where it takes what is left.
-        """
-        first, *inner = target or [1]
-        if first not in (0, -1, self.batch) or not inner:
-            raise UnsupportedLayer(
-                f"the shape {tuple(target)} must begin with the size of the batch, and have "
-                "another axis"
-            )
-        if inner.count(-1) == 1 and first != -1:
-            others = -math.prod(inner)
-            inner[inner.index(-1)] = math.prod(value.shape) // others if others else 0
-        return self._reshaped(value, inner)
-
-    def flatten(self, value: Value, start: int = 1, end: int = -1) -> Value:
-        """Make one axis of those from the one to the other."""
-        (first,), (last,) = self._axes(value, [start]), self._axes(value, [end])
-        shape = value.shape
-        middle = math.prod(shape[first : last + 1])
-        return self._reshaped(value, (*shape[:first], middle, *shape[last + 1 :]))
-
-    def unflatten(self, value: Value, axis: int, sizes: Sequence[int]) -> Value:
-        """Make several axes of one."""
-        (place,) = self._axes(value, [axis])
-        return self.reshape(value, [0, *value.shape[:place], *sizes, *value.shape[place + 1 :]])
-
-    def permute(self, value: Value, axes: Sequence[int]) -> Value:
-        """Put all axes in another order."""
-        rank = value.rank
-        if [axis % rank for axis in axes[:1]] != [0]:
-            raise UnsupportedLayer(f"the axes {tuple(axes)} must leave the batch axis first")
-        if len(axes) != rank:
-            raise ValueError(f"the axes {tuple(axes)} must be those of a value of rank {rank}")
-        return self._transposed(value, self._axes(value, axes[1:]))
-
-    def swap(self, value: Value, first: int, second: int) -> Value:
-        """Exchange two axes."""
-        (i,), (j,) = self._axes(value, [first]), self._axes(value, [second])
-        order = list(range(len(value.shape)))
-        order[i], order[j] = order[j], order[i]
-        return self._transposed(value, order)
-
-    def squeeze(self, value: Value, axes: Sequence[int], *, strict: bool = True) -> Value:
-        """Remove axes of size 1; larger ones among those named stay, unless it is strict."""
-        if not axes:
-            raise UnsupportedLayer("the axes must be named, because the batch may have size 1")
-        named = self._axes(value, axes)
-        gone = [place for place in named if value.shape[place] == 1]
-        if strict and len(gone) < len(named):
-            raise ValueError(f"axes (={tuple(axes)}) must have size 1 in the shape {value.shape}")
-        return self._reshaped(value, [n for i, n in enumerate(value.shape) if i not in gone])
-
-    def unsqueeze(self, value: Value, axes: Sequence[int]) -> Value:
-        """Add axes of size 1, at these places in the result."""
-        new, old = self._axes(value, axes, new=len(axes)), iter(value.shape)
-        count = len(value.shape) + len(axes)
-        return self._reshaped(value, [1 if i in new else next(old) for i in range(count)])
-
-    def take(self, value: Value, axis: int, places: Array) -> Value:
-        """Take elements of a flat value, if that only changes their order."""
-        self._axes(value, [axis])
-        whole = sorted(places.ravel().tolist()) == list(range(math.prod(value.shape)))
-        if len(value.shape) != 1 or not whole or places.dtype.kind not in "iu":
-            raise UnsupportedLayer("indices are supported where they permute a flat value")
-        return self._seen(value, places)
+        self.names: dict[int, str] = {}  # what the graph calls the output of a layer
 
     # --- layers ---------------------------------------------------------------------------------
 
     def layer(self, layer: Layer, value: Value) -> Value:
         """Add a layer that needs the value in its shape."""
+        if not value.batched:
+            raise UnsupportedLayer(f"it needs a batch axis before the shape {value.shape}")
         position = self._append(layer, self._ordered(value))
         return Value(position, self.shapes[position])
 
+    def _kept(self, value: Value) -> Value:
+        """Return the value as one whose layer has no other elements."""
+        if self._whole(value):
+            return value
+        return Value(self._ordered(value), value.shape, None, value.batched)
+
     def pointwise(self, layer: Layer, value: Value) -> Value:
         """Add a layer that treats each number by itself, wherever it stands."""
-        return Value(self._append(layer, value.source), value.shape, value.order)
+        value = self._kept(value)
+        return replace(value, source=self._append(layer, value.source))
 
     def dense(self, value: Value, weight: Array, bias: Array | None = None) -> Value:
         """Add a matrix times the last axis: fully connected, or 1 x 1 if there are further axes."""
-        if weight.ndim != 2 or weight.shape[1] != value.shape[-1]:
+        if weight.ndim != 2 or not value.shape or weight.shape[1] != value.shape[-1]:
             raise ValueError(
                 f"a weight of {weight.shape} (units, features) cannot multiply a value of shape "
                 f"{value.shape}"
             )
-        if len(value.shape) > 1:
-            last = len(value.shape) - 1
-            moved = self._transposed(value, [last, *range(last)])
-            y = self.layer(Conv(weight.reshape(*weight.shape, *(1,) * last), bias), moved)
-            return self._transposed(y, [*range(1, last + 1), 0])
-        if value.order is not None:
+        kept = ascii_lowercase[: len(value.shape) - 1]
+        y = self._contracted(value, f"{kept}I", weight, "OI", f"{kept}O")
+        if bias is None:
+            return y
+        layer = self.layers[y.source]
+        assert isinstance(layer, Affine)  # made just now, for this value alone
+        self.layers[y.source] = layer.replaced(layer.weight, bias)
+        return y
+
+    def contract(
+        self, value: Value, letters: str, constants: Array, others: str, result: str
+    ) -> Value:
+        """Sum products of a value and constants, as an einsum over the axes of a sample.
+
+        Letters name the axes of the value, of the constants and of the result.
+        """
+        for name, shape in ((letters, value.shape), (others, constants.shape)):
+            if len(name) != len(shape):
+                raise ValueError(f"{len(name)} axes are named of a shape {shape}")
+        known = dict(zip(letters, value.shape, strict=True))
+        pairs = zip(others, constants.shape, strict=True)
+        if any(known.get(name, size) != size for name, size in pairs):
+            raise ValueError(
+                f"constants of shape {constants.shape} do not fit a value of shape {value.shape}"
+            )
+        if not set(result) <= {*letters, *others} or len(set(result)) < len(result):
+            raise ValueError("each axis of the result must be one of the operands'")
+        # In a graph for one sample, a first axis of size 1 becomes the batch at each step.
+        opened = self.opened if not value.batched else lambda value: value
+        if len(set(letters)) < len(letters):
+            value, letters = opened(self.diagonal(value, letters)), "".join(dict.fromkeys(letters))
+        gone = [i for i, name in enumerate(letters) if name not in others + result]
+        if gone:
+            value = opened(self._reduced(value, gone, "sum", keep=False))
+            letters = "".join(name for i, name in enumerate(letters) if i not in gone)
+        return self._contracted(value, letters, constants, others, result)
+
+    def _contracted(
+        self, value: Value, letters: str, constants: Array, others: str, result: str
+    ) -> Value:
+        """Contract where the letters of the value differ and each is somewhere else too."""
+        size = dict(zip(others, constants.shape, strict=True))
+        size |= dict(zip(letters, value.shape, strict=True))
+        batch = [name for name in letters if name in others and name in result]
+        summed = [name for name in letters if name not in result]
+        kept = [name for name in letters if name not in others]
+        new = [name for name in result if name not in letters]
+        numbers = {name: i for i, name in enumerate(size)}
+        order = [numbers[name] for name in (*batch, *new, *summed)]
+        weight = np.einsum(constants, [numbers[name] for name in others], order)
+        if not new and not summed:
+            factor = weight.reshape([size[name] if name in batch else 1 for name in letters])
+            y, names = self._affine(value, factor, None), list(letters)
+        else:
+            places = [letters.index(name) for name in (*batch, *summed, *kept)]
+            groups, along = math.prod(size[n] for n in batch), [size[n] for n in kept]
+            weight = weight.reshape(groups * math.prod(size[n] for n in new), -1)
+            y = self._convolved(self._transposed(value, places), weight, groups, along)
+            names = [*batch, *new, *kept]
+            shape = tuple(size[name] for name in names)
+            y = replace(y, shape=shape, batched=value.batched)
+        return self._closed(self._transposed(y, [names.index(name) for name in result]))
+
+    def _convolved(self, value: Value, weight: Array, groups: int, along: Sequence[int]) -> Value:
+        """Multiply channels, all that comes before the last axes, by a matrix at each place."""
+        channels = groups * weight.shape[1]
+        if groups == 1 and math.prod(along) == 1:
+            return self._multiplied(self._alone(value, (channels,)), weight)
+        taps = (1,) * max(len(along), 1)
+        kernel = Conv(weight.reshape(*weight.shape, *taps), groups=groups)
+        return self.layer(kernel, self._alone(value, (channels, *(along or (1,)))))
+
+    def _alone(self, value: Value, shape: tuple[int, ...]) -> Value:
+        """Return the value of a sample in a shape of its own, for a layer to read."""
+        order = None if value.order is None else value.order.reshape(shape)
+        return Value(value.source, shape, order)
+
+    def _multiplied(self, value: Value, weight: Array) -> Value:
+        """Add a fully connected layer, whose columns take the order of a flat value."""
+        if value.order is not None and self._whole(value):
             columns = np.empty_like(weight)
             columns[:, value.order] = weight
-            weight = columns
-        return self.layer(Dense(weight, bias), Value(value.source, value.shape))
+            weight, value = columns, Value(value.source, value.shape)
+        return self.layer(Dense(weight), value)
 
     def _affine(self, value: Value, factor: Array | None, shift: Array | None) -> Value:
-        """Multiply each number by a constant, and add a constant."""
+        """Multiply each number by constants and add constants, to which the value is widened."""
+        given = [table for table in (factor, shift) if table is not None]
+        for table in given:
+            value = self._widened(value, table)
+        value = self._kept(value)
         scale, added = (
-            self._constants(value, np.asarray(default if given is None else given))
-            for given, default in ((factor, 1), (shift, 0))
+            self._constants(value, np.asarray(default if table is None else table))
+            for table, default in ((factor, 1), (shift, 0))
         )
         channels = self.shapes[value.source][0]
         source = value.source
@@ -276,27 +199,49 @@ class Builder:
         position = self._append(_scaled_and_shifted(scale, added), source)
         if factor is None:
             self._shifts.add(position)
-        return Value(position, value.shape, value.order)
+        return replace(value, source=position)
 
-    def _constants(self, value: Value, constants: Array) -> Array:
-        """Return the constants broadcast to the value, as they stand in the output of its layer."""
+    def _widened(self, value: Value, constants: Array) -> Value:
+        """Repeat a value along the axes of size 1 along which constants change."""
         try:
-            spread = np.broadcast_to(constants.astype(self.dtype), value.shape)
+            shape = np.broadcast_shapes(value.shape, constants.shape)
         except ValueError:
             raise ValueError(
                 f"constants of shape {constants.shape} do not spread over a value of shape "
                 f"{value.shape}"
             ) from None
+        if not np.isfinite(constants).all():
+            raise ValueError("constants must be finite")
+        return self.expand(value, shape)
+
+    def _constants(self, value: Value, constants: Array) -> Array:
+        """Return the constants broadcast to the value, as they stand in the output of its layer."""
+        spread = np.broadcast_to(constants.astype(self.dtype), value.shape)
         table = np.empty(spread.size, dtype=self.dtype)
         table[slice(None) if value.order is None else value.order.ravel()] = spread.ravel()
         return table
 
-    def _sum(self, *values: Value) -> Value:
-        """Add the sum of values of one shape."""
-        first, *rest = values
-        if any(value.shape != first.shape for value in rest):
+    def _alike(self, values: Sequence[Value]) -> list[Value]:
+        """Return values of one shape, repeated along axes of size 1 where others are larger."""
+        if len({value.batched for value in values}) > 1 or len({v.rank for v in values}) > 1:
+            if self.batch != 1:
+                shapes = ", ".join(str(value.shape) for value in values)
+                raise UnsupportedLayer(
+                    f"values of the shapes {shapes} have batch axes at different places"
+                )
+            values = [self.opened(value) for value in values]
+        try:
+            shape = np.broadcast_shapes(*(value.shape for value in values))
+        except ValueError:
             shapes = ", ".join(str(value.shape) for value in values)
-            raise ValueError(f"only values of one shape can be added, not of {shapes}")
+            raise ValueError(
+                f"values of the shapes {shapes} do not spread over each other"
+            ) from None
+        return [self._closed(self.expand(value, shape)) for value in values]
+
+    def _joined(self, kind: type[Add] | type[Maximum], values: Sequence[Value]) -> Value:
+        """Add a layer that joins values number by number."""
+        first, *rest = values = [self._kept(value) for value in self._alike(values)]
         alike = all(
             self.shapes[value.source] == self.shapes[first.source]
             and (value.order is first.order or np.array_equal(value.places, first.places))
@@ -304,51 +249,225 @@ class Builder:
         )
         sources = [value.source if alike else self._ordered(value) for value in values]
         order = first.order if alike else None
-        return Value(self._append(Add(*sources), *sources), first.shape, order)
+        joined = Value(self._append(kind(*sources), *sources), first.shape, order, first.batched)
+        return self._closed(joined)
+
+    def concat(self, operands: Sequence[Operand], axis: int) -> Value:
+        """Put values, and constants, one after the other along an axis."""
+        values = [x for x in operands if isinstance(x, Value)]
+        _value(*values[:1])
+        if any(x.rank != values[0].rank for x in values):
+            raise ValueError("only values of the same number of axes can be joined")
+        opened, (place,) = self._located(values[0], [axis])
+        if any(x.batched != opened.batched for x in values) and opened.batched:
+            opened, place = self.opened(opened), place + 1
+        parts: list[Value | Array] = [
+            (x if opened.batched else self.opened(x))
+            if isinstance(x, Value)
+            else self._unbatched(np.asarray(x), opened)
+            for x in operands
+        ]
+        shapes = [x.shape[:place] + x.shape[place + 1 :] for x in parts]
+        if any(len(x.shape) != len(opened.shape) for x in parts) or len(set(shapes)) > 1:
+            listed = ", ".join(str(x.shape) for x in parts)
+            raise ValueError(f"values of the shapes {listed} cannot be joined along axis {axis}")
+        total = sum(x.shape[place] for x in parts)
+        self.check((*opened.shape[:place], total, *opened.shape[place + 1 :]))
+        if len(parts) > 1 and place == 0 and all(map(self._is_plain, parts)):
+            sources = [x.source for x in parts if isinstance(x, Value)]
+            position = self._append(Concat(*sources), *sources)
+            return Value(position, self.shapes[position])
+        return self._laid_out(parts, place)
+
+    def _is_plain(self, x: Value | Array) -> bool:
+        """Return whether a value is the output of its layer as it is."""
+        if not isinstance(x, Value) or not x.batched or x.order is not None:
+            return False
+        return x.shape == self.shapes[x.source]
+
+    def _laid_out(self, parts: Sequence[Value | Array], place: int) -> Value:
+        """Join values and constants: all their layers' elements flat, and where each stands."""
+        values = [x for x in parts if isinstance(x, Value)]
+        sources = dict.fromkeys(value.source for value in values)
+        start, source = dict.fromkeys(sources, 0), values[0].source
+        if len(sources) > 1:
+            values = [self._kept(value) for value in values]
+            sources = dict.fromkeys(value.source for value in values)
+            flat = [self._ordered(Value(s, (math.prod(self.shapes[s]),))) for s in sources]
+            source = self._append(Concat(*flat), *flat)
+            ends = np.cumsum([math.prod(self.shapes[s]) for s in sources])
+            start = dict(zip(sources, [0, *ends.tolist()], strict=False))
+        seen, places = iter(values), []
+        for x in parts:
+            if isinstance(x, Value):
+                value = next(seen)
+                moved = value.places
+                places.append(np.where(moved < 0, moved, moved + start[value.source]))
+            else:
+                places.append(np.full(x.shape, -1))
+        plain = Value(source, (), None, values[0].batched)
+        y = self._picked(plain, np.concatenate(places, axis=place))
+        if len(values) == len(parts):
+            return y
+        zeros = [
+            np.zeros(x.shape, self.dtype) if isinstance(x, Value) else x.astype(self.dtype)
+            for x in parts
+        ]
+        shift = np.concatenate(zeros, axis=place)
+        return self._affine(y, None, shift.reshape(y.shape)) if shift.any() else y
 
     def softmax(self, value: Value, axis: int) -> Value:
         """Add a softmax over one axis."""
-        (place,) = self._axes(value, [axis])
+        value, (place,) = self._located(value, [axis])
         order = [place, *(i for i in range(len(value.shape)) if i != place)]
-        y = self.layer(Softmax(), self._transposed(value, order))
-        return self._transposed(y, [int(i) for i in np.argsort(order)])
+        moved = self._transposed(value, order)
+        y = self.layer(Softmax(), self._alone(moved, moved.shape))
+        y = replace(y, batched=value.batched)
+        return self._closed(self._transposed(y, [int(i) for i in np.argsort(order)]))
 
     def softmax_from(self, value: Value, axis: int) -> Value:
         """Add a softmax over all axes from the one on, at once."""
-        (place,) = self._axes(value, [axis])
+        value, (place,) = self._located(value, [axis])
         rows = [math.prod(value.shape[:place])] * (place > 0) + [math.prod(value.shape[place:])]
-        return self._reshaped(self.softmax(self._reshaped(value, rows), -1), value.shape)
+        y = self.softmax(self._alone(value, tuple(rows)), -1)
+        return self._closed(replace(self._alone(y, value.shape), batched=value.batched))
 
-    def mean(self, value: Value, axes: Sequence[int] | None, *, keep: bool) -> Value:
-        """Average over all spatial axes, which stay with size 1 or go."""
-        spatial = list(range(1, len(value.shape)))
-        whole = axes and all(-value.rank <= axis < value.rank for axis in axes)
-        if not whole or sorted(axis % value.rank - 1 for axis in axes or ()) != spatial:
-            raise UnsupportedLayer(
-                f"the mean is supported over all spatial axes only, not over {axes}"
+    # --- reductions and interpolation -----------------------------------------------------------
+
+    def reduce(
+        self, value: Value, axes: Sequence[int] | None, kind: Reduction, *, keep: bool
+    ) -> Value:
+        """Sum, average, or take the largest or smallest, along axes that stay with size 1 or go."""
+        value, places = self._located(value, range(value.rank) if axes is None else axes)
+        return self._reduced(value, places, kind, keep=keep)
+
+    def _reduced(
+        self, value: Value, places: Sequence[int], kind: Reduction, *, keep: bool
+    ) -> Value:
+        if kind == "min":
+            return self.negative(self._reduced(self.negative(value), places, "max", keep=keep))
+        shape = value.shape
+        first = 1 if 0 in places or len(shape) == 1 else 0  # as channels of their own
+        spatial = [(shape[i], i in places) for i in range(1 - first, len(shape))]
+        y = self._alone(value, (1,) * first + shape)
+        if not places:
+            y = value
+        elif kind == "mean":
+            sizes = tuple(1 if gone else n for n, gone in spatial)
+            y = self.layer(AdaptiveAvgPool(1 if set(sizes) == {1} else sizes), y)
+        else:
+            window = [n if gone else 1 for n, gone in spatial]
+            y = self.layer(self._window(kind, y.shape[0], window), y)
+        left = [1 if i in places else n for i, n in enumerate(shape)]
+        if not keep:
+            left = [n for i, n in enumerate(left) if i not in places]
+        order = None if y.order is None else y.order.reshape(left)
+        return self._closed(Value(y.source, tuple(left), order, value.batched))
+
+    def _window(self, kind: Reduction, channels: int, window: Sequence[int]) -> Layer:
+        """Return the sums or the largest numbers of windows side by side."""
+        if kind == "max":
+            return MaxPool(tuple(window))
+        ones = np.ones((channels, 1, *window), dtype=self.dtype)
+        return Conv(ones, groups=channels, stride=tuple(window))
+
+    def largest_of_windows(self, value: Value, sizes: Sequence[int]) -> Value:
+        """Take the largest of as many windows as the output is to have along each spatial axis."""
+        spatial, ndim = value.shape[1:], len(sizes)
+        if len(spatial) != ndim or min(sizes, default=0) < 1:
+            raise ValueError(
+                f"output_size (={tuple(sizes)}) must fit a value of shape {value.shape}"
             )
-        y = self.layer(AdaptiveAvgPool(1), value)
-        return y if keep else self._reshaped(y, value.shape[:1])
+        if not any(n % m for n, m in zip(spatial, sizes, strict=True)):
+            return self.layer(
+                MaxPool(tuple(n // m for n, m in zip(spatial, sizes, strict=True))), value
+            )
+        for axis, (begins, ends) in enumerate(AdaptiveAvgPool(sizes).bounds(value.shape)):
+            widest = int((ends - begins).max())
+            # A shorter window reads its last element again.
+            windows = np.minimum(begins[:, None] + np.arange(widest), ends[:, None] - 1)
+            value = self.take(value, 2 + 2 * axis, windows)
+        return self.reduce(value, [3 + 2 * axis for axis in range(ndim)], "max", keep=False)
+
+    def interpolate(self, value: Value, matrices: dict[int, Array]) -> Value:
+        """Multiply by a matrix along each of some places in the shape, the first excepted."""
+        if not matrices:
+            return value
+        if 0 in matrices or not value.batched:
+            raise UnsupportedLayer("interpolation between channels is not supported")
+        each = []
+        for place, n in enumerate(value.shape[1:], start=1):
+            if place not in matrices:
+                self.check((n, n))
+            each.append(matrices[place] if place in matrices else np.eye(n, dtype=self.dtype))
+        return self.layer(Resample(*each), value)
 
     # --- arithmetic -----------------------------------------------------------------------------
 
+    def _shared(self, constants: Operand, like: Value) -> tuple[Array, Value]:
+        """Return constants without a batch axis, and the value that they go with."""
+        array = np.asarray(constants)
+        if array.dtype.kind not in "iuf":
+            raise ValueError(f"constants (of dtype {array.dtype}) must be real numbers")
+        if like.batched and array.ndim >= like.rank and array.shape[0] != 1 and self.batch == 1:
+            like = self.opened(like)
+        return self._unbatched(array, like), like
+
+    def _unbatched(self, array: Array, like: Value) -> Array:
+        """Return constants without their batch axis, along which they must not change."""
+        if not like.batched or array.ndim < like.rank:
+            return array
+        same = array.ndim == like.rank and (
+            len(array) == 1 or (len(array) == self.batch and bool((array == array[:1]).all()))
+        )
+        if not same:
+            raise UnsupportedLayer(
+                f"constants of shape {array.shape} differ along the batch axis, or widen a value "
+                f"of shape {like.shape}"
+            )
+        first: Array = array[0]
+        return first
+
     def add(self, *operands: Operand) -> Value:
-        """Add values of one shape, and constants."""
+        """Add values, and constants."""
+        return self._folded(Add, *operands)
+
+    def larger(self, *operands: Operand) -> Value:
+        """Take the largest of values, and of constants: max(x, c) = relu(x - c) + c."""
+        return self._folded(Maximum, *operands)
+
+    def smaller(self, *operands: Operand) -> Value:
+        """Take the smallest: min(x, y) = -max(-x, -y)."""
+        return self.negative(self.larger(*map(self._negated, operands)))
+
+    def _negated(self, x: Operand) -> Operand:
+        if isinstance(x, Value):
+            return self.negative(x)
+        array = np.asarray(x)
+        return -array.astype(self.dtype) if array.dtype.kind in "iuf" else array
+
+    def _folded(self, kind: type[Add] | type[Maximum], *operands: Operand) -> Value:
         values = [x for x in operands if isinstance(x, Value)]
-        y = self._sum(*values) if len(values) > 1 else _value(*values)
+        y = self._joined(kind, values) if len(values) > 1 else _value(*values)
         for x in operands:
-            if not isinstance(x, Value):
-                y = self._affine(y, None, _shared(x, y))
+            if isinstance(x, Value):
+                continue
+            constants, y = self._shared(x, y)
+            if kind is Add:
+                y = self._closed(self._affine(y, None, constants))
+            else:
+                y = self.pointwise(ReLU(), self._affine(y, None, -constants))
+                y = self._closed(self._affine(y, None, constants))
         return y
 
     def subtract(self, x: Operand, y: Operand) -> Value:
-        """Subtract values of one shape, or a value and constants."""
+        """Subtract values, or a value and constants."""
         if not isinstance(y, Value):
-            value = _value(x)
-            return self._affine(value, None, -_shared(y, value))
+            return self.add(_value(x), self._negated(y))
         if isinstance(x, Value):
-            return self._sum(x, self.negative(y))
-        return self._affine(y, np.array(-1), _shared(x, y))
+            return self.add(x, self.negative(y))
+        constants, y = self._shared(x, y)
+        return self._closed(self._affine(y, np.array(-1), constants))
 
     def negative(self, value: Value) -> Value:
         """Negate each number."""
@@ -358,20 +477,18 @@ class Builder:
         """Multiply a value by constants."""
         if isinstance(x, Value) and isinstance(y, Value):
             raise UnsupportedLayer("a product of two activations is not piecewise linear")
-        if isinstance(x, Value):
-            return self._affine(x, _shared(y, x), None)
-        value = _value(y)
-        return self._affine(value, _shared(x, value), None)
+        given, value = (y, x) if isinstance(x, Value) else (x, _value(y))
+        constants, value = self._shared(given, value)
+        return self._closed(self._affine(value, constants, None))
 
     def divide(self, x: Operand, y: Operand) -> Value:
         """Divide a value by constants."""
         if isinstance(y, Value):
             raise UnsupportedLayer("division by an activation is not piecewise linear")
-        value = _value(x)
-        constants = _shared(y, value)
+        constants, value = self._shared(y, _value(x))
         if not constants.all():
             raise ValueError("the divisor must not be 0")
-        return self._affine(value, 1 / constants, None)
+        return self._closed(self._affine(value, 1 / constants.astype(self.dtype), None))
 
     # --- activations, pools, padding ------------------------------------------------------------
 
@@ -396,10 +513,18 @@ class Builder:
         """Multiply negative numbers by slopes: relu(x) - slopes * relu(-x), if they differ."""
         if slopes.size == 1:
             return self.pointwise(LeakyReLU(float(slopes.item())), value)
-        slopes = _shared(slopes, value)
+        slopes, value = self._shared(slopes, value)
         above = self.pointwise(ReLU(), value)
         below = self.pointwise(ReLU(), self.negative(value))
-        return self._sum(above, self._affine(below, -slopes, None))
+        return self.add(above, self._affine(below, -slopes, None))
+
+    def absolute(self, value: Value) -> Value:
+        """Take the absolute value of each number: a leak of slope -1."""
+        return self.pointwise(LeakyReLU(-1), value)
+
+    def hard_sigmoid(self, value: Value, slope: float, shift: float) -> Value:
+        """Clip a line to 0 and 1."""
+        return self.clip(self._affine(value, np.array(slope), np.array(shift)), 0, 1)
 
     def average(self, value: Value, pool: AvgPool) -> Value:
         """Add average pooling; if it is dilated, a sum of each window, divided by its count."""
@@ -410,36 +535,96 @@ class Builder:
         sums = self.layer(Conv(ones, **geometry.options), value)
         return self._affine(sums, 1 / pool.counts(geometry), None)
 
+    def divided_sum(self, value: Value, pool: AvgPool, divisor: int) -> Value:
+        """Add the sum of each window, divided by a number that is given."""
+        if divisor == 0:
+            raise ValueError("the divisor must not be 0")
+        geometry = pool.geometry(value.shape)
+        shares = np.full(geometry.weight_shape, 1 / divisor, dtype=self.dtype)
+        return self.layer(Conv(shares, **geometry.options), value)
+
+    def fold(
+        self,
+        value: Value,
+        shape: Sequence[int],
+        kernel: Sequence[int],
+        *,
+        stride: PerAxis = 1,
+        padding: Padding = 0,
+        dilation: PerAxis = 1,
+    ) -> Value:
+        """Add columns back to the places that unfold reads them from: a transposed convolution."""
+        rows = math.prod(kernel)
+        if len(value.shape) != 2 or value.shape[0] % rows or len(shape) != len(kernel):
+            raise ValueError(
+                f"a value of shape {value.shape} must hold columns of windows of {tuple(kernel)}"
+            )
+        channels = value.shape[0] // rows
+        one, image = (1, channels, *kernel), (channels, *shape)
+        windows = Geometry(one, image, stride=stride, padding=padding, dilation=dilation)
+        columns = self._reshaped(value, (value.shape[0], *windows.output_shape[1:]))
+        self.check((channels, rows, rows))
+        taps = np.eye(rows, dtype=self.dtype).reshape(rows, 1, *kernel)
+        weight = np.tile(taps, (channels, *(1,) * (len(kernel) + 1)))
+        layer = ConvTranspose(
+            weight,
+            groups=channels,
+            output_shape=tuple(shape),
+            stride=stride,
+            padding=windows.padding,
+            dilation=dilation,
+        )
+        return self.layer(layer, columns)
+
     def pad(
         self, value: Value, pairs: Sequence[tuple[int, int]], mode: PaddingMode, fill: float = 0
     ) -> Value:
-        """Add padding of the last axes, by itself: a depthwise convolution with one tap."""
-        if mode == "zeros" and fill:
-            raise UnsupportedLayer(f"padding with {fill} is not supported, only with 0")
-        channels, ndim = value.shape[0], len(value.shape) - 1
-        padding = [(0, 0)] * (ndim - len(pairs)) + list(pairs)
-        others, padding = padding[: len(padding) - ndim], padding[len(padding) - ndim :]
-        if ndim < 1 or any(map(any, others)) or any(min(ends) < 0 for ends in padding):
-            raise UnsupportedLayer(
-                f"padding (={tuple(pairs)}) must be of spatial axes alone, and not negative"
+        """Pad the last axes: space with zeros by a depthwise convolution of one tap."""
+        ndim, missing = len(value.shape) - 1, value.rank - len(pairs)
+        every = [(0, 0)] * missing + list(pairs)
+        if missing < 0:
+            raise ValueError(f"padding (={tuple(pairs)}) must be of a value of rank {value.rank}")
+        if value.batched and any(every[0]):
+            if self.batch != 1:
+                raise UnsupportedLayer(f"padding (={tuple(pairs)}) must not be of the batch axis")
+            value = self.opened(value)
+        inner = every[value.batched :]
+        plain = value.batched and ndim >= 1 and not any(inner[0]) and not fill
+        if not any(map(any, inner)):
+            return value
+        if plain and min(map(min, inner)) >= 0:
+            channels = value.shape[0]
+            ones = np.ones((channels, 1, *(1,) * ndim), dtype=self.dtype)
+            padding = tuple(inner[1:])
+            return self.layer(
+                Conv(ones, groups=channels, padding=padding, padding_mode=mode), value
             )
-        ones = np.ones((channels, 1, *(1,) * ndim), dtype=self.dtype)
-        conv = Conv(ones, groups=channels, padding=tuple(padding), padding_mode=mode)
-        return self.layer(conv, value)
+        y = self.padded(value, inner, mode)
+        if mode != "zeros" or not fill:
+            return y
+        cut = [n + min(a, 0) + min(c, 0) for n, (a, c) in zip(value.shape, inner, strict=True)]
+        more = [(max(a, 0), max(c, 0)) for a, c in inner]
+        shift = np.pad(np.zeros(cut, self.dtype), more, constant_values=fill)
+        return self._affine(y, None, shift.reshape(y.shape))
 
     # --- the end --------------------------------------------------------------------------------
 
     def network(self, value: Value) -> Network:
-        """Make the network with this output."""
-        if self._ordered(value) == -1:
-            self._append(LeakyReLU(1), -1)  # the identity, as a network has a layer at least
+        """Make the network with this output, of the layers that it depends on."""
+        if not value.shape:
+            raise UnsupportedLayer("the output must have an axis besides that of the batch")
+        last = self._ordered(value)
+        if last == -1:  # the identity, as a network has a layer at least
+            last = self._append(LeakyReLU(1), -1)
         layers: list[Layer] = []
-        place = {-1: -1}
-        readers: dict[int, int] = {}
+        place, readers = {-1: -1}, {last: 0}
         sources = [layer.sources or (p - 1,) for p, layer in enumerate(self.layers)]
-        for source in (source for each in sources for source in each):
-            readers[source] = readers.get(source, 0) + 1
+        for position in range(last, -1, -1):
+            for source in sources[position] if position in readers else ():
+                readers[source] = readers.get(source, 0) + 1
         for position, layer in enumerate(self.layers):
+            if position not in readers:
+                continue
             (source, *_) = sources[position]
             before = layers[place[source]] if source >= 0 else None
             alone = position in self._shifts and readers[source] == 1
@@ -452,7 +637,9 @@ class Builder:
             layer.sources = () if follows else moved
             layers.append(layer)
             place[position] = len(layers) - 1
-        return Network(layers, self.shapes[-1])
+        net = Network(layers, self.shapes[-1], dtype=self.dtype)
+        net.names = {place[p]: name for p, name in self.names.items() if p in place}
+        return net
 
 
 def _scaled_and_shifted(scale: Array, added: Array) -> BatchNorm:
@@ -468,54 +655,9 @@ def _value(*found: Operand) -> Value:
     return x
 
 
-def _shared(constants: Operand, like: Value) -> Array:
-    """Return the constants without a batch axis, along which they must not change."""
-    array = np.asarray(constants)
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"constants (of dtype {array.dtype}) must be real numbers")
-    if array.ndim < like.rank:
-        return array
-    if array.ndim > like.rank or len(array) != 1:
-        raise UnsupportedLayer(
-            f"constants of shape {array.shape} differ along the batch axis, or widen a value of "
-            f"shape {like.shape}"
-        )
-    first: Array = array[0]
-    return first
-
-
-# --- messages, and what both writers ask of a network -------------------------------------------
-
-
-@contextmanager
-def located(place: str) -> Iterator[None]:
-    """Name the place in front of a message about the network that is read or written.
-
-    Other exceptions are no fault of that network, and pass as they are.
-    """
-    try:
-        yield
-    except UnsupportedLayer as error:
-        raise UnsupportedLayer(f"{place}: {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
-
-
-def chosen(table: Mapping[str, T], key: str, what: str) -> T:
-    """Return the entry of a table, or an UnsupportedLayer that names what is in it."""
-    if key not in table:
-        raise not_supported(f"{what} (={key!r})", table)
-    return table[key]
-
-
-def not_supported(what: str, known: Iterable[str]) -> UnsupportedLayer:
-    """Return the error for something that has no rule; it lists what has one."""
-    return UnsupportedLayer(f"{what} is not supported; supported are {', '.join(sorted(known))}")
-
-
 def float_dtype(net: Network) -> DType:
     """Return the precision in which a network is written: float64 for integers."""
-    dtype = network_dtype(net)
+    dtype = network_dtype(checked_network(net))
     if dtype.kind in "iu":
         return np.dtype(np.float64)
     if dtype not in (np.float32, np.float64):

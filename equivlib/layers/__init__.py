@@ -3,9 +3,9 @@
 from .activations import LeakyReLU, ReLU, ReLU6, Sigmoid, Softmax, Tanh
 from .affine import Conv, ConvTranspose, Dense
 from .base import Layer
-from .network import Add, Network
+from .network import Add, Concat, Maximum, Network
 from .normalization import BatchNorm
-from .pooling import AdaptiveAvgPool, AvgPool, MaxPool
+from .pooling import AdaptiveAvgPool, AvgPool, MaxPool, Resample
 from .rearrange import Flatten, Rearrange
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Add",
     "AvgPool",
     "BatchNorm",
+    "Concat",
     "Conv",
     "ConvTranspose",
     "Dense",
@@ -20,10 +21,12 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "MaxPool",
+    "Maximum",
     "Network",
     "ReLU",
     "ReLU6",
     "Rearrange",
+    "Resample",
     "Sigmoid",
     "Softmax",
     "Tanh",

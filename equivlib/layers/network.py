@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from ..convolution.geometry import checked_shape
-from ..convolution.patches import Array, as_array
+from ..convolution.patches import Array, as_array, is_module
 from ..tables import Table
 from .base import Arrays, Gradients, Layer, Parameter, Shape
 
 
-class Add(Layer):
+class _Joined(Layer):
+    """A layer that reads several earlier ones."""
+
+    def __init__(self, *sources: int) -> None:
+        super().__init__()
+        if len(sources) < 2:
+            raise ValueError(f"sources (={sources}) of {self.name} must be at least two layers")
+        self.sources = tuple(Layer(source=source).sources[0] for source in sources)
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(map(str, self.sources))})"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if any(shape != shapes[0] for shape in shapes):
+            listed = ", ".join(map(str, shapes))
+            raise ValueError(f"the inputs (of shapes {listed}) must be of one shape")
+        return shapes[0]
+
+
+class Add(_Joined):
     """The sum of the outputs of earlier layers: how shortcuts end.
 
     Parameters
@@ -33,21 +53,6 @@ class Add(Layer):
     array([[-1,  0, 15]])
     """
 
-    def __init__(self, *sources: int) -> None:
-        super().__init__()
-        if len(sources) < 2:
-            raise ValueError(f"sources (={sources}) of Add must be at least two layers")
-        self.sources = tuple(Layer(source=source).sources[0] for source in sources)
-
-    def __repr__(self) -> str:
-        return f"Add({', '.join(map(str, self.sources))})"
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        if any(shape != shapes[0] for shape in shapes):
-            listed = ", ".join(map(str, shapes))
-            raise ValueError(f"the inputs (of shapes {listed}) must be of one shape")
-        return shapes[0]
-
     def forward(self, *xs: Array) -> Array:
         total = xs[0]
         for x in xs[1:]:
@@ -56,6 +61,80 @@ class Add(Layer):
 
     def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
         return (grad,) * len(xs)
+
+
+class Maximum(_Joined):
+    r"""The largest of the outputs of earlier layers, number by number.
+
+    .. math:: y = \max(x_1, x_2, \dots)
+
+    Parameters
+    ----------
+    *sources : int
+        Positions of the layers in the network, -1 for its input. At least two.
+
+    Notes
+    -----
+    Where several are largest, the gradient goes to the first.
+
+    Examples
+    --------
+    The larger of a number and its double:
+
+    >>> import numpy as np
+    >>> from equivlib.layers import Conv
+    >>> net = Network([Conv([[[2]]]), Maximum(0, -1)], (1, 3))
+    >>> net(np.array([[-1, 0, 5]]))
+    array([[-1,  0, 10]])
+    """
+
+    def forward(self, *xs: Array) -> Array:
+        return reduce(np.maximum, xs)
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        waiting, grads = np.ones(y.shape, dtype=bool), []
+        for x in xs:
+            chosen = waiting & (x == y)
+            grads.append(np.where(chosen, grad, 0))
+            waiting &= ~chosen
+        return tuple(grads)
+
+
+class Concat(_Joined):
+    """The channels, or the numbers, of earlier layers one after the other.
+
+    Parameters
+    ----------
+    *sources : int
+        Positions of the layers in the network, -1 for its input. At least two, whose outputs
+        differ in their number of channels at most.
+
+    Examples
+    --------
+    Two channels, of which the second is the double of the first:
+
+    >>> import numpy as np
+    >>> from equivlib.layers import Conv
+    >>> net = Network([Conv([[[2]]]), Concat(-1, 0)], (1, 3))
+    >>> net(np.array([[-1, 0, 5]]))
+    array([[-1,  0,  5],
+           [-2,  0, 10]])
+    """
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if any(shape[1:] != shapes[0][1:] for shape in shapes):
+            listed = ", ".join(map(str, shapes))
+            raise ValueError(
+                f"the inputs (of shapes {listed}) must be alike but for their channels"
+            )
+        return sum(shape[0] for shape in shapes), *shapes[0][1:]
+
+    def forward(self, *xs: Array) -> Array:
+        return np.concatenate(xs, axis=1)
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        ends = np.cumsum([x.shape[1] for x in xs])[:-1]
+        return tuple(np.split(grad, ends, axis=1))
 
 
 class Network:
@@ -70,13 +149,19 @@ class Network:
     layers : sequence of Layer
     input_shape : tuple of int
         ``(channels, *spatial)``, or ``(features,)``, without batch.
+    dtype : data type, optional
+        Of what the network is made for, float64 if it is not given. It counts where no layer holds
+        numbers that tell it.
 
     Attributes
     ----------
     layers : tuple of Layer
+    dtype : data type
     input_shape, output_shape : tuple of int
     shapes : tuple of tuple of int
         The output shape of each layer.
+    names : dict of int to str
+        What a file calls the outputs of layers, if the network was read from one.
     gradients : tuple of dict
         After :meth:`backward`: for each layer the gradients of its parameters by name.
 
@@ -124,7 +209,14 @@ class Network:
     True
     """
 
-    def __init__(self, layers: Sequence[Layer], input_shape: Sequence[int]) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        input_shape: Sequence[int],
+        *,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        self.dtype = np.dtype(dtype)
         self.input_shape = checked_shape("input_shape", input_shape, flat=True)
         self.layers = tuple(layers)
         if not self.layers:
@@ -138,6 +230,7 @@ class Network:
             raise ValueError(
                 f"{self.label(min(unread))} is read by no later layer and is not the last"
             )
+        self.names: dict[int, str] = {}
         self.gradients: tuple[Gradients, ...] = ()
         self._values: list[Array] = []
         self._batch: Shape = ()
@@ -256,3 +349,11 @@ class Network:
             rows.append((str(position), reads, str(shape), count, repr(layer)))
         table = Table(["layer", "reads", "output", "numbers", ""], rows, align="lllrl")
         return f"Network for an input of {self.input_shape}\n{table}"
+
+
+def checked_network(net: object) -> Network:
+    """Return what must be a network, or the error that says how to make one."""
+    if isinstance(net, Network):
+        return net
+    hint = "; equivlib.interop.torch.from_torch makes one of a module" if is_module(net) else ""
+    raise ValueError(f"net (a {type(net).__name__}) must be an equivlib.Network{hint}")

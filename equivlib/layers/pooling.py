@@ -1,4 +1,4 @@
-"""Pooling layers: the largest number or the average of each window."""
+"""Pooling layers: the largest number or the average of each window; and interpolation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from ..convolution.axis import Index
 from ..convolution.functional import backward as transposed
@@ -18,12 +18,13 @@ from ..convolution.geometry import Geometry
 from ..convolution.options import (
     POOL_DEFAULTS,
     GeometryOptions,
+    Pairs,
     PerAxis,
     PoolOptions,
     check_names,
     lists_pool_options,
 )
-from ..convolution.patches import Array, taps
+from ..convolution.patches import Array, as_array, taps
 from .base import Arrays, Layer, Shape
 
 
@@ -212,20 +213,18 @@ class AvgPool(_Pool):
     def details(self) -> list[str]:
         return super().details() + ["count_include_pad=False"] * (not self.count_include_pad)
 
-    def floor(self, shape: Shape) -> Geometry:
-        """Return the windows without those that ``ceil_mode`` adds."""
-        without: PoolOptions = {**self.options, "ceil_mode": False}
-        return Geometry.of_pool(shape, self.kernel_size, **without)
+    def padding(self, shape: Shape) -> Pairs:
+        """Return the padding in full, without what ``ceil_mode`` adds."""
+        return Geometry.pool_padding(shape, self.kernel_size, **self.options)
 
     def counts_by_axis(self, geometry: Geometry) -> list[Index]:
         """Return for each axis what the sums are divided by: :math:`K_o` is a product of these."""
         if not self.count_include_pad:
             return [axis.counts() for axis in geometry.axes]
         # An input that is as large as the padded one has elements wherever padding counts.
-        floor = self.floor(geometry.input_shape)
-        pairs = zip(geometry.axes, floor.axes, strict=True)
-        overhang = tuple((0, axis.high - known.high) for axis, known in pairs)
-        sizes = tuple(axis.low + axis.size + axis.high for axis in floor.axes)
+        pairs = list(zip(geometry.axes, self.padding(geometry.input_shape), strict=True))
+        overhang = tuple((0, axis.high - high) for axis, (_, high) in pairs)
+        sizes = tuple(low + axis.size + high for axis, (low, high) in pairs)
         options: GeometryOptions = {**one_channel(geometry).options, "padding": overhang}
         padded = Geometry((1, 1, *geometry.kernel_size), (1, *sizes), **options)
         return [axis.counts() for axis in padded.axes]
@@ -337,13 +336,83 @@ class AdaptiveAvgPool(Layer):
         return (_along_axes(grad, [matrix.T for matrix in matrices]),)
 
 
+class Resample(Layer):
+    r"""A matrix along each spatial axis, the same in every channel: interpolation.
+
+    .. math:: y[c, o_1, \dots, o_N] = \sum_{j} M_1[o_1, j_1] \cdots M_N[o_N, j_N] \;
+              x[c, j_1, \dots, j_N]
+
+    Parameters
+    ----------
+    *matrices : array_like, shape ``(outputs, inputs)``
+        One for each spatial axis. They are fixed: training does not change them.
+    source : int, optional
+        Position of the layer that it reads, if that is not the one before it.
+
+    Raises
+    ------
+    ValueError
+        If one is no matrix; and when the input's shape is known, if their columns are not as many
+        as it has elements along each spatial axis.
+
+    Examples
+    --------
+    Two numbers become three, with their mean between them::
+
+        [1 5]  becomes  1 3 5
+
+    >>> import numpy as np
+    >>> between = Resample([[1, 0], [0.5, 0.5], [0, 1]])
+    >>> y = between.forward(np.array([[[1.0, 5.0]]]))
+    >>> y
+    array([[[1., 3., 5.]]])
+    >>> bool((y[0, 0] == np.interp([0, 0.5, 1], [0, 1], [1, 5])).all())
+    True
+    """
+
+    def __init__(self, *matrices: ArrayLike, source: int | None = None) -> None:
+        super().__init__(source=source)
+        self.matrices = tuple(as_array("matrices", matrix) for matrix in matrices)
+        for matrix in self.matrices:
+            if matrix.ndim != 2 or 0 in matrix.shape:
+                raise ValueError(
+                    f"matrices (one of shape {matrix.shape}) must have two axes, (outputs, "
+                    "inputs), none empty"
+                )
+
+    def details(self) -> list[str]:
+        return [f"{matrix.shape[1]} to {matrix.shape[0]}" for matrix in self.matrices]
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        read = tuple(matrix.shape[1] for matrix in self.matrices)
+        if shape[1:] != read or not read:
+            raise ValueError(
+                f"the input (of shape {shape}) must have the spatial shape {read} for matrices of "
+                f"{', '.join(str(matrix.shape) for matrix in self.matrices)}"
+            )
+        return shape[0], *(matrix.shape[0] for matrix in self.matrices)
+
+    def _beside(self, x: Array) -> list[Array]:
+        """Return the matrices in the precision of floating-point numbers, as averages are."""
+        if x.dtype.kind not in "fc":
+            return list(self.matrices)
+        return [matrix.astype(x.dtype) for matrix in self.matrices]
+
+    def forward(self, *xs: Array) -> Array:
+        return _along_axes(xs[0], self._beside(xs[0]))
+
+    def backward(self, xs: Arrays, y: Array, grad: Array) -> Arrays:
+        return (_along_axes(grad, [matrix.T for matrix in self._beside(grad)]),)
+
+
 def _averages(n: int, begins: Index, ends: Index, dtype: np.dtype[np.generic]) -> Array:
     met = (begins[:, None] <= np.arange(n)) & (np.arange(n) < ends[:, None])
     ones = met.astype(dtype if dtype.kind in "fcO" else np.float64)
     return divided(ones, np.broadcast_to((ends - begins)[:, None], ones.shape))
 
 
-def _along_axes(x: Array, matrices: list[Array]) -> Array:
+def _along_axes(x: Array, matrices: Sequence[Array]) -> Array:
     for axis, matrix in enumerate(matrices, start=2):
         x = np.moveaxis(np.moveaxis(x, axis, -1) @ matrix.T, -1, axis)
     return x

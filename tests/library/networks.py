@@ -11,16 +11,19 @@ from equivlib.layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
 )
 
 
@@ -230,6 +233,38 @@ NETWORKS = {
     ),
     "averages with a rest": lambda: Network([AvgPool(4, stride=4, ceil_mode=True)], (1, 6)),
     "adaptive averages of unequal windows": lambda: Network([AdaptiveAvgPool((4, 2))], (2, 6, 4)),
+    "parts of the input joined, with zeros between and one twice": lambda: Network(
+        [
+            Rearrange([[5, 1, -1, 0], [-1, 2, 2, 3]], size=6),
+            Conv(whole(3, 2, 2, seed=1), whole(3)),
+            ReLU(),
+            Conv(whole(2, 2, 2, seed=2), source=0),
+            Concat(2, 3, 3),
+            Conv(whole(2, 7, 1)),
+            Concat(5, 2),
+        ],
+        (2, 3),
+    ),
+    "the largest of several": lambda: Network(
+        [
+            Conv(whole(2, 2, 3), padding=1),
+            ReLU(),
+            Maximum(0, -1),
+            Conv(whole(2, 2, 1, seed=1), whole(2), source=1),
+            Maximum(2, 1, 3),
+            Maximum(4, 0, 0, 3, 1),
+            Add(5, 0),
+        ],
+        (2, 5),
+    ),
+    "interpolated": lambda: Network(
+        [
+            Resample([[1, 0], [0.5, 0.5], [0, 1]], [[0.25, 0.75, 0], [0, -0.5, 1.5]]),
+            ReLU(),
+            Conv(whole(2, 2, 2, 2)),
+        ],
+        (2, 2, 3),
+    ),
     "mirrored": lambda: Network(
         [Conv(whole(2, 2, 3, 3), padding=2, padding_mode="reflect"), ReLU()], (2, 4, 4)
     ),
@@ -272,4 +307,4 @@ def with_random_weights(net, dtype, seed):
             layers.append(type(layer)(weight, bias, source=source, **options))
         else:
             layers.append(layer)
-    return Network(layers, net.input_shape)
+    return Network(layers, net.input_shape, dtype=dtype)

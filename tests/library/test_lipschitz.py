@@ -13,16 +13,19 @@ from equivlib.layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Sigmoid,
     Softmax,
     Tanh,
@@ -80,6 +83,10 @@ ATTAINED = [
     ("steep slope", LeakyReLU(-3), (2,), [[-1.0, -2]], None, 3),
     ("flat", Flatten(), (1, 2), [[[1.0, 2]]], None, 1),
     ("in another order", Rearrange([1, 0]), (2,), [[1.0, 2]], None, 1),
+    ("one of two", Rearrange([1, -1], size=2), (2,), [[0, 2.0]], None, 1),
+    ("three times", Rearrange([1, 0, 1, 1], size=2), (2,), [[0, 2.0]], None, np.sqrt(3)),
+    ("nothing", Rearrange([-1], size=2), (2,), [[1.0, 2.0]], None, 0),
+    ("interpolated", Resample([[3, 0]], [[4], [3]]), (1, 2, 1), [[[[2.0], [0]]]], None, 15),
     ("logistic function", Sigmoid(), (1,), [[1e-4]], None, 0.25),
     ("hyperbolic tangent", Tanh(), (1,), [[1e-4]], None, 1),
     ("softmax", Softmax(), (2,), [[1e-4, -1e-4]], None, 0.5),
@@ -113,6 +120,26 @@ def test_a_sparse_matrix_is_bounded_without_its_dense_form():
 def test_layers_multiply_and_branches_add():
     layers = [Conv([[[2.0]]]), ReLU(), Conv([[[3.0]]]), Add(2, 0, -1)]
     assert lipschitz_bound(Network(layers, (1, 4))) == pytest.approx(2 * 3 + 2 + 1, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", [Concat, Maximum])
+def test_what_stands_side_by_side_adds_squares(kind):
+    layers = [Conv([[[3.0]]]), Conv([[[-4.0]]], source=-1), kind(0, 1)]
+    net = Network(layers, (1, 4))
+    assert lipschitz_bound(net) == pytest.approx(5, rel=1e-12)
+    x = np.array([[1.0, -1, 0, 0]])
+    assert stretch(net, x, np.zeros_like(x)) == pytest.approx(
+        5 if kind is Concat else np.sqrt(12.5), rel=1e-12
+    )
+
+
+def test_the_largest_of_equal_inputs_may_need_the_root_of_squares():
+    """Two coordinates, each taken from another input: the bound is attained."""
+    layers = [Dense([[1.0, 0], [0, 0]]), Dense([[0, 0], [0, 1.0]], source=-1), Maximum(0, 1)]
+    net = Network(layers, (2,))
+    x = np.array([3.0, 4.0])
+    assert stretch(net, x, np.zeros_like(x)) == 1
+    assert 1 <= lipschitz_bound(net) <= np.sqrt(2) * (1 + 1e-12)
 
 
 def test_roundings_of_the_products_are_covered():

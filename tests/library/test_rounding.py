@@ -11,15 +11,19 @@ from equivlib.layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
+    Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Tanh,
 )
 from equivlib.rounding import error_bound
@@ -65,6 +69,11 @@ BY_HAND = {
     "leaky": ([LeakyReLU(-3)], 2, 3 * 1.0),
     "average": ([AvgPool(4)], 4 + 1, 6.5 / 4),
     "adaptive average": ([AdaptiveAvgPool(2)], 2 + 2 + 1, 2.0),
+    # A round adds |a| + 2 |b| of four numbers, and one; the last sum has three.
+    "larger of two": ([Maximum(-1, -1)], 2 * 2 + 3 + 1, 3 * 1.0),
+    "joined": ([LeakyReLU(-3), Concat(0, -1)], 2, 3.0),
+    "interpolated": ([Resample([[0, 2, -1, 0.5]])], 3 + 3 + 1, 6 + 2 + 0.25),
+    "selected": ([Rearrange([[2, -1]], size=4)], 0, 2.0),
     "convolution": ([Conv([[[5, -1]]], [-7])], 2 + 1, 5 + 3 + 7.0),
     "transposed": ([ConvTranspose(np.full((1, 1, 3), -2.0))], 3 + 1, 2.0),
     "transposed, two channels": (

@@ -163,7 +163,7 @@ NOT_SLIDING = {
     "strides that differ": (
         [Conv(whole(1, 1, 1), stride=2), Conv(whole(1, 1, 4), source=-1), Add(0, 1), *HEAD],
         (1, 7),
-        r"layer 2 \(Add\) adds values whose strides differ: \(1,\), \(2,\)",
+        r"layer 2 \(Add\) joins values whose strides differ: \(1,\), \(2,\)",
     ),
 }
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
 #: Largest file that is read by default: the limit of its format.
 MAX_BYTES = 2**31
 
-#: The oldest version of the operators that is read.
-OLDEST = 11
+#: The oldest version of the operators that is read, by rules that know what has changed since:
+#: what is an input today was an attribute. ``onnx.version_converter`` would make one version of
+#: all, but one node that it does not know, or ``spatial=0``, makes it refuse a whole file.
+OLDEST = 7
+
+#: Stand for an open batch in a shape that a graph computes with: primes, so that no sum or product
+#: is one of them by chance. What differs between the two depends on the batch.
+OPEN = (1_000_003, 1_000_033)
 
 #: Largest integer in a list of attributes.
 LARGEST = 2**20
@@ -93,31 +100,75 @@ def to_array(tensor: onnx.TensorProto, name: str) -> Array:
     return array
 
 
-def graph_input(
-    model: onnx.ModelProto, given: Sequence[int] | None
-) -> tuple[str, int, Shape, DType]:
-    """Return the name, batch (0 if it is open), shape and dtype of the one input."""
-    import onnx
+def filled(tensor: onnx.SparseTensorProto, max_bytes: float) -> Array:
+    """Return the numbers of a sparse tensor message, zeros included."""
+    name, shape = tensor.values.name, tuple(tensor.dims)
+    values, places = to_array(tensor.values, name), to_array(tensor.indices, f"places of {name}")
+    if not shape or any(size < 1 for size in shape):
+        raise ValueError(f"sparse tensor {name!r} has the impossible shape {shape}")
+    if math.prod(shape) * values.itemsize > max_bytes:
+        raise ValueError(
+            f"sparse tensor {name!r} would take {readable(math.prod(shape) * values.itemsize)} "
+            f"with its zeros, over max_bytes (={max_bytes})"
+        )
+    if places.dtype != np.int64 or places.shape not in (values.shape, (values.size, len(shape))):
+        raise ValueError(
+            f"sparse tensor {name!r} has places of shape {places.shape} and dtype {places.dtype}, "
+            f"which must be int64 and one for each of its {values.size} numbers"
+        )
+    sizes = shape if places.ndim == 2 else (math.prod(shape),)
+    if (places < 0).any() or (places.reshape(-1, len(sizes)) >= sizes).any():
+        raise ValueError(f"sparse tensor {name!r} has places outside its shape {shape}")
+    flat = places if places.ndim == 1 else np.ravel_multi_index(tuple(places.T), shape)
+    if len(np.unique(flat)) < len(flat):
+        raise ValueError(f"sparse tensor {name!r} has a place twice")
+    array = np.zeros(math.prod(shape), dtype=values.dtype)
+    array[flat] = values
+    return array.reshape(shape)
 
+
+class Input(NamedTuple):
+    """The input of a graph: its name, samples at a time (0 if open), shape of one, and dtype."""
+
+    name: str
+    batch: int
+    shape: Shape
+    dtype: DType
+    #: Whether its first axis is that of the batch. With one axis alone it is one sample.
+    batched: bool
+
+
+def free_input(model: onnx.ModelProto, needed: set[str]) -> onnx.ValueInfoProto:
+    """Return the one input among the names that an output depends on."""
     stored = {tensor.name for tensor in model.graph.initializer}
+    stored |= {tensor.values.name for tensor in model.graph.sparse_initializer}
     free = [entry for entry in model.graph.input if entry.name not in stored]
+    free = [entry for entry in free if entry.name in needed] or free
     if len(free) != 1:
         names = ", ".join(repr(entry.name) for entry in free) or "none"
         raise ValueError(f"the graph must have one input, and has {len(free)}: {names}")
-    (entry,) = free
+    return free[0]
+
+
+def graph_input(model: onnx.ModelProto, needed: set[str], given: Sequence[int] | None) -> Input:
+    """Return the one input that the output depends on, described."""
+    import onnx
+
+    entry = free_input(model, needed)
     tensor = entry.type.tensor_type
     dtypes = {onnx.TensorProto.FLOAT: np.float32, onnx.TensorProto.DOUBLE: np.float64}
     if not entry.type.HasField("tensor_type") or tensor.elem_type not in dtypes:
         raise ValueError(f"input {entry.name!r} must be a tensor of float32 or float64")
-    sizes = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in tensor.shape.dim]
-    if len(sizes) < 2 or any(size < 0 for size in sizes):
-        raise ValueError(
-            f"input {entry.name!r} (of shape {tuple(sizes)}) must have a batch axis and at least "
-            "one more"
-        )
-    batch, *inner = sizes
+    # Some exporters write a size that is open as 0 or -1.
+    sizes = [max(dim.dim_value, 0) for dim in tensor.shape.dim]
+    if not tensor.HasField("shape") and given is not None:
+        sizes = [0] * (1 + len(given))
+    if not sizes:
+        raise ValueError(f"input {entry.name!r} has no axes: input_shape must say what is in it")
+    batched = len(sizes) > 1
+    batch, inner = (sizes[0], sizes[1:]) if batched else (1, sizes)
     dtype = np.dtype(dtypes[tensor.elem_type])
-    return entry.name, batch, _closed(entry.name, inner, given), dtype
+    return Input(entry.name, batch, _closed(entry.name, inner, given), dtype, batched)
 
 
 def _closed(name: str, sizes: Sequence[int], given: Sequence[int] | None) -> Shape:
@@ -150,6 +201,7 @@ class Node:
         self, message: onnx.NodeProto, inputs: list[Value | Array | None], version: int
     ) -> None:
         self.op, self.inputs, self.opset = message.op_type, inputs, version
+        self.message, self.outputs = message, list(message.output)
         self.label = label(message)
         self._attributes = {entry.name: entry for entry in message.attribute}
 
@@ -199,17 +251,24 @@ class Node:
         found = self._take(name, "f")
         return default if found is None else float(found)
 
+    def numbers(self, name: str) -> tuple[float, ...] | None:
+        """Return an attribute that lists floats."""
+        found = self._take(name, "floats")
+        return None if found is None else tuple(float(n) for n in found)
+
     def integer(self, name: str, default: int) -> int:
         """Return an int attribute."""
         found = self._take(name, "i")
         return default if found is None else int(found)
 
-    def integers(self, name: str, default: Sequence[int] | None = None) -> tuple[int, ...] | None:
-        """Return an attribute that lists ints."""
+    def integers(
+        self, name: str, default: Sequence[int] | None = None, *, any_size: bool = False
+    ) -> tuple[int, ...] | None:
+        """Return an attribute that lists ints, none absurdly large unless that has a meaning."""
         found = self._take(name, "ints")
         if found is None:
             return None if default is None else tuple(default)
-        if any(abs(n) > LARGEST for n in found):
+        if not any_size and any(abs(n) > LARGEST for n in found):
             raise ValueError(f"its attribute {name!r} (={tuple(found)}) is over {LARGEST}")
         return tuple(int(n) for n in found)
 
@@ -229,6 +288,10 @@ class Node:
         """Drop attributes that have no effect here."""
         for name in names:
             self._attributes.pop(name, None)
+
+    def ignore_all(self) -> None:
+        """Drop all attributes, because something else has read them."""
+        self._attributes.clear()
 
     def stored(self) -> Array:
         """Return the array in a Constant node."""

@@ -20,22 +20,26 @@ from ...layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Sigmoid,
     Softmax,
     Tanh,
 )
 from ...layers.base import Shape
+from ...layers.network import checked_network
 from ..graph import float_dtype
 from . import stream
 from .stream import LIMIT, NUMBERS, Progress, write_model
@@ -87,7 +91,7 @@ def save(
         onnxruntime fills in the zeros when it reads the file; a matrix that takes over 2 GiB then
         is written as several of fewer rows, whose results are concatenated.
     dtype : {"float32", "float64"}, optional
-        Of a network without parameters, and of its input; by default float64.
+        Of a network without parameters, and of its input; by default ``net.dtype``.
 
     Raises
     ------
@@ -129,7 +133,7 @@ def write_network(
     """Write a network to a file, after onnx itself has checked the graph."""
     import onnx
 
-    for position, layer in enumerate(net.layers):
+    for position, layer in enumerate(checked_network(net).layers):
         if isinstance(layer, Dense) and not _has_numbers(layer):
             raise ValueError(
                 f"{net.label(position)} has an operator as weight: there are no numbers to write"
@@ -364,11 +368,11 @@ def _max_pool(layer: MaxPool, w: _Writer, read: list[str], out: str) -> None:
 def _avg_pool(layer: AvgPool, w: _Writer, read: list[str], out: str) -> None:
     shape = w.shape(read[0])
     geometry, ceil = layer.geometry(shape), {}
-    floor = layer.floor(shape)
-    if floor.padding != geometry.padding:
+    padding = layer.padding(shape)
+    if padding != geometry.padding:
         ceil = {"ceil_mode": 1}  # and not as padding, which would count
     attributes = {"kernel_shape": list(geometry.kernel_size), "strides": list(geometry.stride)}
-    attributes["pads"] = _ends(floor.padding)
+    attributes["pads"] = _ends(padding)
     counted = int(layer.count_include_pad)
     w.node("AveragePool", read, out, count_include_pad=counted, **attributes, **ceil)
 
@@ -381,9 +385,32 @@ def _adaptive(layer: AdaptiveAvgPool, w: _Writer, read: list[str], out: str) -> 
         w.node("GlobalAveragePool", read, out)
         return
     if any(n % m for n, m in zip(shape[1:], sizes, strict=True)):
-        raise UnsupportedLayer(f"windows of unequal sizes, of {shape[1:]} elements for {sizes}")
+        _along_axes(layer.averages(shape, w.dtype), w, read, out)
+        return
     kernel = [n // m for n, m in zip(shape[1:], sizes, strict=True)]
     w.node("AveragePool", read, out, kernel_shape=kernel, strides=kernel)
+
+
+@write.register(Resample)
+def _resample(layer: Resample, w: _Writer, read: list[str], out: str) -> None:
+    _along_axes(layer.matrices, w, read, out)
+
+
+def _along_axes(matrices: Sequence[Array], w: _Writer, read: list[str], out: str) -> None:
+    """Multiply by a matrix along each spatial axis: each becomes the last one for a product."""
+    (name,), rank = read, len(matrices) + 2
+    for axis, matrix in enumerate(matrices, start=2):
+        order = list(range(rank))
+        order[axis], order[-1] = order[-1], order[axis]
+        along, last = f"{out}.axis{axis}", axis == rank - 1
+        if not last:
+            w.node("Transpose", [name], f"{along}.last", perm=order)
+            name = f"{along}.last"
+        product = out if last else f"{along}.product"
+        w.node("MatMul", [name, w.number(matrix.T, f"{along}.matrix")], product)
+        if not last:
+            w.node("Transpose", [product], f"{along}.back", perm=order)
+            name = f"{along}.back"
 
 
 @write.register(LeakyReLU)
@@ -420,11 +447,25 @@ def _rearrange(layer: Rearrange, w: _Writer, read: list[str], out: str) -> None:
         read = [moved]
     elif not layer.keeps_order:
         w.node("Flatten", read, f"{out}.flat", axis=1)
-        places = w.constant(layer.indices.ravel().astype(np.int64), f"{out}.places")
-        w.node("Gather", [f"{out}.flat", places], f"{out}.moved", axis=1)
+        read, places = [f"{out}.flat"], layer.indices.ravel().astype(np.int64)
+        if (places < 0).any():  # which read a zero that is put at the end
+            ends = w.constant(np.array([0, 0, 0, 1], dtype=np.int64), f"{out}.ends")
+            w.node("Pad", [*read, ends], f"{out}.wider")
+            read, places = [f"{out}.wider"], np.where(places < 0, layer.size, places)
+        w.node("Gather", [*read, w.constant(places, f"{out}.places")], f"{out}.moved", axis=1)
         read, shape = [f"{out}.moved"], None
     if found is None or shape != layer.indices.shape:
         w.reshaped(read, layer.indices.shape, out)
+
+
+@write.register(Concat)
+def _concat(layer: Concat, w: _Writer, read: list[str], out: str) -> None:
+    w.node("Concat", read, out, axis=1)
+
+
+@write.register(Maximum)
+def _maximum(layer: Maximum, w: _Writer, read: list[str], out: str) -> None:
+    w.node("Max", read, out)
 
 
 @write.register(Add)

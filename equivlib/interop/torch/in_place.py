@@ -12,7 +12,18 @@ if TYPE_CHECKING:
 
 #: Methods and functions whose result may share its numbers with what they read.
 VIEWS = {"contiguous", "dropout", "flatten", "permute", "reshape", "squeeze", "transpose"}
-VIEWS |= {"unflatten", "unsqueeze", "view"}
+VIEWS |= {
+    "unflatten",
+    "unsqueeze",
+    "view",
+    "getitem",
+    "chunk",
+    "split",
+    "narrow",
+    "select",
+    "unbind",
+}
+VIEWS |= {"expand", "movedim", "swapaxes", "swapdims", "unfold"}
 
 IN_PLACE = {operator.iadd, operator.isub, operator.imul, operator.itruediv}
 

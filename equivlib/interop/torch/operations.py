@@ -26,23 +26,44 @@ from ...layers import (
     Sigmoid,
     Tanh,
 )
-from ..graph import Builder, Operand, Value, chosen
+from .. import products
+from ..graph import Builder, Operand, Reduction, Value, chosen
+from ..interpolation import COORDINATES, cubic, nearest
+from ..interpolation import linear as linear_between
 from .shapes import (
     Axes,
     Called,
+    Extremes,
+    Traced,
     attribute,
+    cat,
+    channel_shuffle,
+    chunk,
+    expand,
     flatten,
+    flip,
     index_select,
     item,
+    movedim,
+    narrow,
     numbers,
     optional_numbers,
     permute,
+    pixel_shuffle,
+    pixel_unshuffle,
+    repeat,
+    roll,
+    select,
     size,
+    split,
     squeeze,
+    stack,
     transpose,
+    unbind,
     unflatten,
     unsqueeze,
     view,
+    windows,
 )
 
 if TYPE_CHECKING:
@@ -144,8 +165,6 @@ def avg_pool(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Value:
-    if divisor_override is not None:
-        raise UnsupportedLayer(f"divisor_override (={divisor_override}) is not supported")
     pool = AvgPool(
         _plain(kernel_size),
         count_include_pad=count_include_pad,
@@ -153,7 +172,9 @@ def avg_pool(
         padding=_plain(padding),
         ceil_mode=ceil_mode,
     )
-    return b.layer(pool, x)
+    return (
+        b.layer(pool, x) if divisor_override is None else b.divided_sum(x, pool, divisor_override)
+    )
 
 
 def _max_pool(b: Builder, x: Value, m: nn.Module) -> Value:
@@ -183,10 +204,9 @@ def adaptive_avg_pool(b: Builder, x: Value, output_size: PerAxis) -> Value:
 def adaptive_max_pool(
     b: Builder, x: Value, output_size: PerAxis, return_indices: bool = False
 ) -> Value:
-    sizes = _sizes(x, output_size)
-    if return_indices or any(n % m for n, m in zip(x.shape[1:], sizes, strict=True)):
-        raise UnsupportedLayer(f"windows of unequal sizes, of {x.shape[1:]} elements for {sizes}")
-    return b.layer(MaxPool(tuple(n // m for n, m in zip(x.shape[1:], sizes, strict=True))), x)
+    if return_indices:
+        raise UnsupportedLayer("return_indices=True has a second output")
+    return b.largest_of_windows(x, _sizes(x, output_size))
 
 
 def _adaptive_avg_pool(b: Builder, x: Value, m: nn.Module) -> Value:
@@ -197,8 +217,153 @@ def _adaptive_max_pool(b: Builder, x: Value, m: nn.Module) -> Value:
     return adaptive_max_pool(b, x, m.output_size, m.return_indices)
 
 
-def mean(b: Builder, x: Value, dim: Axes | None = None, keepdim: bool = False) -> Value:
-    return b.mean(x, [dim] if isinstance(dim, int) else dim, keep=keepdim)
+def reduce(
+    kind: Reduction,
+    b: Builder,
+    x: Value,
+    dim: Axes | None = None,
+    keepdim: bool = False,
+    dtype: object = None,
+) -> Value:
+    if dtype is not None:
+        raise UnsupportedLayer(f"dtype (={dtype}) must not be given")
+    return b.reduce(x, [dim] if isinstance(dim, int) else dim or None, kind, keep=keepdim)
+
+
+def extreme(
+    kind: Reduction,
+    b: Builder,
+    x: Operand,
+    dim: Operand | None = None,
+    keepdim: bool = False,
+    other: Operand | None = None,
+) -> Traced:
+    """Read both functions of this name: the extremes along an axis, or of two tensors."""
+    second = dim if other is None else other
+    if isinstance(x, Value) and isinstance(second, int):
+        return Extremes(b.reduce(x, [second], kind, keep=keepdim))
+    if second is None:
+        raise UnsupportedLayer("the axis must be named, because the batch is one of them")
+    return b.larger(x, second) if kind == "max" else b.smaller(x, second)
+
+
+def matmul(b: Builder, x: Operand, y: Operand) -> Value:
+    return products.matmul(b, x, y)
+
+
+def einsum(b: Builder, equation: str, *operands: Operand) -> Value:
+    return products.summed(b, equation, operands)
+
+
+def interpolate(
+    b: Builder,
+    x: Value,
+    size: PerAxis | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Value:
+    """Resize each spatial axis to a size or by a scale."""
+    if antialias:
+        raise UnsupportedLayer("antialias=True is not supported")
+    chosen(RESIZED, mode, "mode")
+    given = not recompute_scale_factor and not align_corners
+    resized = _resized(x.shape[1:], size, scale_factor, given=given)
+    if mode == "area":
+        return b.layer(AdaptiveAvgPool(tuple(m for m, _ in resized)), x)
+    b.check((x.shape[0], *(m for m, _ in resized)))
+    coordinates = COORDINATES["align_corners" if align_corners else "half_pixel"]
+    matrices: dict[int, Array] = {}
+    for axis, (n, (m, scale)) in enumerate(zip(x.shape[1:], resized, strict=True), start=2):
+        b.check((m, n))
+        if mode.startswith("nearest"):  # in the precision in which PyTorch finds the places
+            half = np.float32(0.5 if mode == "nearest-exact" else 0)
+            places = (np.arange(m, dtype=np.float32) + half) * np.float32(1 / scale)
+            x = b.take(x, axis, nearest(places, n, np.floor))
+            continue
+        places = coordinates(m, n, scale)
+        matrix = cubic(places, n, -0.75) if mode == "bicubic" else linear_between(places, n)
+        matrices[axis - 1] = matrix.astype(b.dtype)
+    return b.interpolate(x, matrices)
+
+
+def _resized(
+    shape: Sequence[int],
+    size: PerAxis | None,
+    scale_factor: float | Sequence[float] | None,
+    *,
+    given: bool,
+) -> list[tuple[int, float]]:
+    """Return the new size of each axis, and its scale: the one that is given, or that of sizes."""
+    one = scale_factor if size is None else size
+    each: tuple[float, ...] = ()
+    if isinstance(one, (tuple, list)):
+        each = tuple(one)
+    elif isinstance(one, (int, float)):
+        each = (one,) * len(shape)
+    if len(each) != len(shape):
+        raise ValueError("size or scale_factor must be given for each spatial axis")
+    if any(not 0 < f < LARGEST for f in each):
+        raise ValueError(f"sizes and scales (={each}) must be positive and not huge")
+    if size is not None:
+        return [(int(m), m / n) for n, m in zip(shape, each, strict=True)]
+    found = [(int(n * f), f if given else int(n * f) / n) for n, f in zip(shape, each, strict=True)]
+    if min(m for m, _ in found) < 1:
+        raise ValueError(f"scale_factor (={scale_factor}) leaves nothing of {tuple(shape)}")
+    return found
+
+
+def _upsample(b: Builder, x: Value, m: nn.Module) -> Value:
+    again = getattr(m, "recompute_scale_factor", None)
+    return interpolate(b, x, m.size, m.scale_factor, m.mode, m.align_corners, again)
+
+
+#: How ``interpolate`` can resize.
+RESIZED = dict.fromkeys(
+    ("area", "bicubic", "bilinear", "linear", "nearest", "nearest-exact", "trilinear")
+)
+
+#: Sizes and scales from here on are no sizes.
+LARGEST = 2**20
+
+
+def unfold(
+    b: Builder,
+    x: Value,
+    kernel_size: PerAxis,
+    dilation: PerAxis = 1,
+    padding: PerAxis = 0,
+    stride: PerAxis = 1,
+) -> Value:
+    options: GeometryOptions = {"dilation": dilation, "padding": padding, "stride": stride}
+    return b.unfold(x, _both(kernel_size), options)
+
+
+def fold(
+    b: Builder,
+    x: Value,
+    output_size: PerAxis,
+    kernel_size: PerAxis,
+    dilation: PerAxis = 1,
+    padding: PerAxis = 0,
+    stride: PerAxis = 1,
+) -> Value:
+    sizes = _both(output_size), _both(kernel_size)
+    return b.fold(x, *sizes, stride=stride, padding=padding, dilation=dilation)
+
+
+def _both(given: PerAxis) -> tuple[int, ...]:
+    return (given, given) if isinstance(given, int) else tuple(given)
+
+
+def _fold(b: Builder, x: Value, m: nn.Module) -> Value:
+    return fold(b, x, m.output_size, m.kernel_size, m.dilation, m.padding, m.stride)
+
+
+def _unfold(b: Builder, x: Value, m: nn.Module) -> Value:
+    return unfold(b, x, m.kernel_size, m.dilation, m.padding, m.stride)
 
 
 # --- activations --------------------------------------------------------------------------------
@@ -231,6 +396,30 @@ def hardtanh(
     b: Builder, x: Value, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Value:
     return b.clip(x, min_val, max_val)
+
+
+def hardsigmoid(b: Builder, x: Value, inplace: bool = False) -> Value:
+    return b.hard_sigmoid(x, 1 / 6, 1 / 2)
+
+
+def hardswish(b: Builder, x: Value, inplace: bool = False) -> Value:
+    raise UnsupportedLayer("x times a hard sigmoid of x is quadratic between its corners")
+
+
+def softshrink(b: Builder, x: Value, lambd: float = 0.5) -> Value:
+    return b.subtract(x, b.clip(x, -lambd, lambd))
+
+
+def threshold(b: Builder, x: Value, threshold: float, value: float, inplace: bool = False) -> Value:
+    if value != threshold:
+        raise UnsupportedLayer(
+            f"with value (={value}) other than threshold (={threshold}) it jumps"
+        )
+    return b.clip(x, threshold, math.inf)
+
+
+def absolute(b: Builder, x: Value) -> Value:
+    return b.absolute(x)
 
 
 def softmax(
@@ -282,6 +471,14 @@ def divide(b: Builder, x: Operand, y: Operand) -> Value:
     return b.divide(x, y)
 
 
+def maximum(b: Builder, x: Operand, other: Operand) -> Value:
+    return b.larger(x, other)
+
+
+def minimum(b: Builder, x: Operand, other: Operand) -> Value:
+    return b.smaller(x, other)
+
+
 def negative(b: Builder, x: Value) -> Value:
     return b.negative(x)
 
@@ -330,6 +527,16 @@ NN: Final[dict[str, Rule]] = {
     "Identity": _passed_on,
     "Dropout": _passed_on,
     "AlphaDropout": _passed_on,
+    "ChannelShuffle": lambda b, x, m: channel_shuffle(b, x, m.groups),
+    "Fold": _fold,
+    "Hardsigmoid": lambda b, x, m: hardsigmoid(b, x),
+    "Hardswish": lambda b, x, m: hardswish(b, x),
+    "PixelShuffle": lambda b, x, m: pixel_shuffle(b, x, m.upscale_factor),
+    "PixelUnshuffle": lambda b, x, m: pixel_unshuffle(b, x, m.downscale_factor),
+    "Softshrink": lambda b, x, m: softshrink(b, x, m.lambd),
+    "Threshold": lambda b, x, m: threshold(b, x, m.threshold, m.value),
+    "Unfold": _unfold,
+    "Upsample": _upsample,
     "FeatureAlphaDropout": _passed_on,
     **_of_axes("Conv{}d", _conv),
     **_of_axes("ConvTranspose{}d", _conv_transpose),
@@ -348,10 +555,32 @@ NN: Final[dict[str, Rule]] = {
 
 #: Functions of torch that are methods of a tensor too.
 BOTH: Final[dict[str, Called]] = {
+    **dict.fromkeys(("abs", "absolute"), absolute),
     "add": add,
-    "clamp": clip,
+    "amax": partial(reduce, "max"),
+    "amin": partial(reduce, "min"),
+    "chunk": chunk,
+    **dict.fromkeys(("clamp", "clip"), clip),
+    "div": divide,
     "flatten": flatten,
-    "mean": mean,
+    "flip": flip,
+    "index_select": index_select,
+    "matmul": matmul,
+    "max": partial(extreme, "max"),
+    "maximum": maximum,
+    "mean": partial(reduce, "mean"),
+    "min": partial(extreme, "min"),
+    "minimum": minimum,
+    "movedim": movedim,
+    "narrow": narrow,
+    **dict.fromkeys(("neg", "negative"), negative),
+    "roll": roll,
+    "select": select,
+    "split": split,
+    **dict.fromkeys(("swapaxes", "swapdims"), transpose),
+    "sum": partial(reduce, "sum"),
+    "tile": repeat,
+    "unbind": unbind,
     "mul": multiply,
     "permute": permute,
     "relu": partial(pointwise, ReLU),
@@ -369,6 +598,9 @@ METHODS: Final[dict[str, Called]] = {
     **BOTH,
     "add_": add,
     "contiguous": contiguous,
+    "expand": expand,
+    "repeat": repeat,
+    "unfold": windows,
     "relu_": partial(pointwise, ReLU),
     "size": size,
     "unflatten": unflatten,
@@ -377,25 +609,36 @@ METHODS: Final[dict[str, Called]] = {
 
 TORCH: Final[dict[str, Called]] = {
     **BOTH,
-    "div": divide,
-    "index_select": index_select,
-    "neg": negative,
+    **dict.fromkeys(("cat", "concat", "concatenate"), cat),
+    "einsum": einsum,
+    "mm": matmul,
+    "stack": stack,
 }
 
 #: Functions of torch.nn.functional.
 FUNCTIONAL: Final[dict[str, Called]] = {
     "alpha_dropout": dropout,
+    "channel_shuffle": channel_shuffle,
     "dropout": dropout,
+    "fold": fold,
+    "hardsigmoid": hardsigmoid,
+    "hardswish": hardswish,
     "hardtanh": hardtanh,
+    "interpolate": interpolate,
     "leaky_relu": leaky_relu,
     "linear": linear,
     "pad": pad,
+    "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
     "prelu": p_relu,
     "relu": partial(pointwise, ReLU),
     "relu6": partial(hardtanh, min_val=0, max_val=6),
     "sigmoid": partial(pointwise, Sigmoid),
     "softmax": softmax,
+    "softshrink": softshrink,
     "tanh": partial(pointwise, Tanh),
+    "threshold": threshold,
+    "unfold": unfold,
     **_of_axes("adaptive_avg_pool{}d", adaptive_avg_pool),
     **_of_axes("adaptive_max_pool{}d", adaptive_max_pool),
     **_of_axes("avg_pool{}d", avg_pool),
@@ -410,7 +653,9 @@ OPERATOR: Final[dict[str, Called]] = {
     **dict.fromkeys(("sub", "isub"), subtract),
     **dict.fromkeys(("mul", "imul"), multiply),
     **dict.fromkeys(("truediv", "itruediv"), divide),
+    "abs": absolute,
     "getitem": item,
+    "matmul": matmul,
     "neg": negative,
 }
 

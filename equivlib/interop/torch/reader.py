@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ from ...layers import Network
 from ..graph import Builder, Value, located, not_supported
 from .in_place import check_in_place
 from .operations import METHODS, Key, function_rules, module_rules
-from .shapes import Traced, call, optional_numbers
+from .shapes import BatchSize, Traced, call, numbers, optional_numbers
 
 if TYPE_CHECKING:
     import torch
@@ -40,14 +40,21 @@ def from_torch(module: torch.nn.Module, input_shape: Sequence[int]) -> Network:
     Conv1d to 3d, ConvTranspose1d to 3d, Linear   Conv, ConvTranspose, Dense
     BatchNorm1d to 3d                             BatchNorm, with the running statistics
     MaxPool1d to 3d, AvgPool1d to 3d              MaxPool, AvgPool
-    AdaptiveAvgPool1d to 3d, mean over space      AdaptiveAvgPool
-    AdaptiveMaxPool1d to 3d                       MaxPool, if all windows are of one size
-    ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh       ReLU, LeakyReLU, ReLU6, or a sum of such
+    AdaptiveAvgPool1d to 3d, mean                 AdaptiveAvgPool
+    AdaptiveMaxPool1d to 3d, amax, amin, max      MaxPool
+    ReLU, LeakyReLU, PReLU, ReLU6, Hardtanh,      ReLU, LeakyReLU, ReLU6, or a sum of such
+    Hardsigmoid, Softshrink, Threshold, abs
     Sigmoid, Tanh, Softmax                        Sigmoid, Tanh, Softmax
     x + y, x - y; x times, plus or over a number  Add; BatchNorm
+    maximum, minimum                              Maximum, or a shifted ReLU
+    x @ W, W @ x, einsum; sum                     Dense, or a Conv of one tap; a Conv of ones
+    cat, stack                                    Concat
+    indexing, chunk, split, flip, roll, expand    Rearrange
+    Upsample, interpolate                         Resample, or Rearrange if nearest
+    Unfold, Fold; PixelShuffle                    Rearrange, ConvTranspose; Rearrange
     Flatten, Unflatten, view, reshape             nothing, Flatten or Rearrange
     permute, transpose, squeeze, unsqueeze        nothing, or Rearrange
-    ZeroPad, F.pad                                a depthwise Conv of one tap
+    ZeroPad, ConstantPad, F.pad                   a depthwise Conv of one tap, or Rearrange
     Dropout, Identity, contiguous                 nothing
     ============================================  ================================================
 
@@ -167,14 +174,20 @@ def _interpreter(root: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> to
             return optional_numbers(super().get_attr(target, args, kwargs))
 
         def call_module(self, target: str, args: Args, kwargs: Kwargs) -> Traced:
+            if _is_constant((*args, *kwargs.values())):
+                return _computed(super().call_module, target, args, kwargs)
             return _read_module(b, root.get_submodule(target), args, kwargs)
 
         def call_method(self, target: str, args: Args, kwargs: Kwargs) -> Traced:
+            if _is_constant((*args, *kwargs.values())):
+                return _computed(super().call_method, target, args, kwargs)
             if target not in METHODS:
                 raise not_supported(target, METHODS)
             return call(METHODS[target], b, args, kwargs)
 
         def call_function(self, target: Key, args: Args, kwargs: Kwargs) -> Traced:
+            if _is_constant((*args, *kwargs.values())):
+                return _computed(super().call_function, target, args, kwargs)
             if target not in function_rules():
                 raise not_supported(_name(target), map(_name, function_rules()))
             return call(function_rules()[target], b, args, kwargs)
@@ -182,6 +195,32 @@ def _interpreter(root: torch.nn.Module, graph: torch.fx.Graph, b: Builder) -> to
     reader = Reader(root, graph=graph)
     reader.extra_traceback = False  # it would change messages, and the class of a KeyError
     return reader
+
+
+def _is_constant(arguments: object) -> bool:
+    """Return whether no part of the arguments of a call depends on the input."""
+    if isinstance(arguments, (tuple, list)):
+        return all(map(_is_constant, arguments))
+    if isinstance(arguments, slice):
+        return _is_constant((arguments.start, arguments.stop, arguments.step))
+    return not isinstance(arguments, (Value, BatchSize))
+
+
+def _computed(run: Callable[..., object], target: object, args: Args, kwargs: Kwargs) -> Traced:
+    """Let PyTorch compute what depends on parameters and sizes alone."""
+    import torch
+
+    def tensors(argument: object) -> object:
+        is_array = isinstance(argument, np.ndarray)
+        return torch.from_numpy(argument) if is_array else argument
+
+    def arrays(result: object) -> object:
+        return numbers(result) if isinstance(result, torch.Tensor) else result
+
+    given = torch.fx.node.map_aggregate((args, dict(kwargs)), tensors)
+    with torch.no_grad():
+        result: Traced = torch.fx.node.map_aggregate(run(target, *given), arrays)
+    return result
 
 
 def _read_module(b: Builder, module: torch.nn.Module, args: Args, kwargs: Kwargs) -> Value:

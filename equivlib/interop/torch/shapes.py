@@ -6,14 +6,24 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cache
-from types import UnionType
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, Union, cast, get_args, get_origin
+from types import EllipsisType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Final,
+    NamedTuple,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 
 import numpy as np
 
 from ...convert import UnsupportedLayer
 from ...convolution.patches import Array
-from ..graph import Builder, Value
+from ..graph import Builder, Operand, Value
 
 if TYPE_CHECKING:
     import torch
@@ -41,8 +51,21 @@ Sizes: TypeAlias = Size | Sequence[Size]
 #: Axes one by one, or all of them at once.
 Axes: TypeAlias = int | Sequence[int]
 
-#: Result of a node of a trace: a value of the network, a constant, a number, a shape.
-Traced: TypeAlias = Value | Array | float | str | BatchSize | tuple[Size, ...] | None
+
+class Extremes(NamedTuple):
+    """The largest or smallest numbers along an axis; where they stand is not known."""
+
+    values: Value
+    indices: None = None
+
+
+#: Result of a node of a trace: a value of the network, a constant, a number, a shape, several.
+Traced: TypeAlias = (
+    Value | Array | float | str | BatchSize | tuple[Size, ...] | tuple[Value, ...] | Extremes | None
+)
+
+#: What stands between the brackets of an index.
+Index: TypeAlias = int | slice | Array | EllipsisType | None
 
 #: Rule of a function or method, with the arguments of its call.
 Called: TypeAlias = Callable[..., Traced]
@@ -168,15 +191,183 @@ def size(b: Builder, x: Value, dim: int | None = None) -> Traced:
     return whole if dim is None else item(b, whole, dim)
 
 
-def attribute(b: Builder, x: Traced, name: str) -> Traced:
+def attribute(b: Builder, x: Traced | Sequence[Traced], name: str) -> Traced:
+    if isinstance(x, Extremes) and name == "values":
+        return x.values
     if name != "shape" or not isinstance(x, Value):
         raise UnsupportedLayer(f"the attribute {name!r} is not supported")
     return size(b, x)
 
 
-def item(b: Builder, sizes: Traced, index: int | slice) -> Traced:
-    if not isinstance(sizes, tuple):
-        raise UnsupportedLayer("indexing is supported on shapes only")
-    if isinstance(index, int) and not -len(sizes) <= index < len(sizes):
-        raise ValueError(f"axis (={index}) must be one of the {len(sizes)} of its shape")
-    return sizes[index]
+def item(b: Builder, x: Traced | Sequence[Traced], index: Index | Sequence[Index]) -> Traced:
+    """Index a value, or take one of several results, or a size of a shape."""
+    if isinstance(x, Value):
+        items = list(index) if isinstance(index, (tuple, list)) else [cast(Index, index)]
+        return _indexed(b, x, items)
+    if not isinstance(x, tuple) or not isinstance(index, (int, slice)):
+        raise UnsupportedLayer("indexing is supported on shapes and on values")
+    if isinstance(index, int) and not -len(x) <= index < len(x):
+        raise ValueError(f"axis (={index}) must be one of the {len(x)} of its shape")
+    return cast(Traced, x[index])
+
+
+def _indexed(b: Builder, x: Value, items: list[Index]) -> Value:
+    """Index a value by slices, integers, None, and at most one array."""
+    named = sum(each is not None and each is not Ellipsis for each in items)
+    place = next((i for i, each in enumerate(items) if each is Ellipsis), None)
+    if place is not None:
+        items[place : place + 1] = [slice(None)] * (x.rank - named)
+    slices: dict[int, slice] = {}
+    taken: dict[int, Array] = {}
+    new: list[int] = []
+    axis = position = 0
+    for each in items:
+        if each is None:
+            new.append(position)
+            position += 1
+            continue
+        if isinstance(each, slice):
+            slices[axis] = _whole_numbers(each)
+            position += 1
+        elif isinstance(each, (int, np.ndarray, list)) and not isinstance(each, bool):
+            taken[axis] = np.asarray(each)
+            position += taken[axis].ndim
+        else:
+            raise UnsupportedLayer(f"the index {each!r} is not supported")
+        axis += 1
+    if _arrays(taken.values()) and len(taken) > 1:
+        raise UnsupportedLayer("an array and other indices at a time are not supported")
+    x = b.cut(x, slices)
+    for place in sorted(taken, reverse=True):
+        x = b.take(x, place, taken[place])
+    return b.unsqueeze(x, new) if new else x
+
+
+def _arrays(items: Iterable[object]) -> bool:
+    return any(isinstance(each, np.ndarray) and each.ndim > 0 for each in items)
+
+
+def _whole_numbers(part: slice) -> slice:
+    for end in (part.start, part.stop, part.step):
+        if end is not None and not isinstance(end, int):
+            raise UnsupportedLayer(
+                f"a slice from {part.start!r} to {part.stop!r} is not of numbers"
+            )
+    if part.step == 0:
+        raise ValueError("the step of a slice must not be 0")
+    return part
+
+
+def cat(b: Builder, tensors: Operand | Sequence[Operand], dim: int = 0) -> Value:
+    return b.concat(_listed((tensors,)), dim)
+
+
+def stack(b: Builder, tensors: Value | Sequence[Value], dim: int = 0) -> Value:
+    return b.concat([b.unsqueeze(x, [dim]) for x in _listed((tensors,))], dim)
+
+
+def chunk(b: Builder, x: Value, chunks: int, dim: int = 0) -> Traced:
+    if chunks < 1:
+        raise ValueError(f"chunks (={chunks}) must be at least 1")
+    return split(b, x, -(-_size(b, x, dim) // chunks), dim)
+
+
+def split(b: Builder, x: Value, split_size: int | Sequence[int], dim: int = 0) -> Traced:
+    if isinstance(split_size, int):
+        if split_size < 1:
+            raise ValueError(f"split_size (={split_size}) must be at least 1")
+        total = _size(b, x, dim)
+        starts = range(0, total, split_size)
+        split_size = [min(split_size, total - start) for start in starts]
+    return tuple(b.split(x, dim, split_size))
+
+
+def _size(b: Builder, x: Value, dim: int) -> int:
+    if not -x.rank <= dim < x.rank or dim % x.rank == 0:
+        raise UnsupportedLayer(f"axis (={dim}) must be one of a value besides that of the batch")
+    return b.sizes(x)[dim]
+
+
+def unbind(b: Builder, x: Value, dim: int = 0) -> Traced:
+    return tuple(b.take(x, dim, np.array(i)) for i in range(_size(b, x, dim)))
+
+
+def select(b: Builder, x: Value, dim: int, index: int) -> Value:
+    return b.take(x, dim, np.array(index))
+
+
+def narrow(b: Builder, x: Value, dim: int, start: int, length: int) -> Value:
+    return b.cut(x, {dim: slice(start, start + length)})
+
+
+def flip(b: Builder, x: Value, *dims: Axes) -> Value:
+    return b.flip(x, _listed(dims))
+
+
+def roll(b: Builder, x: Value, shifts: Axes, dims: Axes) -> Value:
+    return b.roll(x, _listed((shifts,)), _listed((dims,)))
+
+
+def movedim(b: Builder, x: Value, source: Axes, destination: Axes) -> Value:
+    origin, target = _listed((source,)), _listed((destination,))
+    if len(origin) != len(target) or any(not -x.rank <= a < x.rank for a in (*origin, *target)):
+        raise ValueError(f"axes (={origin}) must move to as many places (={target}) of {x.rank}")
+    rest = iter([axis for axis in range(x.rank) if axis not in {a % x.rank for a in origin}])
+    places = {t % x.rank: a % x.rank for a, t in zip(origin, target, strict=True)}
+    return b.permute(x, [places[i] if i in places else next(rest) for i in range(x.rank)])
+
+
+def expand(b: Builder, x: Value, *sizes: Sizes) -> Value:
+    """Repeat along axes of size 1; -1 keeps a size, and the batch stays."""
+    first, *inner = _listed(sizes)
+    if first not in (-1, BATCH) or len(inner) != len(x.shape) or BATCH in inner:
+        raise UnsupportedLayer(f"the shape {(first, *inner)} must begin with the size of the batch")
+    return b.expand(
+        x, [n if m == -1 else cast(int, m) for n, m in zip(x.shape, inner, strict=True)]
+    )
+
+
+def repeat(b: Builder, x: Value, *sizes: Axes) -> Value:
+    return b.tile(x, _listed(sizes))
+
+
+def windows(b: Builder, x: Value, dimension: int, size: int, step: int) -> Value:
+    """Read windows along an axis; their elements become the last axis."""
+    total = _size(b, x, dimension)
+    if not 1 <= size <= total or step < 1:
+        raise ValueError(f"size (={size}) must be one of windows in {total} elements, step {step}")
+    axis = dimension % x.rank
+    starts = np.arange(0, total - size + 1, step)
+    b.check((len(starts), size))
+    y = b.take(x, axis, starts[:, None] + np.arange(size))
+    return movedim(b, y, axis + 1, -1)
+
+
+def pixel_shuffle(b: Builder, x: Value, upscale_factor: int) -> Value:
+    c, h, w, f = *_plane(x), upscale_factor
+    if f < 1 or c % f**2:
+        raise ValueError(f"upscale_factor (={f}) must fit a value of shape {x.shape}")
+    y = b.permute(b.reshape(x, [0, c // f**2, f, f, h, w]), [0, 1, 4, 2, 5, 3])
+    return b.reshape(y, [0, c // f**2, h * f, w * f])
+
+
+def pixel_unshuffle(b: Builder, x: Value, downscale_factor: int) -> Value:
+    c, h, w, f = *_plane(x), downscale_factor
+    if f < 1 or h % f or w % f:
+        raise ValueError(f"downscale_factor (={f}) must fit a value of shape {x.shape}")
+    y = b.permute(b.reshape(x, [0, c, h // f, f, w // f, f]), [0, 1, 3, 5, 2, 4])
+    return b.reshape(y, [0, c * f**2, h // f, w // f])
+
+
+def channel_shuffle(b: Builder, x: Value, groups: int) -> Value:
+    channels, *spatial = x.shape
+    if groups < 1 or channels % groups:
+        raise ValueError(f"groups (={groups}) must divide the {channels} channels")
+    y = b.reshape(x, [0, groups, channels // groups, *spatial])
+    return b.reshape(b.swap(y, 1, 2), [0, channels, *spatial])
+
+
+def _plane(x: Value) -> tuple[int, int, int]:
+    if len(x.shape) != 3:
+        raise ValueError(f"a value of shape {x.shape} must have channels and two spatial axes")
+    return x.shape[0], x.shape[1], x.shape[2]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import singledispatch
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce, singledispatch
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,17 +21,20 @@ from ...layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Sigmoid,
     Softmax,
     Tanh,
@@ -105,11 +109,7 @@ def _graph(modules: list[nn.Module], sources: list[tuple[int, ...]]) -> nn.Modul
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             values = [x]
             for layer, read in zip(self.layers, self.sources, strict=True):
-                inputs = [values[source + 1] for source in read]
-                total = inputs[0]
-                for other in inputs[1:]:
-                    total = total + other
-                values.append(layer(total))
+                values.append(layer(*(values[source + 1] for source in read)))
             return values[-1]
 
     return Graph()
@@ -252,16 +252,17 @@ def _batch_norm(layer: BatchNorm, shape: Shape, dtype: DType) -> nn.Module:
     return _filled(module, dtype, running_mean=layer.mean, running_var=layer.var, **numbers)
 
 
-def _symmetric(geometry: Geometry) -> bool:
+def _symmetric(padding: Pairs, kernel_size: tuple[int, ...]) -> bool:
     """Return whether PyTorch pools with this padding: equal at both ends, half a window at most."""
-    pairs = zip(geometry.padding, geometry.kernel_size, strict=True)
+    pairs = zip(padding, kernel_size, strict=True)
     return all(low == high and 2 * low <= k for (low, high), k in pairs)
 
 
 @to_module.register(MaxPool)
 def _max_pool(layer: MaxPool, shape: Shape, dtype: DType) -> nn.Module:
     geometry = layer.geometry(shape)
-    kind, plain = _of_axes("MaxPool", geometry.ndim), _symmetric(geometry)
+    kind = _of_axes("MaxPool", geometry.ndim)
+    plain = _symmetric(geometry.padding, geometry.kernel_size)
     padding = tuple(low for low, _ in geometry.padding) if plain else 0
     module = kind(geometry.kernel_size, geometry.stride, padding, geometry.dilation)
     return module if plain else _padded(geometry.padding, -math.inf, module)
@@ -269,15 +270,15 @@ def _max_pool(layer: MaxPool, shape: Shape, dtype: DType) -> nn.Module:
 
 @to_module.register(AvgPool)
 def _avg_pool(layer: AvgPool, shape: Shape, dtype: DType) -> nn.Module:
-    floor = layer.floor(shape)
-    kind, ceil = _of_axes("AvgPool", floor.ndim), bool(layer.options.get("ceil_mode", False))
-    given = floor.kernel_size, floor.stride
-    if _symmetric(floor):
-        padding = tuple(low for low, _ in floor.padding)
-        return kind(*given, padding, ceil_mode=ceil, count_include_pad=layer.count_include_pad)
+    geometry, padding = layer.geometry(shape), layer.padding(shape)
+    kind, ceil = _of_axes("AvgPool", geometry.ndim), padding != geometry.padding
+    given = geometry.kernel_size, geometry.stride
+    if _symmetric(padding, geometry.kernel_size):
+        low = tuple(low for low, _ in padding)
+        return kind(*given, low, ceil_mode=ceil, count_include_pad=layer.count_include_pad)
     if ceil or not layer.count_include_pad:
-        raise UnsupportedLayer(f"padding (={floor.padding}) must be alike at both ends")
-    return _padded(floor.padding, 0, kind(*given))
+        raise UnsupportedLayer(f"padding (={padding}) must be alike at both ends")
+    return _padded(padding, 0, kind(*given))
 
 
 @to_module.register(AdaptiveAvgPool)
@@ -285,19 +286,46 @@ def _adaptive(layer: AdaptiveAvgPool, shape: Shape, dtype: DType) -> nn.Module:
     return _of_axes("AdaptiveAvgPool", len(shape) - 1)(layer.output_shape(shape)[1:])
 
 
+@to_module.register(Resample)
+def _resample(layer: Resample, shape: Shape, dtype: DType) -> nn.Module:
+    import torch
+
+    class Interpolated(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            for axis, matrix in enumerate(layer.matrices, start=2):
+                turned = np.ascontiguousarray(matrix.T.astype(dtype))
+                self.register_buffer(f"axis{axis}", torch.from_numpy(turned))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for axis in range(2, 2 + len(layer.matrices)):
+                product = torch.matmul(x.transpose(axis, -1), getattr(self, f"axis{axis}"))
+                x = product.transpose(axis, -1)
+            return x
+
+    return Interpolated()
+
+
 @to_module.register(Rearrange)
 def _rearrange(layer: Rearrange, shape: Shape, dtype: DType) -> nn.Module:
     import torch
 
-    class Permuted(torch.nn.Module):  # type: ignore[misc]
+    places = layer.indices.ravel().astype(np.int64)
+    zeros = bool((places < 0).any())  # which read a zero that is put at the end
+    places = np.where(places < 0, layer.size, places)
+
+    class Moved(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.register_buffer("places", torch.from_numpy(layer.indices.ravel().astype(np.int64)))
+            self.register_buffer("places", torch.from_numpy(places))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.index_select(torch.flatten(x, 1), 1, self.places)
+            x = torch.flatten(x, 1)
+            if zeros:
+                x = torch.nn.functional.pad(x, (0, 1))
+            return torch.index_select(x, 1, self.places)
 
-    steps = [torch.nn.Flatten() if layer.keeps_order else Permuted()]
+    steps = [torch.nn.Flatten() if layer.keeps_order else Moved()]
     if layer.indices.ndim > 1:
         steps.append(torch.nn.Unflatten(1, layer.indices.shape))
     return torch.nn.Sequential(*steps)
@@ -354,7 +382,29 @@ def _flatten(layer: Flatten, shape: Shape, dtype: DType) -> nn.Module:
 
 @to_module.register(Add)
 def _add(layer: Add, shape: Shape, dtype: DType) -> nn.Module:
-    """Return a module that does nothing: `_graph` makes the sum before it."""
+    return _joining(lambda *xs: reduce(operator.add, xs))
+
+
+@to_module.register(Maximum)
+def _maximum(layer: Maximum, shape: Shape, dtype: DType) -> nn.Module:
+    import torch
+
+    return _joining(lambda *xs: reduce(torch.maximum, xs))
+
+
+@to_module.register(Concat)
+def _concat(layer: Concat, shape: Shape, dtype: DType) -> nn.Module:
+    import torch
+
+    return _joining(lambda *xs: torch.cat(xs, 1))
+
+
+def _joining(function: Callable[..., torch.Tensor]) -> nn.Module:
+    """Return a module that applies a function to all that its layer reads."""
     from torch import nn
 
-    return nn.Identity()
+    class Joining(nn.Module):  # type: ignore[misc]
+        def forward(self, *xs: torch.Tensor) -> torch.Tensor:
+            return function(*xs)
+
+    return Joining()

@@ -16,9 +16,11 @@ from equivlib.convert.operators import (
     Convolution,
     Diagonal,
     Identity,
+    Joined,
+    Kronecker,
     Matrix,
     PerChannel,
-    Permutation,
+    Selection,
     Term,
     TransposedConvolution,
 )
@@ -43,7 +45,10 @@ def transposed(layer, shape):
 OPERATORS = {
     "identity": Identity(3),
     "diagonal": Diagonal(np.array([2, -1]), 3),
-    "permutation": Permutation(np.array([2, 0, 1])),
+    "permutation": Selection(np.array([2, 0, 1]), 3),
+    "selection": Selection(np.array([4, -1, 0, 4]), 5),
+    "joined": Joined(2, 7, [(3, 4), (Fraction(1, 2), 1)]),
+    "Kronecker": Kronecker([whole(2, 3), np.array([[0, 2], [1, 0], [0, 0]])]),
     "dense": Matrix(whole(3, 4)),
     "sparse": Matrix(csr_array(np.array([[0, 2, 0], [1, 0, -1]]))),
     "convolution": convolution(Conv(whole(2, 2, 3), stride=2, padding=1), (2, 5)),
@@ -123,4 +128,4 @@ def test_a_row_passes_a_block_on_only_if_nothing_is_changed():
     assert BlockRow((same,), bias=np.ones(2)).copied_block is None
     assert BlockRow((same, same._replace(block=1))).copied_block is None
     assert BlockRow((same._replace(factor=-1),)).copied_block is None
-    assert BlockRow((same._replace(operator=Permutation(np.arange(2))),)).copied_block is None
+    assert BlockRow((same._replace(operator=Selection(np.arange(2), 2)),)).copied_block is None

@@ -16,28 +16,31 @@ from equivlib.layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     Layer,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Sigmoid,
     Softmax,
     Tanh,
 )
 
-KEPT = {Add, Dense, Flatten, LeakyReLU, Rearrange, ReLU, ReLU6, Sigmoid, Softmax, Tanh}
+KEPT = {Add, Concat, Dense, Flatten, LeakyReLU, Rearrange, ReLU, ReLU6, Sigmoid, Softmax, Tanh}
 
 
 def check_plain(net, *, pools):
     """Check by the definition that no layer of a network is anything but plain."""
-    allowed = KEPT | {Conv} | (set() if pools else {MaxPool})
+    allowed = KEPT | {Conv} | (set() if pools else {MaxPool, Maximum})
     assert {type(layer) for layer in net.layers} <= allowed
     for position, layer in enumerate(net.layers):
         if isinstance(layer, Conv):
@@ -151,6 +154,43 @@ def test_maxima(options, dilation, first, largest, monkeypatch):
     layers = [*first, MaxPool(**options, dilation=dilation)]
     assert equal(Network(layers, (2, 5, 6)), pools=True)
     assert to_plain(Network(layers, (2, 5, 6))).layers[-1] is layers[-1]
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 2, 3)])
+@pytest.mark.parametrize("sources", [(0, -1), (1, 0, -1), (-1, 0, 1, 1, 0)])
+def test_the_largest_of_several_layers(shape, sources):
+    layers = [ReLU(), LeakyReLU(Fraction(-1, 2), source=-1), Maximum(*sources), Add(2, 1)]
+    net = Network(layers, shape)
+    assert equal(net, pools=True)
+    assert to_plain(net).layers == net.layers
+
+
+def test_a_maximum_takes_the_sign_of_all_that_it_reads():
+    """With the first alone not negative, fewer numbers would be carried than there must be."""
+    assert equal(Network([ReLU(), Maximum(0, -1, 0)], (1, 4)), pools=True)
+    assert equal(Network([ReLU(), Add(-1, -1), Maximum(0, 1)], (1, 4)), pools=True)
+    not_negative = to_plain(Network([ReLU(), ReLU(source=-1), Maximum(0, 1)], (1, 4)), pools=True)
+    either = to_plain(Network([ReLU(), Add(-1, -1), Maximum(0, 1)], (1, 4)), pools=True)
+    assert not_negative.layers[3].weight.size < either.layers[3].weight.size
+
+
+def test_interpolation_is_a_convolution_for_each_axis():
+    matrices = [fractions(4, 3), fractions(3, 5), fractions(1, 2)]
+    for count in (1, 2, 3):
+        shape = (2, *(m.shape[1] for m in matrices[:count]))
+        net = Network([Resample(*matrices[:count])], shape)
+        assert equal(net)
+        plain = to_plain(net, dtype=object)
+        assert sum(kernel.size for kernel in kernels(plain)) == sum(
+            m.size for m in matrices[:count]
+        )
+
+
+def test_reorderings_in_a_row_are_one_also_with_zeros_between():
+    first, second = Rearrange([3, -1, 0, 0], size=5), Rearrange([[-1, 0], [1, 2]], size=4)
+    (fused,) = module._fused([first, second])
+    x = np.arange(1, 6)[None]
+    np.testing.assert_array_equal(fused.forward(x), second.forward(first.forward(x)))
 
 
 def test_one_axis_and_three():
@@ -477,3 +517,4 @@ def test_without_a_planted_error_everything_is_equal():
 def test_networks_that_are_there_for_every_rule():
     kinds = {type(layer) for make in NETWORKS.values() for layer in make().layers}
     assert kinds >= {Conv, ConvTranspose, BatchNorm, AvgPool, AdaptiveAvgPool, MaxPool, Rearrange}
+    assert kinds >= {Concat, Maximum, Resample}

@@ -209,3 +209,24 @@ def test_the_dot_test_notices_a_lost_conjugate():
     )
     with pytest.raises(AssertionError):
         dot_test(wrong)
+
+
+@pytest.mark.parametrize("word", ["same", "same_lower"])
+@pytest.mark.parametrize(("kernel", "stride", "extra"), [(3, 2, 1), (4, 3, 2), (2, 2, 1)])
+def test_output_padding_beside_same_moves_what_is_cut_off(word, kernel, stride, extra):
+    """The size is stride * spatial, so the whole sum is cut at both ends, a little more in all."""
+    y, weight = integers((1, 4)), integers((1, 1, kernel), seed=1)
+    x = conv_transpose(y, weight, stride=stride, padding=word, output_padding=extra)
+    whole = np.zeros(stride * 3 + kernel + extra, dtype=int)
+    for o in range(4):
+        whole[stride * o : stride * o + kernel] += y[0, o] * weight[0, 0]
+    total = len(whole) - 4 * stride
+    low = total // 2 if word == "same" else total - total // 2
+    np.testing.assert_array_equal(x[0], whole[low : low + 4 * stride])
+
+
+def test_output_shape_decides_whatever_output_padding_says():
+    y, weight = integers((1, 4)), integers((1, 1, 3), seed=1)
+    one = conv_transpose(y, weight, stride=2, output_shape=10, output_padding=1)
+    np.testing.assert_array_equal(one, conv_transpose(y, weight, stride=2, output_shape=10))
+    assert one.shape == (1, 10)

@@ -70,7 +70,50 @@ def test_sparse_matrices_run_in_onnxruntime(name, limit, dtype, tmp_path, onnxru
     run = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run
     (y,) = run(None, {"input": flat(x)})
     allowed = flat(error_bound(net, x, dtype))
-    assert (abs(y.astype(float) - flat(net(x))) <= allowed).all()
+    for found in (y, load(path)(flat(x))):
+        assert (abs(found.astype(float) - flat(net(x))) <= allowed).all()
+
+
+def sparse_file(path, values, places, shape):
+    """Write a graph that multiplies three numbers by a sparse matrix."""
+    helper, as_tensor = onnx.helper, onnx.numpy_helper.from_array
+    matrix = helper.make_sparse_tensor(
+        as_tensor(np.array(values, np.float32), "W"), as_tensor(np.array(places), "places"), shape
+    )
+    ends = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["N", None]) for n in "xy"]
+    ends[0].type.tensor_type.shape.dim[1].dim_value = 3
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "W"], ["y"])], "g", ends[:1], ends[1:]
+    )
+    graph.sparse_initializer.append(matrix)
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("places", [[1, 4], [[0, 1], [2, 0]]])
+def test_sparse_constants_are_read_with_their_zeros(places, tmp_path):
+    net = load(sparse_file(tmp_path / "net.onnx", [5, 7], places, [3, 2]))
+    expected = [[0, 0, 7], [5, 0, 0]]
+    np.testing.assert_array_equal(net.layers[0].weight, expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "places", "shape", "message"),
+    [
+        ([5, 7], [1, 6], [3, 2], "places outside its shape"),
+        ([5, 7], [1, -1], [3, 2], "places outside its shape"),
+        ([5, 7], [[0, 1], [0, 2]], [3, 2], "places outside its shape"),
+        ([5, 7], [1, 1], [3, 2], "a place twice"),
+        ([5, 7], [1], [3, 2], "one for each of its 2 numbers"),
+        ([5, 7], [1.0, 4.0], [3, 2], "must be int64"),
+        ([5, 7], [1, 4], [-3, 2], "impossible shape"),
+        ([5, 7], [1, 4], [3, 2**40], "with its zeros, over max_bytes"),
+    ],
+)
+def test_malformed_sparse_constants_are_refused(values, places, shape, message, tmp_path):
+    path = sparse_file(tmp_path / "net.onnx", values, places, shape)
+    with pytest.raises(ValueError, match=message):
+        load(path)
 
 
 @pytest.mark.slow
@@ -127,6 +170,18 @@ def test_transpositions_are_written_as_such(indices, operators, tmp_path):
     assert found == operators if operators else "Gather" not in found
     x = normal(2, 2, 3, 4).astype(np.float32)
     (y,) = reference.ReferenceEvaluator(model).run(None, {"input": x})
+    np.testing.assert_array_equal(y, net(x))
+    np.testing.assert_array_equal(load(path)(x), net(x))
+
+
+@pytest.mark.parametrize("places", [[0, 1, 2], [0, 2, 1, 3], [[4, 0], [5, 1]], [0, 0, -1], [-1]])
+def test_a_selection_is_no_transposition(places, tmp_path):
+    layer, path = Rearrange(places, size=6), tmp_path / "net.onnx"
+    net = Network([layer], (2, 3), dtype=np.float32)
+    assert layer.transposition() is None
+    save(net, path)
+    x = normal(2, 2, 3).astype(np.float32)
+    (y,) = reference.ReferenceEvaluator(onnx.load(path)).run(None, {"input": x})
     np.testing.assert_array_equal(y, net(x))
     np.testing.assert_array_equal(load(path)(x), net(x))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from networks import NETWORKS, flat, inputs, normal, with_random_weights
 
-from equivlib import MatrixTooLarge, to_cnn, to_mlp
+from equivlib import MatrixTooLarge, conv_matrix, conversion_table, im2col, to_cnn, to_mlp
 from equivlib.convert import UnsupportedLayer
 from equivlib.interop.graph import Builder, Value
 from equivlib.interop.torch import from_torch, operations, to_torch
@@ -271,6 +271,30 @@ def test_the_network_keeps_its_numbers_when_the_module_is_trained_on():
     np.testing.assert_array_equal(net(x), before)
 
 
+def test_a_matrix_takes_a_parameter_or_a_convolution_of_pytorch():
+    conv = nn.Conv2d(2, 4, 3, stride=2, padding=1, groups=2, bias=False)
+    x = normal(2, 5, 5).astype(np.float32)
+    expected = outputs(conv, x[None])[0].ravel()
+    options = {"stride": 2, "padding": 1, "groups": 2}
+    for matrix in (conv_matrix(conv.weight, x.shape, **options), conv_matrix(conv, x.shape)):
+        np.testing.assert_allclose(matrix @ x.ravel(), expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"the options of weight \(a module Conv2d\) are its own"):
+        conv_matrix(conv, x.shape, stride=1)
+    for other in (nn.Linear(2, 2), nn.ConvTranspose2d(2, 4, 3)):
+        with pytest.raises(ValueError, match=r"must be a convolution; .*from_torch"):
+            conv_matrix(other, x.shape)
+
+
+@pytest.mark.parametrize("function", [to_mlp, to_cnn, conversion_table, to_torch])
+def test_a_module_in_place_of_a_network_is_told_of_from_torch(function):
+    with pytest.raises(ValueError, match=r"net \(a Sequential\) must be .*from_torch makes one"):
+        function(nn.Sequential(nn.ReLU()))
+    with pytest.raises(ValueError, match=r"net \(a int\) must be an equivlib\.Network$"):
+        function(3)
+    with pytest.raises(ValueError, match=r"x \(a module ReLU\) must hold numbers: .*from_torch"):
+        im2col(nn.ReLU(), 1)
+
+
 # --- operations one by one ----------------------------------------------------------------------
 
 
@@ -316,14 +340,104 @@ FUNCTIONS = {
     "maximum": lambda m, x: functional.max_pool2d(x, (2, 3), 1, padding=(1, 0), dilation=(2, 1)),
     "in place": lambda m, x: functional.relu_(x.clone()) if x is None else x.mul(2).relu_(),
     "nothing": lambda m, x: x,
+    # parts, and parts put together
+    "slices": lambda m, x: x[:, ::2, 1:-1, -3:],
+    "integers and new axes": lambda m, x: x[:, 1, None, ..., -1],
+    "an array": lambda m, x: x[:, :, m.places],
+    "flip and roll": lambda m, x: torch.roll(x.flip(1, -1), (2, -1), (2, 3)),
+    "narrow and select": lambda m, x: x.narrow(2, 1, 3).select(1, -1),
+    "cat": lambda m, x: torch.cat((x, x.relu(), x[:, 1:]), 1),
+    "cat along the last axis": lambda m, x: torch.cat([x, x.relu(), -x], -1),
+    "cat of one value": lambda m, x: torch.cat((x[:, 1:], x[:, :1]), dim=1),
+    "stack": lambda m, x: torch.stack((x, x.relu()), 2),
+    "chunk": lambda m, x: halves(x),
+    "split": lambda m, x: torch.maximum(*x.split([2, 2], -1)) if x is None else x.split(3, 2)[1],
+    "unbind": lambda m, x: x.unbind(1)[2],
+    "unpacked shape": lambda m, x: unpacked(x),
+    "moved": lambda m, x: x.movedim(1, -1).swapaxes(1, 2),
+    "expanded": lambda m, x: x.mean(1, keepdim=True).expand(-1, 4, -1, -1),
+    "repeated": lambda m, x: x.repeat(1, 2, 1, 3),
+    "windows": lambda m, x: x.unfold(2, 3, 2),
+    "unfold and fold": lambda m, x: functional.fold(
+        functional.unfold(x, (2, 3), 1, 1, 2), (5, 4), (2, 3), 1, 1, 2
+    ),
+    "shuffled": lambda m, x: functional.pixel_shuffle(
+        functional.pixel_unshuffle(x[:, :, :4], 2), 2
+    ),
+    "padded channels": lambda m, x: functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 2)),
+    "padded with a number": lambda m, x: functional.pad(x, (1, 2), value=1.5),
+    "cut by negative padding": lambda m, x: functional.pad(x, (-1, 2, 1, -2), value=0.5),
+    # reductions and products
+    "mean, one axis after the other": lambda m, x: x.mean(3).mean(2),
+    "mean over channels": lambda m, x: x.mean((1, 3)),
+    "sum over two axes": lambda m, x: x.sum((1, 2)),
+    "sum of all": lambda m, x: x.sum((1, 2, 3), keepdim=True),
+    "largest and smallest": lambda m, x: x.amax((2, 3)) - x.amin((2, 3)),
+    "largest along an axis": lambda m, x: x.max(2)[0] + x.min(2).values,
+    "adaptive maximum of unequal windows": lambda m, x: functional.adaptive_max_pool2d(x, (3, 2)),
+    "divisor": lambda m, x: functional.avg_pool2d(x, 3, 1, 1, divisor_override=5),
+    "product": lambda m, x: x @ m.weight,
+    "product on the left": lambda m, x: torch.matmul(m.weight.T, x.transpose(2, 3)),
+    "product with a vector": lambda m, x: x @ m.weight[:, 0],
+    "product in each channel": lambda m, x: x @ m.stack,
+    "einsum": lambda m, x: torch.einsum("bchw,wo->bohc", x, m.weight),
+    "einsum over channels": lambda m, x: torch.einsum("cwo,bchw->bho", m.stack, x),
+    # pieces that are linear
+    "absolute": lambda m, x: abs(x) + x.abs(),
+    "larger of two": lambda m, x: torch.max(x, -x),
+    "smaller, broadcast": lambda m, x: torch.minimum(x, x.mean((2, 3), keepdim=True)),
+    "larger than constants": lambda m, x: torch.max(x, m.shift),
+    "broadcast sum": lambda m, x: x - x.mean((2, 3), keepdim=True),
+    "hard sigmoid": lambda m, x: functional.hardsigmoid(4 * x),
+    "shrunk": lambda m, x: functional.softshrink(x, 0.25),
+    "threshold": lambda m, x: functional.threshold(x, 0.25, 0.25),
+    # interpolation
+    "nearest": lambda m, x: functional.interpolate(x, scale_factor=(2, 1.5)),
+    "nearest, smaller": lambda m, x: functional.interpolate(x, size=(3, 3), mode="nearest"),
+    "nearest exact": lambda m, x: functional.interpolate(x, (7, 3), mode="nearest-exact"),
+    "bilinear": lambda m, x: functional.interpolate(x, scale_factor=2, mode="bilinear"),
+    "corners": lambda m, x: functional.interpolate(x, (9, 2), mode="bilinear", align_corners=True),
+    "constants from constants": lambda m, x: (
+        x * (m.weight.T @ m.weight).sum() + m.stack[1, :, :1].T
+    ),
+    "area": lambda m, x: functional.interpolate(x, size=(2, 3), mode="area"),
 }
+
+
+def halves(x):
+    first, second = x.chunk(2, 3)
+    return torch.maximum(first, second)
+
+
+def unpacked(x):
+    batch, channels, height, width = x.shape
+    return x.view(batch, channels * height, width)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_read(name):
     parts = {"shift": nn.Parameter(torch.zeros(3, 1, 1)), "linear": nn.Linear(3, 7)}
     parts["kernel"] = nn.Parameter(torch.zeros(2, 3, 2, 2))
+    parts["weight"], parts["row"] = (
+        nn.Parameter(torch.zeros(*shape)) for shape in ((4, 2), (1, 3, 4, 1))
+    )
+    parts["stack"] = nn.Parameter(torch.zeros(3, 4, 2))
+    parts["places"] = torch.tensor([[1, 0], [3, -1]])
     agrees(Does(FUNCTIONS[name], **parts), (3, 5, 4))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("given", [{"size": (3, 7)}, {"scale_factor": 1.7}, {"size": (8, 1)}])
+@pytest.mark.parametrize("corners", [False, True])
+def test_interpolation_has_the_weights_of_pytorch(mode, given, corners):
+    """Up to rounding: both compute the places of the outputs in their own way."""
+    function = Does(
+        lambda m, x: functional.interpolate(x, mode=mode, align_corners=corners, **given)
+    )
+    x = normal(2, 3, 5, 4)
+    net = from_torch(function.eval(), x.shape[1:])
+    np.testing.assert_allclose(net(x), outputs(function, x), atol=1e-13)
+    np.testing.assert_allclose(to_mlp(net)(flat(x)), flat(net(x)), atol=1e-13)
 
 
 MODULES = {
@@ -344,6 +458,16 @@ MODULES = {
     "edge": nn.Sequential(nn.ReplicationPad2d((1, 0, 2, 1)), nn.CircularPad2d(1)),
     "dropped": nn.Sequential(nn.Dropout2d(), nn.Identity(), nn.ReLU()),
     "clipped": nn.Hardtanh(-0.5, 0.25),
+    "larger by repetition": nn.Upsample(scale_factor=2),
+    "larger by lines": nn.UpsamplingBilinear2d((7, 9)),
+    "patches": nn.Unfold((2, 3), padding=1, stride=2),
+    "patches back": nn.Sequential(nn.Unfold(2), nn.Fold((5, 7), 2)),
+    "adaptive maximum of unequal windows": nn.AdaptiveMaxPool2d((3, 4)),
+    "divided by another number": nn.AvgPool2d(2, divisor_override=3),
+    "one window larger than the input": nn.AvgPool2d(9, ceil_mode=True),
+    "hard sigmoid": nn.Sequential(nn.Hardsigmoid(), nn.Softshrink(0.25), nn.Threshold(0.1, 0.1)),
+    "shuffled": nn.Sequential(nn.Conv2d(2, 8, 1), nn.PixelShuffle(2), nn.ChannelShuffle(2)),
+    "padded with a number": nn.ConstantPad2d((1, 0, -1, 2), 0.5),
 }
 
 
@@ -389,22 +513,36 @@ def test_training_mode_is_refused():
         (lambda m, x: x.permute(1, 0, 2), "must leave the batch axis first"),
         (lambda m, x: functional.dropout(x), "drops numbers at random"),
         (lambda m, x: functional.max_pool1d(x, 2, return_indices=True), "with_indices is not"),
-        (lambda m, x: x.mean(), "over all spatial axes only"),
+        (lambda m, x: x.mean(), "must not be that of the batch"),
+        (lambda m, x: x.max(), "the axis must be named"),
+        (lambda m, x: x[0], "must not be that of the batch"),
+        (lambda m, x: x[:, [0, 1], 0], "an array and other indices"),
+        (lambda m, x: x[:, 5:], "has no elements"),
+        (lambda m, x: x @ x.transpose(1, 2), "product of two activations"),
+        (lambda m, x: torch.einsum("bij,bjk->bik", x, x), "product of two activations"),
+        (lambda m, x: torch.einsum("bij,jb->ib", x, m.square), "leave the batch axis first"),
+        (lambda m, x: m.square @ x[:, 0], "sums over the batch axis"),
+        (lambda m, x: torch.cat((x, x), 0), "must not be that of the batch"),
+        (lambda m, x: functional.hardswish(x), "quadratic between its corners"),
+        (lambda m, x: functional.threshold(x, 0.5, 0.0), "it jumps"),
+        (lambda m, x: x.repeat(2, 1, 1), "repeats samples"),
+        (lambda m, x: functional.interpolate(x, scale_factor=1e9), "not huge"),
+        (lambda m, x: x.max(1)[1] + x[:, 0], "it must read|NoneType|real numbers"),
         (lambda m, x: x.flatten(), "must not be that of the batch"),
         (lambda m, x: x.softmax(0), "not be that of the batch"),
-        (lambda m, x: functional.pad(x, (1, 1), value=2.0), "only with 0"),
+        (lambda m, x: functional.pad(x, (1, 1), value=float("inf")), "must be finite"),
         (
             lambda m, x: functional.relu(x, out=None) if x is None else x.relu().size(1),
             "one output",
         ),
-        (lambda m, x: x + m.weights, "only values of one shape|do not spread"),
+        (lambda m, x: x + m.weights, "do not spread"),
         (lambda m, x: m.wide(x), r"module 'wide' \(Linear\): a weight of"),
         (lambda m, x: functional.linear(x, x), "its weight must be a parameter"),
     ],
 )
 def test_what_is_not_read_is_named(function, message):
     parts = {"lstm": nn.LSTM(4, 4), "wide": nn.Linear(9, 2)}
-    parts["weights"] = nn.Parameter(torch.zeros(5))
+    parts["weights"], parts["square"] = (nn.Parameter(torch.zeros(*n)) for n in ((5,), (4, 4)))
     with pytest.raises(ValueError, match=message):
         from_torch(Does(function, **parts).eval(), (3, 4))
 
@@ -412,10 +550,10 @@ def test_what_is_not_read_is_named(function, message):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.AvgPool2d(2, divisor_override=3), r"divisor_override \(=3\) is not supported"),
+        (nn.AvgPool2d(2, divisor_override=0), "divisor must not be 0|divisor must be not zero"),
         (nn.MaxPool2d(2, return_indices=True), "return_indices=True"),
         (nn.BatchNorm2d(2, track_running_stats=False), "track_running_stats=False"),
-        (nn.AdaptiveMaxPool2d(3), "windows of unequal sizes"),
+        (nn.AdaptiveMaxPool2d(0), r"output_size \(=\(0, 0\)\) must fit"),
         (nn.Conv2d(2, 2, 9), r"module '0' \(Conv2d\): the kernel of"),
         (nn.Conv2d(3, 2, 1), r"module '0' \(Conv2d\): in_channels|input"),
         (nn.Linear(4, 2).half(), r"of torch\.float16\) must have parameters of float32"),
@@ -458,7 +596,6 @@ def test_a_bug_within_a_rule_is_not_reported_as_an_unsupported_call(error, monke
         (lambda m, x: x.transpose(1), "missing a required argument: 'dim1'"),
         (lambda m, x: functional.leaky_relu(x, x), "its negative_slope must be given by numbers"),
         (lambda m, x: x.clamp(m.bounds), "its min must be given by numbers, not by a tensor"),
-        (lambda m, x: torch.relu(m.bounds) + x, "must read a value that depends on the input"),
         (lambda m, x: x.clamp(min=x.size(0)), "it computes with the size of the batch"),
         (lambda m, x: x.view(x.size(0), -1, x.shape[0]), "must begin with the size .* once"),
         (lambda m, x: functional.pad(x, (1, 1), mode="none"), r"mode \(='none'\) is not supported"),

@@ -13,16 +13,19 @@ from equivlib.layers import (
     Add,
     AvgPool,
     BatchNorm,
+    Concat,
     Conv,
     ConvTranspose,
     Dense,
     Flatten,
     LeakyReLU,
+    Maximum,
     MaxPool,
     Network,
     Rearrange,
     ReLU,
     ReLU6,
+    Resample,
     Sigmoid,
     Softmax,
     Tanh,
@@ -126,6 +129,30 @@ def test_average_pooling_is_that_of_pytorch(torch, seed):
     function = torch_function(torch, "avg_pool", shape)
     layer = AvgPool(kernel, **options)
     agrees_with_torch(torch, layer, lambda x: function(x, kernel, **options), normal(2, *shape))
+
+
+@pytest.mark.parametrize("count", [True, False])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"),
+    [(3, 2, 0, 2), (1280, 1280, 0, 7), (5, 4, 1, 1), (8, 3, 2, 2), (4, 4, 2, 5)],
+)
+def test_a_last_window_may_be_larger_than_the_input(torch, kernel, stride, padding, size, count):
+    options = {"stride": stride, "padding": padding, "ceil_mode": True}
+    x = normal(2, 1, size) - 3
+    function = torch_function(torch, "max_pool", (1, size))
+    layer = MaxPool(kernel, **options)
+    agrees_with_torch(torch, layer, lambda x: function(x, kernel, **options), x)
+    options["count_include_pad"] = count
+    function = torch_function(torch, "avg_pool", (1, size))
+    layer = AvgPool(kernel, **options)
+    agrees_with_torch(torch, layer, lambda x: function(x, kernel, **options), x)
+
+
+def test_a_window_that_needs_more_than_one_stride_beyond_the_end_is_refused(torch):
+    with pytest.raises(ValueError, match="reaches over 5 elements"):
+        Network([MaxPool(5, stride=2, ceil_mode=True)], (1, 2))
+    with pytest.raises(RuntimeError, match="output size"):
+        torch.nn.functional.max_pool1d(torch.zeros(1, 1, 2), 5, 2, ceil_mode=True)
 
 
 @pytest.mark.parametrize("seed", range(CASES_EACH))
@@ -246,6 +273,21 @@ def small_networks():
         ),
         "one axis": Network([Conv(normal(2, 1, 3), dilation=2), ReLU(), Flatten()], (1, 8)),
         "input used twice": Network([Add(-1, -1), Tanh()], (3,)),
+        "selected, joined": Network(
+            [
+                Rearrange([[5, 1, -1, 0], [-1, 2, 2, 3]], size=6),
+                Conv(normal(3, 2, 2), normal(3)),
+                Conv(normal(2, 2, 2, seed=1), source=0),
+                Concat(1, 2, 2),
+                Tanh(),
+            ],
+            (2, 3),
+        ),
+        "largest": Network(
+            [Conv(normal(2, 2, 1)), Conv(normal(2, 2, 1, seed=1), source=-1), Maximum(0, 1, -1)],
+            (2, 5),
+        ),
+        "interpolated": Network([Resample(normal(3, 4), normal(5, 4)), Tanh()], image),
         "sparse": Network([Dense(scipy.sparse.csr_array([[1.0, 0], [2, 3]])), Tanh()], (2,)),
     }
 
@@ -283,6 +325,8 @@ EXACT = [
     MaxPool(2, padding=1, stride=1),
     AvgPool(3, padding=1, stride=2, count_include_pad=False),
     AdaptiveAvgPool(3),
+    Resample(fractions(3, 4), fractions(2, 5)),
+    Rearrange([[[39, -1], [3, 3]]], size=40),
     ReLU(),
     LeakyReLU(Fraction(1, 3)),
     ReLU6(),
@@ -305,6 +349,27 @@ def test_fractions_stay_exact_forward_and_backward(layer):
             setattr(floats, name, getattr(layer, name).astype(float))
     close = floats.forward(x.astype(float))
     np.testing.assert_allclose(y.astype(float), close, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [Add(-1, -1, -1), Maximum(-1, -1, -1), Concat(-1, -1, -1)])
+def test_what_joins_layers_keeps_fractions_exact(layer):
+    xs = tuple(fractions(2, 3, 4, seed=seed) for seed in range(3))
+    y = layer.forward(*xs)
+    whole = np.stack(xs) if not isinstance(layer, Concat) else np.concatenate(xs, axis=1)
+    expected = {"Add": lambda: whole.sum(axis=0), "Maximum": lambda: whole.max(axis=0)}
+    assert (y == expected.get(layer.name, lambda: whole)()).all()
+    grad = fractions(*y.shape, seed=3)
+    back = layer.backward(xs, y, grad)
+    assert [g.shape for g in back] == [x.shape for x in xs]
+    total = sum(g.sum() for g in back)
+    assert total == grad.sum() * (3 if layer.name == "Add" else 1)
+
+
+def test_of_equal_values_the_first_has_the_gradient():
+    x = np.array([[1, 2, 3]])
+    first, second = Maximum(-1, -1).backward((x, x), x, x)
+    assert (first == x).all()
+    assert not second.any()
 
 
 def test_integers_stay_integers():
@@ -549,3 +614,8 @@ def test_what_is_no_permutation_is_refused(indices):
 def test_a_rearrangement_needs_as_many_elements():
     with pytest.raises(ValueError, match=r"layer 0 \(Rearrange\): the input \(of shape \(5,\)\)"):
         Network([Rearrange([1, 0])], (5,))
+    for indices in ([0, 5], [-2, 1], [], [0.5]):
+        with pytest.raises(ValueError, match="must be integers from -1 to size - 1"):
+            Rearrange(indices, size=5)
+    with pytest.raises(ValueError, match=r"as many elements as indices .* count, 5"):
+        Network([Rearrange([0, 4], size=5)], (6,))

@@ -1,0 +1,428 @@
+"""Graphs as people have them: old versions, any order, no batch axis, a chosen output, shapes."""
+
+import builtins
+import contextlib
+
+import numpy as np
+import pytest
+from networks import flat, normal
+
+from equivlib import to_mlp
+from equivlib.convert import UnsupportedLayer
+from equivlib.interop.onnx import load
+from equivlib.interop.onnx.constants import COMPUTED
+from equivlib.layers import Dense
+
+onnx = pytest.importorskip("onnx", reason="'onnx' reads and writes the files: install the extra")
+onnxruntime = pytest.importorskip(
+    "onnxruntime", reason="onnxruntime is an optional oracle: install the extra 'onnx'"
+)
+
+
+def node(op, inputs, output, **attributes):
+    outputs = output if isinstance(output, list) else [output]
+    return onnx.helper.make_node(op, inputs, outputs, name=f"the {outputs[0]}", **attributes)
+
+
+def graph(nodes, constants=None, shape=("N", 3, 5, 4), *, opset=17, outputs=None, inputs=("x",)):
+    def info(name, shape):
+        return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+    stored = [
+        onnx.numpy_helper.from_array(
+            np.asarray(v, None if np.asarray(v).dtype.kind != "f" else "f"), k
+        )
+        for k, v in (constants or {}).items()
+    ]
+    ends = [info(name, None) for name in outputs or [nodes[-1].output[0]]]
+    made = onnx.helper.make_graph(nodes, "g", [info(n, shape) for n in inputs], ends, stored)
+    versions = [onnx.helper.make_opsetid("", opset)]
+    return onnx.helper.make_model(made, opset_imports=versions, ir_version=8)
+
+
+def read(model, folder, **options):
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return load(path, **options)
+
+
+def agrees(model, x, folder, *, batch_stays=True, **options):
+    """Assert that the network and its perceptron give what onnxruntime gives."""
+    net = read(model, folder, **options)
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    expected = session.run(None, {"x": x})[0]
+    alone = net.input_shape == x.shape
+    given = x[None] if alone else x
+    y = net(given)
+    assert y.dtype == np.float32
+    # A graph for one sample may drop the batch axis, which a network keeps.
+    assert expected.shape in ((y.shape,) if batch_stays else (y.shape, y.shape[1:]))
+    scale = max(abs(expected).max(), 1)
+    np.testing.assert_allclose(y.reshape(expected.shape), expected, atol=1e-5 * scale)
+    ours = to_mlp(net)(flat(given))
+    np.testing.assert_allclose(ours.ravel(), expected.ravel(), atol=1e-5 * scale)
+    return net
+
+
+def sample(*shape):
+    return normal(*shape).astype("f")
+
+
+# --- old versions -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("opset", "nodes", "constants"),
+    [
+        (7, [node("Clip", ["x"], "y", min=-0.5, max=0.75)], {}),
+        (10, [node("Clip", ["x"], "y", max=0.25)], {}),
+        (7, [node("Pad", ["x"], "y", pads=[0, 0, 1, 0, 0, 0, 2, 3], value=1.5)], {}),
+        (10, [node("Pad", ["x"], "y", pads=[0, 1, 0, 0, 0, 0, 2, 1], mode="edge")], {}),
+        (8, [node("Pad", ["x"], "y", pads=[0, -1, 1, -2, 0, 0, -1, 1], value=0.5)], {}),
+        (8, [node("Slice", ["x"], "y", starts=[1, -3], ends=[9, -1], axes=[2, 3])], {}),
+        (9, [node("Slice", ["x"], "y", starts=[0, 1], ends=[2**40, 3])], {}),
+        (10, [node("Slice", ["x", "s", "e"], "y")], {"s": [0, 1], "e": [99, 2]}),
+        (7, [node("Upsample", ["x"], "y", scales=[1.0, 1.0, 2.0, 3.0])], {}),
+        (8, [node("Upsample", ["x"], "y", scales=[1.0, 1.0, 2.0, 3.0], mode="linear")], {}),
+        (9, [node("Upsample", ["x", "s"], "y", mode="nearest")], {"s": [1.0, 1, 1.6, 2]}),
+        (10, [node("Resize", ["x", "s"], "y", mode="nearest")], {"s": [1.0, 1, 0.6, 0.5]}),
+        (10, [node("Resize", ["x", "s"], "y", mode="linear")], {"s": [1.0, 1, 2, 0.5]}),
+        (7, [node("Dropout", ["x"], "y", ratio=0.25)], {}),
+        (7, [node("Flatten", ["x"], "f"), node("Gemm", ["f", "W", "b"], "y")],
+         {"W": normal(60, 3), "b": normal(3)}),
+        (8, [node("ReduceSum", ["x"], "y", axes=[1, 2], keepdims=0)], {}),
+        (8, [node("Max", ["x", "c"], "y")], {"c": normal(5, 1)}),
+        (8, [node("Unsqueeze", ["x"], "u", axes=[1]), node("Squeeze", ["u"], "y", axes=[1])], {}),
+        (7, [node("Split", ["x"], ["a", "y"], axis=2, split=[2, 3])], {}),
+        (7, [node("BatchNormalization", ["x", "g", "b", "m", "v"], "y")],
+         {"g": normal(3), "b": normal(3), "m": normal(3), "v": abs(normal(3))}),
+        (7, [node("Constant", [], "s", value=onnx.numpy_helper.from_array(np.array([0, -1]))),
+             node("Reshape", ["x", "s"], "y")], {}),
+    ],
+)  # fmt: skip
+def test_an_operator_of_an_old_version_is_what_onnxruntime_computes(
+    opset, nodes, constants, tmp_path
+):
+    model = graph(nodes, constants, (2, 3, 5, 4), opset=opset, outputs=["y"])
+    agrees(model, sample(2, 3, 5, 4), tmp_path)
+
+
+def test_statistics_of_each_number_before_version_9(tmp_path):
+    """By numpy: onnxruntime does not run spatial=0."""
+    four = {name: normal(3, 2, seed=i) for i, name in enumerate("gbm")} | {"v": abs(normal(3, 2))}
+    nodes = [node("BatchNormalization", ["x", *"gbmv"], "y", spatial=0, epsilon=0.5)]
+    x = sample(4, 3, 2)
+    y = read(graph(nodes, four, ("N", 3, 2), opset=8), tmp_path)(x)
+    g, b, m, v = four.values()
+    np.testing.assert_allclose(y, g * (x - m) / np.sqrt(v + 0.5) + b, atol=1e-5)
+
+
+# --- the order of nodes, and names --------------------------------------------------------------
+
+
+def chain():
+    nodes = [
+        node("Relu", ["x"], "a"),
+        node("Neg", ["a"], "b"),
+        node("Add", ["a", "b2"], "c"),
+        node("Abs", ["b"], "b2"),
+        node("Sub", ["c", "b"], "y"),
+    ]
+    return graph(nodes)
+
+
+def test_any_order_is_read_that_defines_each_value_once(tmp_path):
+    x, seen = sample(2, 3, 5, 4), []
+    for seed in range(8):
+        model = chain()
+        nodes = list(model.graph.node)
+        order = np.random.default_rng(seed).permutation(len(nodes))
+        del model.graph.node[:]
+        model.graph.node.extend([nodes[i] for i in order])
+        seen.append(read(model, tmp_path)(x))
+    positive = np.maximum(x, 0)
+    for y in seen:
+        np.testing.assert_allclose(y, 3 * positive, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda g: g.node[0].input.__setitem__(0, "c"), r"node 'the .*which depends on it"),
+        (lambda g: g.node[0].input.__setitem__(0, "a"), r"node 'the a'.*'a', which depends on it"),
+        (lambda g: g.node[3].output.__setitem__(0, "a"), r"it gives 'a', which is there already"),
+        (lambda g: g.node[3].output.__setitem__(0, "x"), r"it gives 'x', which is there already"),
+        (
+            lambda g: g.node[1].input.__setitem__(0, "no"),
+            r"node 'the b'.*'no', which nothing gives",
+        ),
+        (lambda g: g.input.append(g.input[0]), r"two inputs or constants of the name 'x'"),
+    ],
+)
+def test_a_graph_that_is_none_is_refused(change, message, tmp_path):
+    model = chain()
+    change(model.graph)
+    with pytest.raises(ValueError, match=message):
+        read(model, tmp_path)
+
+
+def test_a_long_chain_is_no_recursion(tmp_path):
+    nodes = [node("Identity", [f"v{i}" if i else "x"], f"v{i + 1}") for i in range(5000)]
+    assert read(graph(nodes[::-1], outputs=["v5000"]), tmp_path).output_shape == (3, 5, 4)
+
+
+# --- no batch axis, and a graph for one sample --------------------------------------------------
+
+
+def image_from_a_vector():
+    nodes = [
+        node("Reshape", ["x", "image"], "i"),
+        node("Conv", ["i", "k"], "c"),
+        node("Relu", ["c"], "r"),
+        node("Reshape", ["r", "flat"], "f"),
+        node("MatMul", ["W", "f"], "p"),
+        node("Add", ["p", "b"], "y"),
+    ]
+    constants = {"image": [1, 1, 3, 4], "k": normal(2, 1, 2, 2), "flat": [-1]}
+    return graph(nodes, constants | {"W": normal(3, 12), "b": normal(3)}, (12,))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: graph([node("MatMul", ["x", "W"], "y")], {"W": normal(12, 3)}, (12,)),
+        lambda: graph([node("Unsqueeze", ["x", "a"], "u"), node("Gemm", ["u", "W"], "y")],
+                      {"a": [0], "W": normal(12, 3)}, (12,)),
+        lambda: graph([node("Slice", ["x", "s", "e"], "p"),
+                       node("Concat", ["p", "x"], "y", axis=0)], {"s": [2], "e": [5]}, (12,)),
+        lambda: graph([node("ReduceMax", ["x"], "y", axes=[0])], {}, (12,)),
+        lambda: graph([node("Reshape", ["x", "s"], "r"), node("Softmax", ["r"], "q", axis=0),
+                       node("Identity", ["r"], "y")], {"s": [3, 4]}, (12,)),
+        lambda: graph([node("Gather", ["x", "i"], "a"), node("Add", ["a", "x"], "y")],
+                      {"i": np.array(3)}, (12,)),
+        image_from_a_vector,
+    ],
+)  # fmt: skip
+def test_an_input_without_a_batch_axis_is_one_sample(make, tmp_path):
+    net = agrees(make(), sample(12), tmp_path, batch_stays=False)
+    assert net.input_shape == (12,)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("Squeeze", ["x", "a"], "s"), node("Relu", ["s"], "y")], {"a": [0]}),
+        ([node("Transpose", ["x"], "t", perm=[1, 0, 2, 3]), node("Neg", ["t"], "y")], {}),
+        ([node("ReduceSum", ["x"], "y", keepdims=0), node("Reshape", ["y", "s"], "z")], {"s": [1]}),
+        ([node("Reshape", ["x", "s"], "y")], {"s": [3, 20]}),
+        ([node("Concat", ["x", "x"], "y", axis=0)], {}),
+        ([node("Add", ["x", "c"], "y")], {"c": normal(2, 3, 5, 4)}),
+        ([node("Flatten", ["x"], "y", axis=2)], {}),
+        ([node("Expand", ["x", "s"], "y")], {"s": [4, 3, 5, 4]}),
+        ([node("Squeeze", ["x"], "y")], {}),
+        ([node("Einsum", ["x", "c"], "y", equation="nchw,wk->khnc")], {"c": normal(4, 2)}),
+        ([node("Einsum", ["x", "c"], "y", equation="nchw,wk->kn")], {"c": normal(4, 2)}),
+        ([node("Unsqueeze", ["x", "a"], "u"), node("Add", ["u", "x"], "y")], {"a": [0]}),
+        (
+            [node("Squeeze", ["x", "a"], "s"), node("MatMul", ["W", "s"], "p"),
+             node("Unsqueeze", ["p", "a"], "y")],
+            {"a": [0], "W": normal(3, 2, 5)},
+        ),
+    ],
+)  # fmt: skip
+def test_a_graph_for_one_sample_may_move_its_batch_axis(nodes, constants, tmp_path):
+    model = graph(nodes, constants, (1, 3, 5, 4))
+    agrees(model, sample(1, 3, 5, 4), tmp_path, batch_stays=False)
+    with pytest.raises(UnsupportedLayer):  # for any number of samples it would mix them
+        read(graph(nodes, constants, ("N", 3, 5, 4)), tmp_path)
+
+
+# --- a chosen output ----------------------------------------------------------------------------
+
+
+def two_ends():
+    nodes = [
+        node("Flatten", ["x"], "f"),
+        node("Gemm", ["f", "W"], "z"),
+        node("Sigmoid", ["z"], "y"),
+        node("Erf", ["f"], "e"),
+        node("Add", ["f", "x2"], "s"),
+    ]
+    return graph(nodes, {"W": normal(12, 3)}, ("N", 3, 4), outputs=["y", "e"], inputs=("x", "x2"))
+
+
+def test_an_output_is_chosen_by_its_name(tmp_path):
+    model = two_ends()
+    with pytest.raises(ValueError, match=r"one output, and has 2: 'y', 'e'; output must choose"):
+        read(model, tmp_path)
+    net = read(model, tmp_path, output="z")
+    assert [type(layer) for layer in net.layers][-1] is Dense
+    assert read(model, tmp_path, output="y").layers[-1].name == "Sigmoid"
+    with pytest.raises(UnsupportedLayer, match=r"\(Erf\).*; output='f' stops before it"):
+        read(model, tmp_path, output="e")
+    with pytest.raises(ValueError, match="must have one input, and has 2: 'x', 'x2'"):
+        read(model, tmp_path, output="s")
+    with pytest.raises(
+        ValueError, match=r"output \(='no'\) must be a value of the graph: .*'y', 'e'"
+    ):
+        read(model, tmp_path, output="no")
+    with pytest.raises(
+        UnsupportedLayer, match=r"layer \d \(Sigmoid\) .*; output='z' stops before it"
+    ):
+        to_mlp(read(model, tmp_path, output="y"))
+
+
+def test_a_value_that_is_read_for_its_shape_alone_leaves_no_layer(tmp_path):
+    nodes = [
+        node("Conv", ["x", "k"], "c"),
+        node("Shape", ["c"], "s"),
+        node("Slice", ["s", "one", "two"], "channels"),
+        node("Mul", ["channels", "twelve"], "n"),
+        node("Concat", ["all", "n"], "target", axis=0),
+        node("Reshape", ["x", "target"], "y"),
+    ]
+    constants = {"k": normal(5, 3, 2, 2), "one": [1], "two": [2], "twelve": [12], "all": [-1]}
+    net = agrees(graph(nodes, constants), sample(2, 3, 5, 4), tmp_path)
+    assert net.output_shape == (60,)
+    assert not net.layers[0].params
+
+
+# --- sizes --------------------------------------------------------------------------------------
+
+
+def with_the_batch(op, *others):
+    """Return a graph that multiplies the size of the batch by another number in its way."""
+    return [
+        node("Shape", ["x"], "s"),
+        node("Gather", ["s", "i"], "n"),
+        node("Mul", ["n", "k"], "m"),
+        *others,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("others", "constants", "message"),
+    [
+        ([node("Concat", ["m", "rest"], "t", axis=0), node("Reshape", ["x", "t"], "y")],
+         {"rest": [-1]}, "must begin with the size of the batch|cannot have the shape"),
+        ([node("Cast", ["m"], "f", to=1), node("Div", ["x", "f"], "y")], {},
+         "it computes with the size of the batch, which is open"),
+        ([node("Concat", ["rest", "n"], "t", axis=0), node("Reshape", ["x", "t"], "y")],
+         {"rest": [60]}, "must begin with the size of the batch"),
+    ],
+)  # fmt: skip
+def test_what_depends_on_the_size_of_an_open_batch_is_refused(others, constants, message, tmp_path):
+    constants = {"i": [0], "k": [3], **constants}
+    with pytest.raises(ValueError, match=message):
+        read(graph(with_the_batch("Mul", *others), constants), tmp_path)
+
+
+def test_constants_of_the_shape_of_a_batch_are_those_of_each_sample(tmp_path):
+    nodes = [
+        node("Shape", ["x"], "s"),
+        node("ConstantOfShape", ["s"], "ones",
+             value=onnx.numpy_helper.from_array(np.array([2.5], "f"))),
+        node("Add", ["x", "ones"], "a"),
+        node("Concat", ["a", "ones"], "y", axis=1),
+    ]  # fmt: skip
+    for batch in ("N", 2):
+        agrees(graph(nodes, {}, (batch, 3, 5, 4)), sample(2, 3, 5, 4), tmp_path)
+
+
+def test_an_open_size_may_be_written_as_0_or_less(tmp_path):
+    for size in (0, -1):
+        model = graph([node("Relu", ["x"], "y")], {}, (2, 3, 5, 4))
+        for dim in (0, 2):
+            model.graph.input[0].type.tensor_type.shape.dim[dim].dim_value = size
+        with pytest.raises(ValueError, match=r"has the shape \(3, \?, 4\) without batch"):
+            read(model, tmp_path)
+        assert read(model, tmp_path, input_shape=(3, 7, 4)).output_shape == (3, 7, 4)
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    assert read(model, tmp_path, input_shape=(3, 7, 4)).output_shape == (3, 7, 4)
+    with pytest.raises(ValueError, match="has no axes: input_shape must say"):
+        read(model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("Range", ["a", "b", "c"], "i"), node("Gather", ["x", "i"], "y", axis=1)],
+         {"a": np.array(2), "b": np.array(-1), "c": np.array(-1)}),
+        ([node("Add", ["a", "b"], "s"), node("Expand", ["s", "e"], "c"),
+          node("Mul", ["x", "c"], "y")],
+         {"a": normal(5, 1), "b": normal(4), "e": [3, 5, 4]}),
+        ([node("MatMul", ["a", "b"], "W"), node("MatMul", ["x", "W"], "y")],
+         {"a": normal(4, 2), "b": normal(2, 3)}),
+        ([node("Greater", ["a", "b"], "g"), node("Where", ["g", "x", "b"], "y")],
+         {"a": normal(4), "b": normal(1)}),
+        ([node("Sqrt", ["a"], "r"), node("Div", ["x", "r"], "y")], {"a": abs(normal(3, 1, 1)) + 1}),
+    ],
+)  # fmt: skip
+def test_constants_from_constants_are_what_onnx_computes(nodes, constants, tmp_path):
+    agrees(graph(nodes, constants, (2, 3, 5, 4)), sample(2, 3, 5, 4), tmp_path)
+
+
+HUGE = 2**40
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("ConstantOfShape", ["n"], "c"), node("Add", ["x", "c"], "y")], {"n": [HUGE]}),
+        ([node("Range", ["a", "b", "c"], "i"), node("Gather", ["x", "i"], "y", axis=1)],
+         {"a": np.array(0), "b": np.array(2**60), "c": np.array(1)}),
+        ([node("Tile", ["a", "n"], "c"), node("Add", ["x", "c"], "y")], {"a": [1.0], "n": [HUGE]}),
+        ([node("Expand", ["a", "n"], "c"), node("Add", ["x", "c"], "y")],
+         {"a": [1.0], "n": [HUGE, 1]}),
+        ([node("Add", ["a", "b"], "c"), node("Mul", ["x", "c"], "y")],
+         {"a": np.zeros((2**16, 1)), "b": np.zeros(2**16)}),
+        ([node("Tile", ["x", "n"], "y")], {"n": [1, 1, 2**30, 1]}),
+        ([node("Expand", ["x", "n"], "y")], {"n": [2**16, 2**16, 3, 5, 4]}),
+        ([node("Pad", ["x", "n", "", "a"], "y", mode="edge")],
+         {"n": [2**40, 0], "a": [1]}),
+        ([node("Pad", ["x", "n"], "y")], {"n": [0, 1, 2**20, 2**20, 0, 0, 0, 0]}),
+        ([node("Resize", ["x", "", "n"], "y")], {"n": [1.0, 1, 1e5, 1e5]}),
+        ([node("Resize", ["x", "", "n"], "y", mode="linear")], {"n": [1.0, 1, 1e7, 1]}),
+        ([node("Gather", ["x", "i"], "z", axis=1), node("Gather", ["z", "i"], "y", axis=2)],
+         {"i": np.zeros((300, 300), int)}),
+        ([node("Reshape", ["x", "n"], "z"), node("MaxPool", ["z"], "y", kernel_shape=[2**20])],
+         {"n": [0, 1, 60]}),
+        ([node("Split", ["x"], "y", axis=1, num_outputs=2**40)], {}),
+    ],
+)  # fmt: skip
+def test_sizes_that_a_file_makes_up_are_refused_before_anything_is_made(
+    nodes, constants, tmp_path, monkeypatch
+):
+    import tracemalloc
+
+    model = graph(nodes, constants, opset=18)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"over|positive|at most|num_outputs|reaches|batch"):
+            read(model, tmp_path, max_bytes=2**31)
+        assert tracemalloc.get_traced_memory()[1] < 2**27
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_attribute_opens_no_other_file(tmp_path, monkeypatch):
+    value = onnx.TensorProto(name="v", data_type=1, dims=[1])
+    value.data_location = onnx.TensorProto.EXTERNAL
+    value.external_data.add(key="location", value="/etc/hostname")
+    nodes = [node("ConstantOfShape", ["n"], "c", value=value), node("Add", ["x", "c"], "y")]
+    opened, real = [], builtins.open
+    monkeypatch.setattr(builtins, "open", lambda *a, **k: opened.append(a[0]) or real(*a, **k))
+    with pytest.raises(ValueError, match="is stored in another file, which is not opened"):
+        read(graph(nodes, {"n": [4]}), tmp_path)
+    assert not [name for name in opened if "hostname" in str(name)]
+
+
+@pytest.mark.parametrize("op", COMPUTED)
+def test_malformed_constants_are_refused_in_one_way(op, tmp_path):
+    for inputs in ([], ["a"], ["a", "b"], ["s", "a", "b"], ["b", "b", "b"]):
+        nodes = [node(op, inputs, "c"), node("Add", ["x", "c"], "y")]
+        model = graph(nodes, {"a": normal(3, 2), "b": [-1, 2], "s": np.array([0, 7, 5])})
+        with contextlib.suppress(ValueError):  # and no other error
+            read(model, tmp_path)
