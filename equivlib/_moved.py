@@ -36,6 +36,7 @@ MOVED = {
     "maps": "convert.operators",
     "tournament": "convert.tournament",
     "plan": "convert.plan",
+    "convert.table": "convert.conversion_table",
     "draw.blocks": "draw",
     "draw.cells": "draw",
     "draw.columns": "draw",

@@ -1,9 +1,9 @@
 """A network as another one, equal on every input: Dense and ReLU only, or (plain) convolutions."""
 
+from .conversion_table import ConversionTable, Cost, conversion_table
 from .network_recognition import recognize_network
 from .plain import PlainReport, Rewriting, plain_report, to_plain
 from .plan import UnsupportedLayer
-from .table import ConversionTable, Cost, conversion_table
 from .to_cnn import to_cnn
 from .to_mlp import to_mlp
 

@@ -28,18 +28,47 @@ class Curve(NamedTuple):
 
 
 def half_width(runs: ArrayLike, interval: float = 0.95) -> Array:
-    """Return half of Student's interval for the mean of independent runs, along the first axis.
+    r"""Return half the width of Student's interval for the mean of independent runs.
+
+    .. math:: t_{(1 + p)/2,\, n - 1} \cdot s / \sqrt n
+
+    for n runs along the first axis with standard deviation s, and p the ``interval``.
 
     Parameters
     ----------
     runs : array_like, shape ``(runs, ...)``
         At least two.
     interval : float, default 0.95
-        Probability of the interval.
+        Probability of the interval, between 0 and 1.
+
+    Returns
+    -------
+    ndarray, shape ``(...)``
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two runs, or the probability is not between 0 and 1.
+
+    Examples
+    --------
+    In a table of Student's distribution the quantile for two degrees of freedom is 4.303.
+
+    >>> import math
+    >>> from equivlib import draw
+    >>> round(float(draw.half_width([1.0, 2.0, 3.0])), 2), round(4.303 / math.sqrt(3), 2)
+    (2.48, 2.48)
     """
+    runs = np.asarray(runs)
+    if runs.ndim == 0 or len(runs) < 2:
+        raise ValueError(
+            f"runs (shape {runs.shape}) must have at least two runs along its first axis, because "
+            "one run has no spread"
+        )
+    if not 0 < interval < 1:
+        raise ValueError(f"interval (={interval!r}) must be a probability between 0 and 1")
     from scipy import stats  # takes as long to load as all the rest, and few figures need it
 
-    runs = np.asarray(runs)
     _, quantile = stats.t.interval(interval, len(runs) - 1)
     return np.asarray(quantile * stats.sem(runs))
 

@@ -117,20 +117,59 @@ class Drawing:
 
 
 def house_style() -> AbstractContextManager[None]:
-    """Set this style alone for a while: a figure must not depend on what a session has set.
+    """Return a context in which figures have the book's style, whatever a session has set.
 
-    Figures are made and written in it.
+    Make a figure in it; `Drawing` also writes it in it.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> from equivlib import draw
+    >>> size = matplotlib.rcParams["font.size"]
+    >>> with draw.house_style():
+    ...     matplotlib.rcParams["font.size"] == draw.TEXT
+    True
+    >>> matplotlib.rcParams["font.size"] == size
+    True
     """
     return matplotlib.style.context(["default", STYLE])
 
 
 def figure_of(height: float) -> Figure:
-    """Return a figure of the width that all have, and of so many inches of height."""
+    """Return an empty figure of the width that all figures of the book have.
+
+    Parameters
+    ----------
+    height : float
+        In inches; the width is ``draw.WIDTH`` inches.
+
+    Examples
+    --------
+    >>> from equivlib import draw
+    >>> draw.figure_of(2).get_size_inches().tolist() == [draw.WIDTH, 2]
+    True
+    """
     return Figure(figsize=(WIDTH, height), layout=None)
 
 
 def axes_at(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Return the axes placed by inches from the top left corner of the figure."""
+    """Add axes to a figure, placed by inches from its top left corner, and return them.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    left, top, width, height : float
+        In inches. What reaches beyond the figure is cut off.
+
+    Examples
+    --------
+    The lower half of a figure, in matplotlib's shares of the figure from the bottom left corner:
+
+    >>> from equivlib import draw
+    >>> axes = draw.axes_at(draw.figure_of(2), 0, 1, draw.WIDTH, 1)
+    >>> [float(part) for part in axes.get_position().bounds]
+    [0.0, 0.0, 1.0, 0.5]
+    """
     across, down = figure.get_size_inches()
     return figure.add_axes(
         (left / across, 1 - (top + height) / down, width / across, height / down)

@@ -797,3 +797,15 @@ AXES = ("n", "s")
 def test_what_cannot_be_drawn_is_refused_with_the_reason(action, message):
     with pytest.raises((ValueError, TypeError), match=message):
         action()
+
+
+@pytest.mark.parametrize("runs", [2.0, [], [1.0]])
+def test_an_interval_of_fewer_than_two_runs_is_refused(runs):
+    with pytest.raises(ValueError, match="at least two runs"):
+        draw.half_width(runs)
+
+
+@pytest.mark.parametrize("interval", [0, 1, 95, math.nan])
+def test_the_probability_of_an_interval_lies_between_0_and_1(interval):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        draw.half_width([1.0, 2.0], interval)
