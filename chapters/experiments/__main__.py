@@ -33,6 +33,7 @@ EXPERIMENTS = (
     "samples",
     "published",
     "more_data",
+    "sharing",
     "let_go",
     "regularised",
     "largest",

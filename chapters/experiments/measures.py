@@ -91,14 +91,19 @@ def neighbours(weight: np.ndarray) -> np.ndarray:
     return products / np.maximum((weight**2).mean(axis=1), 1e-30)
 
 
-def best_matches(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each column of the first its largest correlation with a column of the second."""
+def correlations(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Of each column of the first with each of the second."""
 
     def standard(a: np.ndarray) -> np.ndarray:
         a = a - a.mean(axis=0)
         return a / np.maximum(np.linalg.norm(a, axis=0), 1e-12)
 
-    return (standard(ours).T @ standard(others)).max(axis=1)
+    return standard(ours).T @ standard(others)
+
+
+def best_matches(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each column of the first its largest correlation with a column of the second."""
+    return correlations(ours, others).max(axis=1)
 
 
 def responses(net: Network, x: np.ndarray) -> list[np.ndarray]:

@@ -75,6 +75,13 @@ def network(model: str, rng: np.random.Generator) -> Network:
     return nets.network(model, rng)
 
 
+def optimizer(setting: dict[str, Any]) -> Any:
+    """Adam, with the weight decay of the setting."""
+    return partial(
+        Adam, weight_decay=setting.get("decay", 0.0), decoupled=True
+    )
+
+
 def run(setting: dict[str, Any]) -> dict[str, Any]:
     """Train one network to its plateau and judge it."""
     seed, judging = setting["seed"], not setting["search"]
@@ -90,9 +97,7 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
         rate=setting["rate"],
         rng=rng,
         plateau=Plateau.of(len(train[0])),
-        optimizer=partial(
-            Adam, weight_decay=setting.get("decay", 0.0), decoupled=True
-        ),
+        optimizer=optimizer(setting),
     )
     result = out.record()
     if judging:
