@@ -1,0 +1,99 @@
+"""Does a trained network share more between its places than being local brings by itself?
+
+A unit that reads five neighbouring inputs resembles many others that do, so a measure of sharing is
+high for a network with random weights too, if it is local. Here networks of ``more_data`` are
+trained again, at the rates that were found there, and each unit of the first layer is compared
+twice: as it is, and with its weights in mirror image. That keeps its window and how smooth it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from experiments import measures, more_data, nets, protocol, results
+from experiments.protocol import Plateau, Task
+
+#: Networks and numbers of examples.
+NETWORKS = (
+    ("cnn", 4000),
+    ("local", 4000),
+    ("free", 4000),
+    ("free", 60_000),
+)
+
+
+def tasks(before: list[results.Run] | None = None) -> list[Task]:
+    """Each network at the rate that ``more_data`` found; a guess is enough for a plan."""
+    before = results.load("more_data") if before is None else before
+    found = []
+    for model, size in NETWORKS:
+        task = more_data.task(model, size)
+        best = protocol.chosen(task, before) or {"rate": task.rates[1]}
+        found.append(Task({**task.what, **best}, seconds=task.seconds))
+    return found
+
+
+def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
+    """Ten judged runs of each; nothing is searched here."""
+    before = results.load_complete("more_data")
+    return protocol.settings(tasks(before), runs)
+
+
+def mirrored(weight: np.ndarray, width: int) -> np.ndarray:
+    """Each row reversed, on a circle, about the middle of its best window."""
+    squares = weight.astype(float) ** 2
+    sums = np.cumsum(np.pad(squares, [(0, 0), (1, 0)]), axis=1)
+    start = (sums[:, width:] - sums[:, :-width]).argmax(axis=1)
+    places = np.arange(weight.shape[1])
+    swapped = (2 * start[:, None] + width - 1 - places) % len(places)
+    return np.take_along_axis(weight, swapped, axis=1)
+
+
+def best_of_others(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each column its largest correlation with one of another number in the second."""
+    products = measures.correlations(ours, others)
+    np.fill_diagonal(products, -1)
+    return products.max(axis=1)
+
+
+def sharing(net: Any, x: np.ndarray) -> dict[str, float]:
+    """How well another unit does on the shifted input what a unit, or its mirror image, does."""
+    weights = measures.importance(net, x[: measures.JACOBIANS])[0]
+    x = x[: measures.RESPONSES]
+    first = measures.affine(net)[0].weight
+    moved = measures.shift(x, measures.STEPS[0])
+    images = mirrored(first, measures.FIELDS[0])
+    return {
+        name: measures.mean(
+            best_of_others(moved @ unit.T, x @ first.T), weights
+        )
+        for name, unit in (("as it is", first), ("mirrored", images))
+    }
+
+
+def run(setting: dict[str, Any]) -> dict[str, Any]:
+    """One network, untrained and trained; the trained one with other names for its units, too."""
+    seed = setting["seed"]
+    train, valid, judges = nets.examples(seed, setting["examples"])
+    rng = np.random.default_rng([seed, 1])
+    net = more_data.network(setting["model"], rng)
+    start = sharing(nets.matrices(net), judges[0])
+    protocol.train(
+        net,
+        train,
+        valid,
+        rate=setting["rate"],
+        rng=rng,
+        plateau=Plateau.of(len(train[0])),
+        optimizer=more_data.optimizer(setting),
+    )
+    chain = nets.matrices(net)
+    other = nets.renamed(chain, np.random.default_rng([seed, 9]))
+    return {
+        "test": protocol.accuracy(net, *judges),
+        "start": start,
+        "end": sharing(chain, judges[0]),
+        "renamed": sharing(other, judges[0]),
+    }
