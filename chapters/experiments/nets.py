@@ -2,7 +2,7 @@
 
 The shape is that of the convolutional network of the MNIST-1D benchmark
 (github.com/greydanus/mnist1d, notebooks/models.py): three convolutions with stride 2, 25 channels
-each, and one fully connected layer. Its three matrices have 500 x 40, 250 x 500 and 125 x 250
+each, and one fully connected layer. Its three matrices have 475 x 40, 250 x 475 and 125 x 250
 entries. A network of this shape is of one of these kinds:
 
 ``cnn``
