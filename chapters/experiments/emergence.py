@@ -11,8 +11,8 @@
     Zhou, Knowles and Finn (ICLR 2021): what many tasks have in common is learned, vec W = U v with
     one U for all tasks. For linear tasks the best U is found by a singular value decomposition.
 
-Nothing that is measured depends on the order of hidden units, or on positive scales that one layer
-takes and the next one gives back.
+No measure depends on the order of hidden units, or on positive scales that one layer takes and the
+next one gives back. (What pruning removes does: the smallest weights of a whole layer.)
 """
 
 from __future__ import annotations
