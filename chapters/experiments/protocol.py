@@ -1,10 +1,11 @@
 """How every experiment of part III searches, trains, judges and compares.
 
 Each variant of a network gets a learning rate of its own. A search with seeds that never judge
-tries three rates and goes on until the best of them lies inside the range tried. The runs that
-count have other seeds, and with that other data, another start and another order. Training divides
-the rate twice, each time after a plateau of a validation set, and ends at the third plateau. The
-examples that judge a run are used for nothing else.
+tries three rates and goes on until the best of them lies inside the range tried. Strengths of decay
+are searched in the same way, each with rates of its own. The runs that count have other seeds, and
+with that other data, another start and another order. Training divides the rate twice, each time
+after a plateau of a validation set, and ends at the third plateau. The examples that judge a run
+are used for nothing else.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Data = tuple[np.ndarray, np.ndarray]
 #: Seeds of the runs that count, and those of the search.
 SEEDS = range(10)
 SEARCH_SEEDS = (100, 101, 102)
-#: Learning rates that a search may try, about a factor of the root of 10 apart.
+#: What a search may try, of learning rates and of strengths of decay, about a factor of the root
+#: of 10 apart.
 LADDER = tuple(
     float(f"{digit}e{power}")
     for power in range(-6, 2)
@@ -51,6 +53,9 @@ class Task(NamedTuple):
     #: Each is searched by itself, and only the best one is judged.
     alternatives: tuple[Setting, ...] = ({},)
     judges: Sequence[int] = SEEDS
+    #: The first strengths of a decay of the weights, neighbours on the ladder, in place of
+    #: alternatives: they are searched as the rates are, each with a search of its own.
+    decays: tuple[float, ...] = ()
 
 
 def settings(
@@ -80,7 +85,7 @@ def searches(task: Task, found: Mapping[str, Any]) -> list[Setting]:
             "seed": seed,
             "search": True,
         }
-        for other in task.alternatives
+        for other in alternatives(task, found)
         for rate in tried({**task.what, **other}, task.rates, found)[0]
         for seed in SEARCH_SEEDS
     ]
@@ -91,19 +96,45 @@ def index(runs: Sequence[results.Run]) -> dict[str, Any]:
     return {results.key(run["setting"]): run["result"] for run in runs}
 
 
+def alternatives(task: Task, found: Mapping[str, Any]) -> list[Setting]:
+    """What is searched by itself: the strengths of the decay so far, or a fixed list."""
+    if not task.decays:
+        return list(task.alternatives)
+
+    def score(decay: float) -> float | None:
+        what = {**task.what, "decay": decay}
+        rate = tried(what, task.rates, found)[1]
+        return None if rate is None else mean_score(what, rate, found)
+
+    decays, _ = widened(task.decays, score, f"strengths of {task.what}")
+    return [{"decay": decay} for decay in decays]
+
+
 def tried(
     what: Setting, rates: Sequence[float], found: Mapping[str, Any]
 ) -> tuple[list[float], float | None]:
     """The rates of a search, and the best of them once it lies inside."""
-    rungs = sorted(LADDER.index(rate) for rate in rates)
+    return widened(
+        rates, lambda rate: mean_score(what, rate, found), f"{what}"
+    )
+
+
+def widened(
+    first: Sequence[float],
+    score: Callable[[float], float | None],
+    name: str,
+) -> tuple[list[float], float | None]:
+    """The values of the ladder that a search has to try, and the best once it lies inside.
+
+    ``score`` of a value is None as long as it is not known.
+    """
+    rungs = sorted(LADDER.index(value) for value in first)
     while rungs:
-        means = [
-            mean_score(what, LADDER[rung], found) for rung in rungs
-        ]
-        if None in means:
+        scores = [score(LADDER[rung]) for rung in rungs]
+        if None in scores:
             return [LADDER[rung] for rung in rungs], None
-        best = max(range(len(rungs)), key=lambda i: (means[i], -i))
-        if means[best] == -math.inf:  # all of them diverged
+        best = max(range(len(rungs)), key=lambda i: (scores[i], -i))
+        if scores[best] == -math.inf:  # all of them diverged
             rungs.insert(0, rungs[0] - 1)
         elif best == 0:
             rungs.insert(0, rungs[0] - 1)
@@ -113,7 +144,7 @@ def tried(
             return [LADDER[rung] for rung in rungs], LADDER[rungs[best]]
         if rungs[0] < 0 or rungs[-1] == len(LADDER):
             raise ValueError(
-                f"the search of {what} reaches an end of the ladder of rates, {LADDER}"
+                f"the search of {name} reaches an end of the ladder, {LADDER}"
             )
     return [], None
 
@@ -137,7 +168,7 @@ def choice(task: Task, found: Mapping[str, Any]) -> Setting | None:
     if not task.rates:
         return dict(task.alternatives[0])
     best = []
-    for place, other in enumerate(task.alternatives):
+    for place, other in enumerate(alternatives(task, found)):
         what = {**task.what, **other}
         rate = tried(what, task.rates, found)[1]
         if rate is None:

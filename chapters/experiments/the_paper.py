@@ -48,7 +48,7 @@ SIZES = {"small": Size(16, 14, 20), "original": Size(128, 28, 1)}
 PLATEAU = protocol.Plateau(every=100, patience=6, most=40_000)
 #: The first rates of every search.
 RATES = (1e-3, 3e-3, 1e-2)
-#: Strengths of the decay of the weights that a regularised form may choose from.
+#: The first strengths of the decay of the weights that a regularised form tries.
 DECAYS = (0.1, 0.3, 1.0)
 COMPARED = ("convolution", "released", "dense")
 #: About how long a run takes on one core, with the last ReLU and without.
@@ -612,12 +612,11 @@ def form(
         "last_relu": last_relu,
         "regularised": regularised,
     }
-    strengths = tuple({"decay": decay} for decay in DECAYS)
     return protocol.Task(
         what,
         RATES,
         SECONDS[last_relu],
-        strengths if regularised else ({},),
+        decays=DECAYS if regularised else (),
     )
 
 

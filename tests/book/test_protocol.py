@@ -87,6 +87,37 @@ def test_of_several_alternatives_only_the_best_is_judged():
         protocol.judged(task, runs[:-1])
 
 
+@pytest.mark.parametrize("best", [0.01, 0.03, 0.3, 3.0])
+def test_strengths_of_decay_are_searched_until_the_best_lies_inside(best):
+    task = Task({"net": "some"}, (1e-3, 3e-3, 1e-2), decays=(0.1, 0.3, 1.0))
+    rate = {0.01: 1e-2, 0.03: 3e-3, 0.3: 1e-3, 3.0: 3e-3}[best]
+
+    def score(setting):
+        from_best = abs(np.log(setting["decay"] / best))
+        return -2 * from_best - abs(np.log(setting["rate"] / rate))
+
+    runs = searched(task, score)
+    assert protocol.chosen(task, runs) == {"decay": best, "rate": rate}
+    tried = [run["setting"] for run in runs if run["setting"]["search"]]
+    decays = sorted({setting["decay"] for setting in tried})
+    assert decays[0] < best < decays[-1]
+    first, last = LADDER.index(decays[0]), LADDER.index(decays[-1])
+    assert decays == list(LADDER[first : last + 1])  # no rung is left out
+    for decay in decays:  # each with a search of rates that ends inside
+        rates = sorted({setting["rate"] for setting in tried if setting["decay"] == decay})
+        assert rates[0] < rate < rates[-1]
+    judged = protocol.judged(task, runs)
+    assert {run["setting"]["decay"] for run in judged} == {best}
+    without = [run for run in runs if run["setting"]["decay"] != decays[0]]
+    assert protocol.chosen(task, without) is None  # an end is missing
+
+
+def test_no_strength_of_decay_at_all_ends_the_search_with_an_error():
+    task = Task({"net": "some"}, (1e-3, 3e-3, 1e-2), decays=(0.1, 0.3, 1.0))
+    with pytest.raises(ValueError, match="end of the ladder"):
+        searched(task, lambda s: -s["decay"] - abs(np.log(s["rate"] / 3e-3)))
+
+
 def test_the_plan_counts_what_is_missing():
     task = Task({"net": "some"}, (1e-3, 3e-3, 1e-2), seconds=2.0)
     assert protocol.plan([task], []) == (9 + 10, 38.0)
