@@ -9,7 +9,7 @@ import scipy.stats
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "chapters"))
-from experiments import results
+from experiments import protocol, results
 from experiments.__main__ import EXPERIMENTS, asked, module
 
 STORED = [name for name in EXPERIMENTS if results.path(name).exists()]
@@ -33,6 +33,26 @@ def test_no_page_quotes_runs_that_are_not_complete():
         assert "results.load(" not in text, page.name
         for name in re.findall(r'load_complete\(\\"(\w+)\\"\)', text):
             assert results.stored(name)["complete"], (page.name, name)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_what_a_complete_search_chose_lies_inside_what_it_tried(name):
+    """A rate, and a strength of decay where that is searched; a fixed list of strengths is not."""
+    if not results.stored(name)["complete"]:
+        return
+    runs = results.load(name)
+    for task in getattr(module(name), "tasks", list)():
+        best = protocol.chosen(task, runs)
+        searched = results.select(runs, **task.what, search=True)
+        if not task.rates or not searched:
+            continue
+        other = {key: value for key, value in best.items() if key != "rate"}
+        beside = results.select(searched, **other)
+        rates = {run["setting"]["rate"] for run in beside}
+        assert min(rates) < best["rate"] < max(rates), task.what
+        if task.decays:
+            decays = {run["setting"]["decay"] for run in searched}
+            assert min(decays) < best["decay"] < max(decays), task.what
 
 
 @pytest.mark.parametrize("name", STORED)
