@@ -6,6 +6,29 @@ const MOST_MEET = 9; // numbers whose tournament is drawn
 const SIDES = ["n", "m", "k"]; // units of the network, of the perceptron, weights of kernels
 
 class NetworkPicture extends Changing {
+  /** @type {any[]} the input and the layers, as equivlib.explorer.typed.UnitFacts */
+  layers = [];
+  /** @type {any[]} of the perceptron, as StageFacts */
+  stages = [];
+  /** @type {Record<number, [number, [string, number][]]>} where a layer is in the perceptron */
+  forms = {};
+  rounded = false;
+  start = "";
+  /** @type {number[]} */
+  x = [];
+  /** @type {number[]} what reset comes back to */
+  opened = [];
+  /** @type {string[]} of a number that is followed through */
+  way = [];
+  /** @type {Record<string, Map<string, any>>} */
+  nodes = {};
+  /** @type {{s: number, p: number, row: number, column: number, weight: number, node: any}[]} */
+  entries = [];
+  /** @type {{node: any, size: number}[]} */
+  bands = [];
+  /** Pixels that the two sides need at least. */
+  needs = [0, 0];
+
   get words() {
     return NETWORK_WORDS;
   }
@@ -24,9 +47,9 @@ class NetworkPicture extends Changing {
 
   draw() {
     this.nodes = { n: new Map(), m: new Map(), k: new Map() };
-    this.entries = []; // of all matrices: stage, row, column, weight, drawn cell
+    this.entries = [];
     this.bands = [];
-    this.needs = [0, 0]; // px that the two sides need at least
+    this.needs = [0, 0];
     this.board.replaceChildren(...this.layers.map((layer, i) => this.row(layer, i - 1)));
   }
 
@@ -129,7 +152,8 @@ class NetworkPicture extends Changing {
   walk() {
     const chosen = this.chosen?.[0] === "n" ? this.chosen[1] : this.start;
     if (!this.way?.includes(chosen)) {
-      this.way = wayThrough(this.layers, ...chosen.split(",").map(Number)).map(String);
+      const [p, u] = chosen.split(",").map(Number);
+      this.way = wayThrough(this.layers, p, u).map(String);
     }
     return this.way;
   }
@@ -189,7 +213,14 @@ class NetworkPicture extends Changing {
     return COLOURS[(kernel ? weight % kernel.hues : weight) % COLOURS.length];
   }
 
-  /** The units of a layer or a stage, or the weights of a kernel. */
+  /**
+   * The units of a layer or a stage, or the weights of a kernel.
+   *
+   * @param {string} kind
+   * @param {number} p
+   * @param {{title: string, shape: number[], count: number, write: (u: number) => string[],
+   *   fill?: (u: number) => string}} told
+   */
   grid(kind, p, { title, shape, count, write, fill }) {
     const texts = range(count).map(write);
     const h = kind === "n" ? CELL : 22;
