@@ -14,6 +14,8 @@ class NetworkPicture extends Changing {
   forms = {};
   rounded = false;
   start = "";
+  /** Whether it may walk by itself: not where the page has said where to begin. */
+  walks = true;
   /** @type {number[]} */
   x = [];
   /** @type {number[]} what reset comes back to */
@@ -42,6 +44,7 @@ class NetworkPicture extends Changing {
     this.opened = this.x;
     if (this.editable) this.bar.insertBefore(this.reset, this.more);
     this.draw();
+    this.touched = !this.walks;
     this.select("n", this.start);
   }
 
