@@ -53,7 +53,7 @@ class Controls {
     if (picture.allows("options")) more.append(this.options());
     if (picture.allows("gradient")) more.append(this.gradient());
     if (picture.allows("own")) more.append(this.own());
-    more.append(this.code(), this.link(), html("p", { class: "keys" }, picture.words.keys));
+    more.append(this.code(), picture.link(), html("p", { class: "keys" }, picture.words.keys));
   }
 
   toggle(name) {
@@ -220,22 +220,6 @@ class Controls {
     if (!this.codeBox.open && state.x.length + (state.W?.length ?? 0) > SHORT) return;
     setText(this.lines, edited ? codeOf(layer, state) : data.settings[setting].code);
     setText(this.copy, "Copy");
-  }
-
-  /** A link to this state: into the address bar, and to the clipboard where that is allowed. */
-  link() {
-    const { picture } = this;
-    return button("Link to this state", "", () => {
-      const address = new URL(location.href);
-      address.search = queryOf(placeOnPage(picture), picture.asked());
-      try {
-        history.replaceState(history.state, "", address);
-      } catch {
-        return; // a page inside another one has no address of its own
-      }
-      navigator.clipboard?.writeText(address.href).catch(() => undefined);
-      picture.announce(picture.words.linkCopied);
-    });
   }
 
   /** Show again what holds: which buttons are pressed, which numbers stand in the fields. */

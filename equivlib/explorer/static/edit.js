@@ -162,6 +162,11 @@ class Changing extends Linked {
     return "";
   }
 
+  /** What leads back to this state, for an address. @returns {Record<string, any>} */
+  asked() {
+    return {};
+  }
+
   /** @param {string} _kind @param {any} _at */
   isResult(_kind, _at) {
     return false;
@@ -194,6 +199,21 @@ class Changing extends Linked {
       this.editor.open(kind, at, starts ? key : undefined);
     }
     return true;
+  }
+
+  /** A link to this state: into the address bar, and to the clipboard where that is allowed. */
+  link() {
+    return button("Link to this state", "", () => {
+      const address = new URL(location.href);
+      address.search = queryOf(placeOnPage(this), this.asked());
+      try {
+        history.replaceState(history.state, "", address);
+      } catch {
+        return; // a page inside another one has no address of its own
+      }
+      navigator.clipboard?.writeText(address.href).catch(() => undefined);
+      this.announce(this.words.linkCopied);
+    });
   }
 
   /** Say a change, and then again what is chosen. */

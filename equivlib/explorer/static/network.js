@@ -43,9 +43,29 @@ class NetworkPicture extends Changing {
     this.reset = button("Reset", "Reset: the first input", () => this.take(this.opened));
     this.opened = this.x;
     if (this.editable) this.bar.insertBefore(this.reset, this.more);
+    this.more.append(this.link());
     this.draw();
     this.touched = !this.walks;
     this.select("n", this.start);
+    this.restore(stateInAddress(placeOnPage(this)));
+  }
+
+  /** Take the input and the unit that an address asks for, as far as there are such. */
+  restore({ x, at }) {
+    const right = x?.length === this.x.length && x.every(Number.isFinite);
+    if (this.editable && right) this.take(x);
+    this.layers.forEach(({ labels }, i) => {
+      const unit = labels.indexOf(at);
+      if (unit < 0) return;
+      this.touched = true;
+      this.select("n", `${i - 1},${unit}`);
+    });
+  }
+
+  asked() {
+    const [kind, at] = this.chosen;
+    const x = this.x.some((value, u) => value !== this.opened[u]) ? this.x.map(shortest) : null;
+    return { x, at: kind === "n" ? this.nameOf(kind, at) : "" };
   }
 
   draw() {
@@ -425,9 +445,11 @@ class NetworkPicture extends Changing {
     const is = this.rounded ? " ≈ " : " = ";
     const names = chips((term) => times(term.factor, term.name));
     const numbers = chips((term) => times(term.factor, signed(term.value)));
+    const copied = terms.length === 1 && one && !open && !plus; // as it is: that number is the value
+    const end = close + plus + (copied ? "" : is + value);
     this.equation.append(
       html("div", {}, `${name} = ${open}`, ...names, more, close + plus),
-      html("div", {}, is + open, ...numbers, more, close + plus + is + value),
+      html("div", {}, is + open, ...numbers, more, end),
     );
   }
 

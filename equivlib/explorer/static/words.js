@@ -102,10 +102,10 @@ const WORDS = {
   stepTied: "The step is taken with the shared weights: press Convolution first.",
 
   guide1: "Each output is one row of W: the weights on its patch, summed.",
-  guide2: "Each weight stands on a diagonal, the same number at every position: weight sharing.",
-  guide3: "The other places are empty, because an output does not see every input: locality.",
-  guide4: "Free the entries and change one: its twins stay, and no kernel gives this map any more.",
-  guide5: "Shift the input by one: with the free entry, the outputs no longer all shift along.",
+  guide2: "Each weight stands on a diagonal, at every position: weight sharing.",
+  guide3: "All else is empty, because an output sees only its patch: locality.",
+  guide4: "Free one entry: its twins stay, and no kernel gives this map.",
+  guide5: "Shift the input: the outputs no longer all shift along.",
 
   linkCopied: "A link to this state is in the address bar and can be copied.",
 };
@@ -127,6 +127,7 @@ const NETWORK_WORDS = {
     "{unit} = {v} of layer {p} ({name}) is not computed by itself: the layer after it " +
     "is folded into the same matrix.",
   kernel: "A weight {v} of this {name} stands at {n} of the matrix beside it.",
+  linkCopied: WORDS.linkCopied,
 };
 
 /**
