@@ -9,8 +9,8 @@ import re
 
 import numpy as np
 import pytest
-
 from conftest import ROOT
+
 from equivlib import explore
 
 PHONE = 4

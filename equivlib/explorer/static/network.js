@@ -50,7 +50,11 @@ class NetworkPicture extends Changing {
     this.restore(stateInAddress(placeOnPage(this)));
   }
 
-  /** Take the input and the unit that an address asks for, as far as there are such. */
+  /**
+   * Take the input and the unit that an address asks for, as far as there are such.
+   *
+   * @param {{x?: any, at?: any}} asked
+   */
   restore({ x, at }) {
     const right = x?.length === this.x.length && x.every(Number.isFinite);
     if (this.editable && right) this.take(x);
