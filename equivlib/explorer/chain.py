@@ -39,12 +39,12 @@ from .typed import Form, Made, NetworkFacts, Part, StageFacts, UnitFacts, Weight
 SIGNS = {ReLU: "relu", LeakyReLU: "leaky", ReLU6: "relu6", Flatten: "same"}
 
 
-def chain_facts(net: Network, x: Array) -> NetworkFacts:
+def chain_facts(net: Network, x: Array, start: str | None = None) -> NetworkFacts:
     """Describe the layers, the stages of the perceptron, and where each finds the other.
 
-    A unit is counted row-major in its layer; the input is layer -1. ``reads`` lists for each unit
-    what it is made of: (layer, unit, factor, weight), the weight counted in the layer's kernel or
-    -1 if it has none.
+    ``start`` is the label of the unit to begin with. A unit is counted row-major in its layer; the
+    input is layer -1. ``reads`` lists for each unit what it is made of: (layer, unit, factor,
+    weight), the weight counted in the layer's kernel or -1 if it has none.
     """
     mlp, plan = to_mlp(net), make_plan(net, network_dtype(net))
     values = _values(net, x)
@@ -78,8 +78,18 @@ def chain_facts(net: Network, x: Array) -> NetworkFacts:
         "stages": stages,
         "forms": forms,
         "rounded": rounded,
-        "start": _start(sides, values),
+        "start": _start(sides, values) if start is None else _labelled(sides, start),
+        "walks": start is None,
     }
+
+
+def _labelled(sides: list[UnitFacts], label: str) -> str:
+    """Return the unit of this label, as ``layer,unit``."""
+    for place, side in enumerate(sides):
+        if label in side["labels"]:
+            return f"{place - 1},{side['labels'].index(label)}"
+    ends = [f"{side['labels'][0]} to {side['labels'][-1]}" for side in sides]
+    raise ValueError(f"start (={label!r}) must be a unit of the network: {', '.join(ends)}")
 
 
 def _start(sides: list[UnitFacts], values: list[Array]) -> str:

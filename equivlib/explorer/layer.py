@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Unpack, cast
 
@@ -90,7 +91,7 @@ def explore(
     names : str, default "k"
         Letter of the weights.
     start : mapping, optional
-        What is shown first: ``setting`` (a title of ``variants``), ``at`` (what is pinned:
+        What is shown first: ``setting`` (a title of ``variants``), ``at`` (what is marked:
         ``"y1"``, ``"k0"``, ``"W[0, 2]"``), ``columns`` and ``numbers`` (bool), ``tie``
         (``"local"`` or ``"full"``: entries of W that are free), ``guide`` (a step, 1 to 5).
     controls : sequence of str, optional
@@ -162,7 +163,7 @@ def explore(
         "settings": [
             _setting(layer, given_x, fact) for layer, fact in zip(layers, shown, strict=True)
         ],
-        "start": _start(start, list(chosen)),
+        "start": _start(start, list(chosen), shown),
     }
     if controls is not None:
         page["controls"] = _controls(controls)
@@ -223,7 +224,7 @@ def _array(values: Array) -> ArrayTold:
     return {"values": [int(v) if v == int(v) else v for v in whole.ravel().tolist()]}
 
 
-def _start(start: Start | None, titles: list[str]) -> Start:
+def _start(start: Start | None, titles: list[str], shown: list[LayerFacts]) -> Start:
     """Refuse a first state that there is not."""
     asked: Start = {} if start is None else start
     for name, value in asked.items():
@@ -234,7 +235,22 @@ def _start(start: Start | None, titles: list[str]) -> Start:
         allowed = {"setting": titles, "tie": TIES, "guide": STEPS}.get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"start[{name!r}] (={value!r}) must be one of {allowed}")
+    if "at" in asked:
+        setting = asked.get("setting", titles[0])
+        _check_cell(asked["at"], shown[titles.index(setting)])
     return asked
+
+
+def _check_cell(at: str, facts: LayerFacts) -> None:
+    """Refuse the name of a cell that there is not."""
+    x, k, y = (facts[kind]["labels"] for kind in ("x", "k", "y"))
+    entry = re.fullmatch(r"W\[(\d+), (\d+)\]", at)
+    inside = entry is not None and int(entry[1]) < len(y) and int(entry[2]) < len(x)
+    if not (inside or at in (*x, *k, *y)):
+        raise ValueError(
+            f"start['at'] (={at!r}) must be one of {x[0]} to {x[-1]}, {k[0]} to {k[-1]}, "
+            f"{y[0]} to {y[-1]} or an entry of W, W[0, 0] to W[{len(y) - 1}, {len(x) - 1}]"
+        )
 
 
 def _controls(controls: Sequence[str]) -> list[str]:

@@ -34,7 +34,9 @@ class NetworkExplorer(Picture):
         return copy.deepcopy(self._facts)
 
 
-def explore_network(net: Network, x: ArrayLike | None = None) -> NetworkExplorer:
+def explore_network(
+    net: Network, x: ArrayLike | None = None, *, start: str | None = None
+) -> NetworkExplorer:
     r"""Show a small network beside the perceptron that equals it, layer by layer.
 
     .. math:: mlp(x.ravel()) = net(x).ravel()
@@ -49,6 +51,9 @@ def explore_network(net: Network, x: ArrayLike | None = None) -> NetworkExplorer
         With at most two spatial axes.
     x : array_like, shape ``net.input_shape``, optional
         The input; 1, 2, 3, ... unless given.
+    start : str, optional
+        The unit to begin with, by its label: the input has ``x``, the layers ``a``, ``b``, ...;
+        ``"b01"`` for example. One that reads the most unless given.
 
     Returns
     -------
@@ -60,7 +65,8 @@ def explore_network(net: Network, x: ArrayLike | None = None) -> NetworkExplorer
     UnsupportedLayer
         If a layer cannot be written with Dense and ReLU layers.
     ValueError
-        If the network is too large to point at (the message has the limit).
+        If the network is too large to point at (the message has the limit), or has no unit
+        ``start``.
 
     See Also
     --------
@@ -96,7 +102,7 @@ def explore_network(net: Network, x: ArrayLike | None = None) -> NetworkExplorer
     array = np.arange(1, math.prod(shape) + 1).reshape(shape) if x is None else as_array("x", x)
     if array.shape != shape:
         raise ValueError(f"x (of shape {array.shape}) must have net.input_shape (={shape})")
-    facts = chain_facts(net, array)
+    facts = chain_facts(net, array, start)
     first, last = (" × ".join(map(str, shape)) for shape in (shapes[0], shapes[-1]))
     told = (
         f"explore_network: {len(net.layers)} layers from {first} to {last}, as "

@@ -193,3 +193,5 @@ class NetworkFacts(TypedDict):
     forms: dict[int, Form]
     rounded: bool
     start: str
+    #: Whether it may walk by itself: not where somebody has said where to begin.
+    walks: bool

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equivlib import explore_network
-from equivlib.layers import Conv, Dense, Flatten, MaxPool, Network, ReLU
+from equivlib.layers import Concat, Conv, Dense, Flatten, Maximum, MaxPool, Network, ReLU
 
 rng = np.random.default_rng(0)
 NET = Network(
@@ -194,3 +194,73 @@ def test_a_maximum_is_drawn_as_a_tournament(shown):
         assert bracket.get_attribute("aria-label").endswith(f"{value} wins")
     point(shown, "n", 1, 0)
     assert shown.locator(".bracket").count() == 0
+
+
+JOINED = Network(
+    [
+        Conv([[[1, -1]], [[2, 1]]]),
+        ReLU(),
+        Conv([[[1, 0], [0, 1]], [[-1, 1], [0, 2]]], padding=((1, 0),)),
+        Maximum(0, 2, 1),
+        Concat(3, 1, 0),
+        Conv(np.ones((1, 6, 1), int)),
+    ],
+    (1, 5),
+)
+
+
+def test_layers_that_join_others_are_drawn_and_follow_another_input(visit):
+    x = np.array([[3, 1, 4, 1, 5]])
+    page = visit(viewport={"width": 1000, "height": 1600}).show(explore_network(JOINED, x))
+    for unit, value in ((1, -6), (4, 8)):
+        change(page, unit, str(value))
+        x.flat[unit] = value
+    facts = explore_network(JOINED, x).facts()
+    for position, layer in enumerate(facts["layers"], start=-1):
+        assert values(page, "n", position) == layer["values"]
+    for number, stage in enumerate(facts["stages"]):
+        assert values(page, "m", number) == stage["values"]
+    for layer, readers in ((3, 3), (4, 1)):
+        reads = facts["layers"][layer + 1]["reads"]
+        for unit, read in enumerate(reads):
+            point(page, "n", layer, unit)
+            assert cells(page, "n", "on") == {(s, u) for s, u, *_ in read}
+            assert len(read) == readers
+            stage, terms = facts["forms"][layer]
+            assert cells(page, "m", "marked") == {(stage, start + unit) for _, start in terms}
+            assert page.locator(".bracket").count() == (layer == 3)
+    told = page.locator(".equation div").all_inner_texts()
+    assert told[1] == f"= {facts['layers'][5]['values'][-1]}"
+
+
+def test_the_tournament_of_a_maximum_of_three_layers_has_a_bye(visit):
+    page = visit().show(explore_network(JOINED, [[3, 1, 4, 1, 5]], start="d02"))
+    texts = page.locator(".bracket text").all_text_contents()
+    layers = explore_network(JOINED, [[3, 1, 4, 1, 5]]).facts()["layers"]
+    assert texts[:3] == [layers[layer + 1]["values"][2] for layer in (0, 2, 1)]
+    assert texts.count("+1") == texts.count("−1") == 2
+    won = page.locator(".way.won").count()
+    assert won >= 3  # the winner of each round, and the one that waits
+
+
+def test_it_starts_where_a_page_asks_and_stays_there(visit):
+    page = visit(reduced_motion="no-preference").show(explore_network(NET, X, start="b011"))
+    page.wait_for_timeout(1500)
+    assert cells(page, "n", "marked") == {(1, 3)}
+
+
+def test_a_link_leads_back_to_the_input_and_the_unit(visit, tmp_path):
+    path = tmp_path / "page.html"
+    shown = explore_network(NET, X)._repr_html_()
+    path.write_text(f"<!doctype html><meta charset=utf-8><main><p>{shown}", "utf-8")
+    page = visit().page
+    page.goto(path.as_uri())
+    change(page, 3, "-8")
+    point(page, "n", 1, 2)
+    page.locator(".more").evaluate("more => { more.open = true; }")
+    page.get_by_role("button", name="Link to this state").click()
+    again = visit().page
+    again.goto(page.url)
+    for layer in range(-1, 5):
+        assert values(again, "n", layer) == values(page, "n", layer)
+    assert cells(again, "n", "marked") == {(1, 2)}

@@ -233,3 +233,42 @@ def test_the_picture_is_seen_early(read):
     page = read("intro", viewport={"width": 1280, "height": 900})
     hint = page.get_by_text("Point at or tap any number")
     assert hint.bounding_box()["y"] + 40 < 900
+
+
+@pytest.mark.parametrize("viewport", [(1280, 800), (390, 844)], ids=["laptop", "phone"])
+def test_the_first_screen_has_the_guide_and_the_whole_matrix(read, viewport):
+    page = read("intro", viewport=dict(zip(("width", "height"), viewport, strict=True)))
+    matrix, guide, answer, verdict = (
+        page.locator(part).first.bounding_box() for part in (".W", ".guide", ".answer", ".verdict")
+    )
+    assert page.locator(".guide small").inner_text() == "1/5"
+    assert matrix["y"] + matrix["height"] <= guide["y"]
+    assert answer["y"] + answer["height"] <= viewport[1]
+    assert answer["y"] + answer["height"] <= verdict["y"]  # one does not cover the other
+
+
+STARTS = {
+    "00_ten_minutes": "Output y1",
+    "01_two_layers": "Output y1",
+    "02_one_dimension": "Output y0",
+    "03_two_dimensions": "Output y00",
+    "04_channels": "Output y00",
+    "05_patches": "Output y11",
+    "06_tied_weights": "Weight k1 = -2 stands at 4 places",
+    "07_gradients": "Result",
+    "08_nonlinear": "a00",
+    "09_dense_to_convolution": "c00",
+    "10_the_paper": "Weight k00 = 1 stands at 4 places",
+    "11_degrees_of_freedom": "Weight k1 = -2 stands at 6 places",
+    "13_cost": "Output y4",
+    "A_rounding": "Output y1",
+    "B_orders": "Input x001 = 1: column 1 of W",
+    "C_fourier_cost": "Row 0, column 8: k0",
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_the_picture_starts_in_the_state_that_its_text_speaks_of(read, name):
+    page = read(f"chapters/{name}")
+    assert page.locator("p[role=status]").first.inner_text().startswith(STARTS[name])
+    assert page.locator("article [data][pinned]").count() == 0

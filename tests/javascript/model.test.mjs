@@ -80,16 +80,34 @@ test("an input shifts with zeros, and round if the padding is circular", () => {
 });
 
 test("a matrix is recognised, or the entry and its twin are named", () => {
-  const found = model("recognise")([
-    [2, -1, 0],
-    [0, 2, -1],
-  ]);
+  const found = model("recognise")([2, -1, 0, 0, 2, -1], [1, 3], [1, 2]);
   assert.deepEqual(plain(found.k), [2, -1]);
-  const broken = model("recognise")([
-    [2, -1, 0],
-    [0, 3, -1],
-  ]);
+  const broken = model("recognise")([2, -1, 0, 0, 3, -1], [1, 3], [1, 2]);
   assert.deepEqual([broken.at, broken.twin], [4, 0]);
+});
+
+test("a matrix between images is recognised along both axes, and with its groups", () => {
+  // 1 2 over 3 4 on images of 3 × 3: rows of four entries, in lines of the image.
+  const rows = [
+    [1, 2, 0, 3, 4, 0, 0, 0, 0],
+    [0, 1, 2, 0, 3, 4, 0, 0, 0],
+    [0, 0, 0, 1, 2, 0, 3, 4, 0],
+    [0, 0, 0, 0, 1, 2, 0, 3, 4],
+  ];
+  const found = model("recognise")(rows.flat(), [1, 3, 3], [1, 2, 2]);
+  assert.deepEqual(plain(found.k), [1, 2, 3, 4]);
+  rows[3][8] = 5;
+  const broken = model("recognise")(rows.flat(), [1, 3, 3], [1, 2, 2]);
+  assert.equal(broken.at, 35);
+  const own = model("recognise")([7, 0, 0, 0, 0, 7, 0, 0, 0, 0, 8, 0, 0, 0, 0, 8], [2, 2], [2, 2]);
+  assert.deepEqual([own.layer.groups, plain(own.k)], [2, [7, 8]]);
+});
+
+test("sizes are whole numbers, channels first", () => {
+  assert.deepEqual(plain(model("parsedShape")("1 × 3 × 4")), [1, 3, 4]);
+  assert.deepEqual(plain(model("parsedShape")("(2, 5)")), [2, 5]);
+  for (const text of ["3", "1 × 0", "1 × -2", "1 × 2.5", "1 2 3 4", "a × b"])
+    assert.equal(model("parsedShape")(text), null, text);
 });
 
 test("numbers keep their index when sizes change", () => {

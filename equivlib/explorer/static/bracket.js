@@ -16,7 +16,7 @@ function bracketOf(values) {
     x: round * (BRACKET_W + BRACKET_GAP),
     y: ((n + 0.5) * 2 ** round - 0.5) * (BRACKET_H + 6),
   });
-  const said = `tournament of ${values.map(written).join(", ")}: ${written(rounds.at(-1)[0])} wins`;
+  const said = `tournament of ${values.map(written).join(", ")}: ${written(Math.max(...values))} wins`;
   const sheet = svg("svg", {
     viewBox: `-2 -2 ${wide + 4} ${tall + 4}`,
     width: wide + 4,

@@ -9,15 +9,16 @@ class Controls {
     this.guide = new Guide(picture);
     this.makeTies();
     this.makeSettings();
-    const { bar, board, hint, more } = picture;
+    const { bar, answer, more } = picture;
     if (picture.allows("guide")) bar.insertBefore(this.guide.open, more);
-    hint.after(this.guide.node);
-    board.after(this.ties, this.verdict);
+    answer.prepend(this.guide.node);
+    answer.after(this.ties, this.verdict);
   }
 
   /** The contrast: which entries of W are one number, and how many numbers that leaves. */
   makeTies() {
     const { picture } = this;
+    /** @type {Record<string, any>} */
     this.tie = {};
     for (const tie of TIES) this.tie[tie] = button("", "", () => picture.setTie(tie));
     this.shift = button("Shift x →", "Shift x → by one", () => picture.shiftInput());
@@ -52,7 +53,7 @@ class Controls {
     if (picture.allows("options")) more.append(this.options());
     if (picture.allows("gradient")) more.append(this.gradient());
     if (picture.allows("own")) more.append(this.own());
-    more.append(this.code(), this.link(), html("p", { class: "keys" }, picture.words.keys));
+    more.append(this.code(), picture.link(), html("p", { class: "keys" }, picture.words.keys));
   }
 
   toggle(name) {
@@ -99,13 +100,18 @@ class Controls {
       single("groups", (one) => [one, "groups"]),
     );
     const title = html("summary", {}, "Options");
-    return html("details", {}, title, this.sizes(), channels, this.padding());
+    this.ofAll = this.fields; // fields that do not belong to one axis
+    this.table = html("table");
+    return html("details", {}, title, this.table, channels, this.padding());
   }
 
-  /** A table of what each spatial axis has. */
+  /** Fill the table of what each spatial axis has; a matrix of one's own can have other axes. */
   sizes() {
-    const axes = this.picture.data.settings[0].layer.stride.length;
+    const axes = this.picture.layer.stride.length;
     const names = axes > 1 ? ["rows", "columns"] : [""];
+    if (this.axes === axes) return;
+    this.axes = axes;
+    this.fields = [...this.ofAll];
     const head = names.map((name) => html("th", { scope: "col" }, name));
     const row = (name, read, least = 1) => {
       const cells = names.map((along, axis) => {
@@ -114,9 +120,7 @@ class Controls {
       });
       return html("tr", {}, html("th", { scope: "row" }, name), ...cells);
     };
-    return html(
-      "table",
-      {},
+    this.table.replaceChildren(
       ...(axes > 1 ? [html("tr", {}, html("td"), ...head)] : []),
       row("size", (one, axis) => [one.input, axis + 1]),
       row("kernel", (one, axis) => [one.weight, axis + 2]),
@@ -177,20 +181,24 @@ class Controls {
 
   own() {
     const { picture } = this;
-    const text = html("textarea", {
-      rows: 3,
-      cols: 18,
-      "aria-label": "A matrix, a row in each line",
+    const label = { "aria-label": "A matrix, a row in each line" };
+    const text = html("textarea", { rows: 5, cols: 40, ...label });
+    const sizes = ["input", "output"].map((side) => {
+      const told = { type: "text", size: 9, "aria-label": `sizes of the ${side}, channels first` };
+      return html("input", told);
     });
-    text.value = "1 2 0\n0 1 3";
-    const ask = button("Is it a convolution?", "", () => picture.takeOwn(text.value));
-    return html(
-      "details",
-      {},
-      html("summary", {}, "A matrix of your own"),
-      html("p", {}, text),
-      ask,
+    const ask = button("Is it a convolution?", "", () =>
+      picture.takeOwn(text.value, ...sizes.map((field) => field.value)),
     );
+    const title = html("summary", {}, "A matrix of your own");
+    const between = html("p", {}, "from sizes ", sizes[0], " to ", sizes[1], " ", ask);
+    const box = html("details", {}, title, html("p", {}, text), between);
+    // It begins with the matrix of the picture, of which one entry can be changed.
+    box.ontoggle = () => {
+      if (!box.open || text.value) return;
+      [text.value, sizes[0].value, sizes[1].value] = picture.writtenMatrix();
+    };
+    return box;
   }
 
   code() {
@@ -214,22 +222,6 @@ class Controls {
     setText(this.copy, "Copy");
   }
 
-  /** A link to this state: into the address bar, and to the clipboard where that is allowed. */
-  link() {
-    const { picture } = this;
-    return button("Link to this state", "", () => {
-      const address = new URL(location.href);
-      address.search = queryOf(placeOnPage(picture), picture.asked());
-      try {
-        history.replaceState(history.state, "", address);
-      } catch {
-        return; // a page inside another one has no address of its own
-      }
-      navigator.clipboard?.writeText(address.href).catch(() => undefined);
-      picture.announce(picture.words.linkCopied);
-    });
-  }
-
   /** Show again what holds: which buttons are pressed, which numbers stand in the fields. */
   update() {
     const { picture } = this;
@@ -240,8 +232,9 @@ class Controls {
       setText(this.tie[tie], `${picture.words[tie]}: ${counts[tie]}`);
       press(this.tie[tie], state.tie === tie);
     }
-    const told = picture.allows("free") && !picture.exact;
-    setText(this.verdict, told ? picture.verdict() : "");
+    const told = picture.allows("free") ? picture.verdict() : "";
+    setText(this.verdict, picture.exact ? picture.words.exact : told);
+    setText(picture.hint, picture.words[picture.exact ? "pointOnly" : "hint"]);
     this.choices.forEach((choice, i) => press(choice, i === setting && !this.otherLayer()));
     const title = data.settings[setting].title;
     setText(
@@ -254,7 +247,8 @@ class Controls {
     if (this.aim) press(this.aim, picture.target);
     if (this.descend) this.descend.disabled = !picture.target;
     this.writeCode();
-    if (!this.fields) return;
+    if (!this.table) return;
+    this.sizes();
     for (const { field, read } of this.fields) {
       const [list, at] = read(layer);
       field.value = list[at];

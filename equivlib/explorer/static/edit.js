@@ -3,10 +3,13 @@
 const INK = 9; // what a drawn cell becomes
 
 class Editor {
+  /** @type {any} what is being changed: its kind, where it is, its value before; or null */
+  current = null;
+  /** Whether the pointer draws. */
+  drawing = false;
+
   constructor(picture) {
     this.picture = picture;
-    this.current = null; // what is being changed: kind, cell, the value before
-    this.drawing = false; // whether the pointer draws
     this.field = html("input", { class: "field", type: "text", inputmode: "decimal" });
     put(this.field, { autocomplete: "off", spellcheck: "false" });
     this.field.onkeydown = (event) => this.keyed(event);
@@ -122,6 +125,7 @@ class Editor {
 
   /** Let the pointer draw in a box while it is pressed; what has ink already is erased. */
   attach(box, found) {
+    /** @type {number | null} */
     let ink = null;
     const paint = (event) => {
       const at = found(event);
@@ -150,6 +154,24 @@ class Editor {
 
 /** A picture some of whose numbers can be changed: which ones, `refusal` says. */
 class Changing extends Linked {
+  /** @type {Editor} */
+  editor;
+
+  /** @param {string} _kind @param {any} _at why it cannot be changed, or "" @returns {string} */
+  refusal(_kind, _at) {
+    return "";
+  }
+
+  /** What leads back to this state, for an address. @returns {Record<string, any>} */
+  asked() {
+    return {};
+  }
+
+  /** @param {string} _kind @param {any} _at */
+  isResult(_kind, _at) {
+    return false;
+  }
+
   /** A click pins and opens the field; a finger points first, and its second tap changes. */
   clicked(kind, at, touch) {
     const again = this.pinned && this.isChosen(kind, at);
@@ -177,6 +199,21 @@ class Changing extends Linked {
       this.editor.open(kind, at, starts ? key : undefined);
     }
     return true;
+  }
+
+  /** A link to this state: into the address bar, and to the clipboard where that is allowed. */
+  link() {
+    return button("Link to this state", "", () => {
+      const address = new URL(location.href);
+      address.search = queryOf(placeOnPage(this), this.asked());
+      try {
+        history.replaceState(history.state, "", address);
+      } catch {
+        return; // a page inside another one has no address of its own
+      }
+      navigator.clipboard?.writeText(address.href).catch(() => undefined);
+      this.announce(this.words.linkCopied);
+    });
   }
 
   /** Say a change, and then again what is chosen. */

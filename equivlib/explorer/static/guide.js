@@ -1,4 +1,5 @@
-// Five steps that carry the argument; at each the reader may point and change as always.
+// Five steps that carry the argument, each a sentence above the answer. The reader may point and change
+// at each as always: what a step marks is only where the reader begins.
 
 const STEPS = 5;
 const FREED = 3; // what the guide adds to the entry that it frees
@@ -6,13 +7,16 @@ const FREED = 3; // what the guide adds to the entry that it frees
 class Guide {
   constructor(picture) {
     this.picture = picture;
-    this.text = html("p", { "aria-live": "polite" });
-    this.count = html("span", {});
+    this.text = html("span", { "aria-live": "polite" });
+    this.count = html("small", {});
     this.back = button("◀", "Back", () => this.go(picture.guideStep - 1));
     this.on = button("▶", "Next", () => this.go(picture.guideStep + 1));
-    const close = button("✕", "Close the guide", () => this.go(0));
     this.node = html("div", { class: "guide", role: "group", "aria-label": "Guide", hidden: "" });
-    this.node.append(this.back, this.count, this.on, this.text, close);
+    // The longest sentence keeps its room, so that nothing moves from step to step.
+    const sentences = range(STEPS).map((n) => picture.words[`guide${n + 1}`]);
+    const room = sentences.reduce((most, one) => (one.length > most.length ? one : most));
+    const sentence = html("p", { "data-room": room }, this.text);
+    this.node.append(this.back, this.count, this.on, sentence);
     this.open = button("Guide", "Guide: five steps", () => this.go(picture.guideStep ? 0 : 1));
   }
 
@@ -26,7 +30,6 @@ class Guide {
     if (!picture.guideStep) return;
     picture.reset();
     this[`step${picture.guideStep}`]();
-    picture.pin(true);
   }
 
   update() {

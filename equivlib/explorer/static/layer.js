@@ -1,9 +1,14 @@
 // What can be changed in the picture of one layer, and what is said about each change.
 
 class LayerPicture extends LayerView {
+  setting = 0;
+  guideStep = 0;
+  /** Whether anything is not as the page has told it. */
+  edited = false;
+  /** @type {any} what reset comes back to */
+  opened;
+
   build() {
-    this.byColumns = this.numbers = false;
-    this.guideStep = 0;
     this.editor = new Editor(this);
     this.controls = new Controls(this);
     this.load(0);
@@ -21,13 +26,10 @@ class LayerPicture extends LayerView {
     this.layer = structuredClone(setting.layer);
     const exact = setting.results ?? null;
     const zeros = (shape) => new Array(product(shape)).fill(0);
-    const kept = this.state && product(this.layer.input) === this.state.x.length && !exact;
-    this.state = {
-      x: kept ? this.state.x : [...(this.data.x.values ?? zeros(this.layer.input))],
-      k: [...(setting.weight.values ?? zeros(this.layer.weight))],
-      tie: "convolution",
-      W: null,
-    };
+    const { state: before } = this;
+    const kept = product(this.layer.input) === before.x.length && !exact;
+    const x = kept ? before.x : [...(this.data.x.values ?? zeros(this.layer.input))];
+    this.state = tiedState(x, [...(setting.weight.values ?? zeros(this.layer.weight))]);
     const texts = { x: this.data.x.texts, k: setting.weight.texts };
     this.exact = exact && { ...exact, ...JSON.parse(JSON.stringify(texts)) };
     this.given = this.data.y?.values ? [...this.data.y.values] : null;
@@ -105,12 +107,13 @@ class LayerPicture extends LayerView {
     };
   }
 
+  /** Select a cell by its name; nothing is pinned, and no walk leads away from it. */
   chooseByName(name) {
     for (const kind of PANELS) {
       for (let key = 0; key < this.panels[kind].count; key++) {
         if (this.nameOf(kind, key) === name && (kind !== "x" || this.layout.inside[key])) {
-          this.select(kind, key);
-          return this.pin(true);
+          this.touched = true;
+          return this.select(kind, key);
         }
       }
     }
@@ -145,14 +148,18 @@ class LayerPicture extends LayerView {
     return { sheet, box, width, x: xs[j], y: ys[i], w, h };
   }
 
+  /** Whether the page has a control: none that changes numbers where all of them are exact. */
   allows(control) {
-    return !this.data.controls || this.data.controls.includes(control);
+    const { controls, settings } = this.data;
+    if (settings.every(({ results }) => results)) return false;
+    return !controls || controls.includes(control);
   }
 
   /** Return why a number cannot be changed, or nothing if it can. */
   refusal(kind, at) {
     const name = this.nameOf(kind, at);
-    if (!this.allows("edit") || this.exact) return this.words.notEditable;
+    if (this.exact) return this.words.exact;
+    if (!this.allows("edit")) return this.words.notEditable;
     if (kind === "y") return this.byColumns || this.target ? "" : this.say("noEdit", { name });
     if (kind === "x") {
       const column = this.layout.shows[at];
@@ -234,18 +241,16 @@ class LayerPicture extends LayerView {
 
   /** Take another layer, if it can be drawn; numbers that it shares with this one stay. */
   takeLayer(layer) {
-    const refused = this.exact ? { what: "notEditable" } : refusal(layer, this.data.most);
+    const refused = this.exact ? { what: "exact" } : refusal(layer, this.data.most);
     if (refused) {
       this.announce(this.say(refused.what, refused));
       return false;
     }
     const { x, k } = this.state;
-    this.state = {
-      x: resized(x, this.layer.input, layer.input, (at) => (at % 9) + 1),
-      k: resized(k, this.layer.weight, layer.weight, (at) => k[at % k.length]),
-      tie: "convolution",
-      W: null,
-    };
+    this.state = tiedState(
+      resized(x, this.layer.input, layer.input, (at) => (at % 9) + 1),
+      resized(k, this.layer.weight, layer.weight, (at) => k[at % k.length]),
+    );
     this.layer = layer;
     this.given = null;
     this.edited = true;
@@ -261,14 +266,19 @@ class LayerPicture extends LayerView {
 
   // The matrix, freed.
 
-  /** Tie the entries of W or free them; the convolution takes the nearest kernel. */
+  /**
+   * Tie the entries of W or free them; the convolution takes the nearest kernel.
+   *
+   * @param {Tie} tie
+   */
   setTie(tie) {
     const { state, layout, freed } = this;
-    if (this.exact) return this.announce(this.words.notEditable);
+    if (this.exact) return this.announce(this.words.exact);
     if (tie === state.tie) return undefined;
     if (tie === "convolution") {
-      this.state = { ...state, k: nearest(layout, state.W).k, tie, W: null };
-      this.freed = { ...freed, tie: state.tie };
+      const W = Float64Array.from(matrixOf(layout, state));
+      this.state = { ...state, k: nearest(layout, W).k, tie, W: null };
+      this.freed = { W, changed: freed?.changed ?? new Set(), tie: state.tie };
     } else {
       const W = Float64Array.from(freed && !state.W ? freed.W : matrixOf(layout, state));
       if (tie === "local") W.forEach((_, at) => layout.entries.has(at) || (W[at] = 0));
@@ -284,8 +294,8 @@ class LayerPicture extends LayerView {
   takeMatrix(values) {
     const W = Float64Array.from(values);
     const { k } = nearest(this.layout, W);
-    const tied = { x: [], k, tie: "convolution", W: null };
-    const far = (value, at) => Math.abs(value - entryOf(this.layout, tied, at)) > 1e-9;
+    const fitted = tiedState([], k);
+    const far = (value, at) => Math.abs(value - entryOf(this.layout, fitted, at)) > 1e-9;
     const changed = new Set(range(W.length).filter((at) => far(W[at], at)));
     this.state = { ...this.state, W };
     this.freed = { W, tie: this.state.tie, changed };
@@ -302,14 +312,14 @@ class LayerPicture extends LayerView {
       if (tie) return this.say("taken", { tie });
       return this.say("isConvolution", { n: counted(free, "number") });
     }
-    const { residual } = this.near;
+    const residual = this.near?.residual ?? 0;
     if (residual > 1e-9) return this.say("isBroken", { residual: written(residual) });
     return this.say("isFree", { n: counted(free, "number") });
   }
 
   /** Move the input by one stride, and see which outputs move along. */
   shiftInput() {
-    if (this.exact) return this.announce(this.words.notEditable);
+    if (this.exact) return this.announce(this.words.exact);
     const { layout, state } = this;
     const by = layout.axes[1].stride;
     const before = this.y;
@@ -328,7 +338,7 @@ class LayerPicture extends LayerView {
   // Presets, a step along the gradient, a matrix of one's own.
 
   takeKernel(name) {
-    if (this.exact) return this.announce(this.words.notEditable);
+    if (this.exact) return this.announce(this.words.exact);
     if (this.state.W) this.setTie("convolution");
     this.freed = null;
     this.state.k = presetValues(KERNELS[name], this.layout.kernel);
@@ -336,7 +346,7 @@ class LayerPicture extends LayerView {
   }
 
   takeInput(name) {
-    if (this.exact) return this.announce(this.words.notEditable);
+    if (this.exact) return this.announce(this.words.exact);
     this.state.x = presetValues(INPUTS[name], this.layout.inputs);
     return this.told(name);
   }
@@ -353,7 +363,7 @@ class LayerPicture extends LayerView {
 
   /** Give the outputs a target, 0 at first, or take it away. */
   setTarget(on) {
-    if (this.exact) return this.announce(this.words.notEditable);
+    if (this.exact) return this.announce(this.words.exact);
     this.target = on ? this.y.map(() => 0) : null;
     this.draw();
     if (on) this.select("k", 0);
@@ -363,33 +373,72 @@ class LayerPicture extends LayerView {
   /** Take one step along the gradient of half the squared error. */
   descend() {
     if (this.state.W) return this.announce(this.words.stepTied);
-    const half = () => this.y.reduce((sum, v, row) => sum + (v - this.target[row]) ** 2, 0) / 2;
+    const target = this.target ?? [];
+    const half = () => this.y.reduce((sum, v, row) => sum + (v - target[row]) ** 2, 0) / 2;
     const before = half();
-    const { k, rate } = descend(this.layout, this.state, this.target);
+    const { k, rate } = descend(this.layout, this.state, target);
     if (!rate) return this.announce(this.words.noStep);
     [this.state.k, this.freed, this.edited] = [k, null, true];
     this.redraw();
     return this.announce(this.say("step", { a: written(before), b: written(half()) }));
   }
 
-  /** Say whether a typed matrix is a convolution: which one, or where it fails. */
-  takeOwn(text) {
+  /**
+   * Say whether a typed matrix is a convolution between inputs and outputs of these sizes: which one,
+   * or where it fails. Without sizes it is one channel along one axis.
+   */
+  takeOwn(text, from, to) {
     const rows = parsedMatrix(text);
     if (!rows) return this.announce(this.words.notMatrix);
     const [m, n] = [rows.length, rows[0].length];
-    const found = recognise(rows);
-    if (!found) return this.announce(this.say("notAny", { n, m }));
-    if (!this.takeLayer(found.layer)) return undefined;
-    const [stride, [low, high]] = [found.layer.stride[0], found.layer.padding[0]];
-    if (found.k) {
-      this.state.k = found.k;
-      this.redraw();
-      const k = found.k.map(written).join(", ");
-      return this.announce(this.say("recognised", { k, stride, low, high }));
+    const input = from.trim() ? parsedShape(from) : [1, n];
+    const output = to.trim() ? parsedShape(to) : [1, m];
+    const right = input && input.length === output?.length;
+    if (!right || product(input) !== n || product(output) !== m) {
+      return this.announce(this.say("notSizes", { n, m }));
     }
-    this.setTie("full");
-    this.takeMatrix(rows.flat());
-    return this.showBroken(found, stride);
+    const { rows: most, entries: filled } = this.data.most;
+    if (Math.max(m, n) > most || m * n > filled) {
+      const told = { rows: m, columns: n, entries: m * n, most, filled };
+      return this.announce(this.say("tooLarge", told));
+    }
+    return this.takeRecognised(rows.flat(), input, output);
+  }
+
+  takeRecognised(W, input, output) {
+    const found = recognise(W, input, output);
+    const sizes = (shape) => shape.join(" × ");
+    if (!found) {
+      return this.announce(this.say("notAny", { x: sizes(input), y: sizes(output) }));
+    }
+    if (!this.takeLayer(found.layer)) return undefined;
+    const { stride, padding, dilation, groups } = found.layer;
+    if (!("k" in found)) {
+      this.setTie("full");
+      this.takeMatrix(W);
+      return this.showBroken(found, sizes(stride));
+    }
+    this.state.k = found.k;
+    this.redraw();
+    const told = {
+      k: listed(found.k.map(written), 9),
+      stride: sizes(stride),
+      padding: padding.map(([low, high]) => `(${low}, ${high})`).join(" and "),
+      dilation: sizes(dilation),
+      groups,
+    };
+    return this.announce(this.say("recognised", told));
+  }
+
+  /** Write W and the sizes of input and output as somebody types them. */
+  writtenMatrix() {
+    const { layout, layer, state } = this;
+    const W = Array.from(matrixOf(layout, state), shortest);
+    const rows = range(layout.rows).map((row) =>
+      W.slice(row * layout.columns, (row + 1) * layout.columns).join(" "),
+    );
+    const output = [layer.weight[0], ...layout.outputs.slice(3 - layer.stride.length)];
+    return [rows.join("\n"), layer.input.join(" × "), output.join(" × ")];
   }
 
   /** Light up an entry that breaks the tie, and its twin. */

@@ -50,14 +50,57 @@ const [STEP, FIRST_WALK] = [1100, 12]; // milliseconds a step, steps of the walk
 const TERMS = 40; // of a sum that is written out
 
 class Linked extends HTMLElement {
+  /** @type {any} what the page tells, see equivlib.explorer.typed */
+  data;
+  /** Whether somebody has pointed at it. */
+  touched = false;
+  /** How far the answer is moved, and how high it was at most. */
+  moved = 0;
+  most = 0;
+  /** @type {any} panel and cell, or null */
+  chosen = null;
+  pinned = false;
+  /** @type {ReturnType<typeof setInterval> | 0} */
+  timer = 0;
+  /** Steps that the walk still takes. */
+  left = 0;
+
+  // What each picture does in its own way.
+
+  /** @returns {Record<string, string>} */
+  get words() {
+    return {};
+  }
+
+  build() {}
+
+  fit() {}
+
+  /** @param {string} _kind @param {any} _at @returns {any} */
+  select(_kind, _at) {}
+
+  /** The kind of the cells that the walk goes over, and the cells. */
+  result() {
+    return "";
+  }
+
+  /** @returns {any[]} */
+  walk() {
+    return [];
+  }
+
+  /** @param {number} _weight */
+  colour(_weight) {
+    return "";
+  }
+
+  keep = () => this.inSight();
+
   connectedCallback() {
     this.followTheme();
-    this.keep = () => this.inSight();
     addEventListener("scroll", this.keep, { capture: true, passive: true });
     if (this.shadowRoot) return;
-    this.data = JSON.parse(this.getAttribute("data"));
-    this.touched = false; // whether somebody has pointed at it
-    this.moved = this.most = 0; // how far the answer is moved, how high it was at most
+    this.data = JSON.parse(this.getAttribute("data") ?? "{}");
     this.frame();
     this.pin(false);
     this.build();
@@ -66,7 +109,7 @@ class Linked extends HTMLElement {
   }
 
   disconnectedCallback() {
-    this.themes.disconnect();
+    this.themes?.disconnect();
     removeEventListener("scroll", this.keep, true);
     this.play(false);
   }
@@ -75,7 +118,7 @@ class Linked extends HTMLElement {
   followTheme() {
     const theme = () => {
       const { color } = getComputedStyle(this.parentElement || document.body);
-      const [r, g, b] = color.match(/[\d.]+/g).map(Number);
+      const [r, g, b] = (color.match(/[\d.]+/g) ?? []).map(Number);
       this.toggleAttribute("dark", r * 3 + g * 6 + b > 1280);
     };
     this.themes = new MutationObserver(theme);
@@ -203,7 +246,7 @@ class Linked extends HTMLElement {
       this.play(false);
     }
     const walk = this.walk();
-    const [kind, at] = this.chosen;
+    const [kind, at] = this.chosen ?? [];
     const now = kind === this.result() ? walk.indexOf(at) : -1;
     return this.select(this.result(), walk[(now + by + walk.length) % walk.length]);
   }
@@ -245,7 +288,7 @@ class Linked extends HTMLElement {
   }
 
   /** What a click does; a picture whose numbers can be changed does more. */
-  clicked(kind, at) {
+  clicked(kind, at, _touch) {
     this.fix(kind, at);
   }
 
@@ -256,7 +299,8 @@ class Linked extends HTMLElement {
     return true;
   }
 
-  say(what, values) {
+  /** @param {string} what @param {Record<string, any>} values */
+  say(what, values = {}) {
     return filled(this.words[what], values);
   }
 

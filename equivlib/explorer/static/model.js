@@ -271,6 +271,17 @@ function breaksOff(layout, one, column) {
 // Values.
 
 /**
+ * Return a state in which the entries of W are those of a convolution.
+ *
+ * @param {number[]} x
+ * @param {number[]} k
+ * @returns {State}
+ */
+function tiedState(x, k) {
+  return { x, k, tie: "convolution", W: null };
+}
+
+/**
  * Return one entry of W.
  *
  * @param {Layout} layout
@@ -372,7 +383,7 @@ function nearest(layout, W) {
   }
   const alone = gram.every((row, i) => row.every((n, j) => i === j || n === 0));
   const k = alone ? sums.map((sum, i) => (gram[i][i] ? sum / gram[i][i] : 0)) : solve(gram, sums);
-  const fitted = matrixOf(layout, { x: [], k, tie: "convolution", W: null });
+  const fitted = matrixOf(layout, tiedState([], k));
   const square = W.reduce((sum, value, at) => sum + (value - fitted[at]) ** 2, 0);
   return { k, residual: Math.sqrt(square) };
 }
@@ -496,75 +507,148 @@ function descend(layout, state, target) {
 // The other direction.
 
 /**
- * Return the convolution of one axis and one channel that has exactly this matrix, or the first
- * entry that differs from its twin under the stride that comes closest.
+ * @typedef {object} Entry an entry of a matrix that is not 0 or has a twin that is not
+ * @property {number} at row-major
+ * @property {number} value
+ * @property {number[]} y the output (channel, *spatial)
+ * @property {number[]} x the input
  *
- * @param {number[][]} rows
+ * @typedef {object} Along what one axis of a layer would be
+ * @property {number} stride
+ * @property {number} taps
+ * @property {number} dilation
+ * @property {number[]} padding
+ * @property {number} broken how many entries differ from their twins
+ * @property {number} at the first of them, and its twin
+ * @property {number} twin
+ */
+
+/**
+ * Return the convolution that has exactly this matrix, as equivlib.recognize finds it, or the first
+ * entry that differs from its twin under the strides that come closest.
+ *
+ * @param {number[]} W row-major
+ * @param {number[]} input (channels, *spatial), like the output
+ * @param {number[]} output
  * @returns {{layer: Layer, k: number[]} | {layer: Layer, at: number, twin: number} | null}
  */
-function recognise(rows) {
-  const [m, n] = [rows.length, rows[0].length];
-  /** @type {any} */
+function recognise(W, input, output) {
+  const columns = product(input);
+  const entries = W.map((value, at) => ({
+    at,
+    value,
+    y: indexIn(output, Math.floor(at / columns)),
+    x: indexIn(input, at % columns),
+  }));
+  const axes = input.slice(1).map((n, axis) => alongAxis(entries, axis + 1, n, output[axis + 1]));
+  if (axes.includes(null)) return null;
+  const along = /** @type {Along[]} */ (axes);
+  const groups = mostGroups(entries, input[0], output[0]);
+  const layer = {
+    input,
+    weight: [output[0], input[0] / groups, ...along.map(({ taps }) => taps)],
+    stride: along.map(({ stride }) => stride),
+    padding: along.map(({ padding }) => padding),
+    dilation: along.map(({ dilation }) => dilation),
+    groups,
+    mode: "zeros",
+    flip: false,
+  };
+  const worst = along.find(({ broken }) => broken);
+  if (worst) return { layer, at: worst.at, twin: worst.twin };
+  const k = new Array(product(layer.weight)).fill(0);
+  for (const one of layoutOf(layer).links) if (one.W !== PADDING) k[one.k] = W[one.W];
+  return { layer, k };
+}
+
+/** Return the index of an element that is counted row-major. */
+function indexIn(shape, at) {
+  const index = [];
+  for (let axis = shape.length - 1, rest = at; axis >= 0; axis--) {
+    index.unshift(rest % shape[axis]);
+    rest = Math.floor(rest / shape[axis]);
+  }
+  return index;
+}
+
+/** Return the largest number of groups whose blocks hold all entries that are not 0. */
+function mostGroups(entries, inputs, outputs) {
+  const filled = entries.filter(({ value }) => value !== 0);
+  for (let groups = inputs; groups > 1; groups--) {
+    if (inputs % groups || outputs % groups) continue;
+    const own = ({ x, y }) =>
+      Math.floor((y[0] * groups) / outputs) === Math.floor((x[0] * groups) / inputs);
+    if (filled.every(own)) return groups;
+  }
+  return 1;
+}
+
+/**
+ * Return what the layer is along one axis: the smallest stride under which entries with the same
+ * place minus stride times output are one number, or else that with the fewest that differ.
+ *
+ * @param {Entry[]} entries
+ * @param {number} axis
+ * @param {number} n inputs along it
+ * @param {number} m outputs
+ * @returns {Along | null}
+ */
+function alongAxis(entries, axis, n, m) {
+  /** @type {Along | null} */
   let closest = null;
-  for (let stride = 1; stride <= Math.max(1, n); stride++) {
-    const found = alongStride(rows, stride, m, n);
-    if (!found) continue;
-    if ("k" in found) return found;
+  for (let stride = 1; stride < (m > 1 ? 3 * n : 2); stride++) {
+    const offsets = new Set();
+    for (const { value, x, y } of entries) if (value !== 0) offsets.add(x[axis] - stride * y[axis]);
+    const fit = fitting([...offsets], stride, n, m);
+    if (!fit) continue;
+    const found = { stride, ...fit, ...differing(entries, axis, stride) };
     if (!closest || found.broken < closest.broken) closest = found;
+    if (!found.broken) break;
   }
   return closest;
 }
 
-/** Try one stride: entries (o, j) with the same j - stride*o are to be one number. */
-function alongStride(rows, stride, m, n) {
-  const weights = new Map();
-  let broken = 0;
-  /** @type {any} */
-  let first = null;
-  rows.forEach((row, o) =>
-    row.forEach((value, j) => {
-      const offset = j - stride * o;
-      const twin = weights.get(offset);
-      if (!twin) {
-        weights.set(offset, { value, at: o * n + j });
-      } else if (twin.value !== value) {
-        broken += 1;
-        first ||= { at: o * n + j, twin: twin.at };
-      }
-    }),
-  );
-  const used = [...weights].filter(([, { value }]) => value !== 0).map(([offset]) => offset);
-  if (!used.length) used.push(0);
-  const low = Math.max(0, -Math.min(...used));
-  const fit = fitting(m, n, stride, low, Math.max(...used) + low + 1);
-  if (!fit) return null;
-  const layer = oneAxis(n, fit.taps, stride, [low, fit.high]);
-  if (first) return { layer, broken, ...first };
-  return { layer, k: range(fit.taps).map((a) => weights.get(a - low)?.value ?? 0) };
+/** Count entries that differ from the first one of their diagonal, and name the first of these. */
+function differing(entries, axis, stride) {
+  const first = new Map();
+  const found = { broken: 0, at: -1, twin: -1 };
+  for (const entry of entries) {
+    const [y, x] = [[...entry.y], [...entry.x]];
+    [y[axis], x[axis]] = [0, x[axis] - stride * y[axis]];
+    const key = `${y},${x}`;
+    const twin = first.get(key);
+    if (!twin) {
+      first.set(key, entry);
+    } else if (twin.value !== entry.value && found.broken++ === 0) {
+      [found.at, found.twin] = [entry.at, twin.at];
+    }
+  }
+  return found;
 }
 
-/** Return taps and high padding that give m outputs, neither more than the input has elements. */
-function fitting(m, n, stride, low, least) {
-  for (let taps = least; taps <= n; taps++) {
-    const high = Math.max(0, (m - 1) * stride + taps - n - low);
-    const outputs = Math.floor((n + low + high - taps) / stride) + 1;
-    if (outputs === m && Math.max(low, high) < Math.max(n, 1)) return { taps, high };
+/**
+ * Return the widest dilation, and for it the smallest kernel, with taps at these offsets that gives m
+ * outputs: over no more than n elements, and with less padding than that.
+ *
+ * @param {number[]} offsets
+ */
+function fitting(offsets, stride, n, m) {
+  const [low, high] = offsets.length ? [Math.min(...offsets), Math.max(...offsets)] : [0, -n];
+  const divide = (a, b) => (b ? divide(b, a % b) : a);
+  const step = offsets.reduce((most, offset) => divide(most, offset - low), 0) || 1;
+  for (const dilation of range(step).map((i) => step - i)) {
+    if (step % dilation) continue;
+    for (let taps = 1; dilation * (taps - 1) < n; taps++) {
+      const extent = dilation * (taps - 1) + 1;
+      for (let before = Math.max(0, -low); before < n; before++) {
+        if ((before + low) % dilation || extent - 1 - before < high) continue;
+        const after = Math.max(0, (m - 1) * stride + extent - n - before);
+        const axis = { size: n, taps, stride, dilation, low: before, high: after };
+        if (after < n && outputsOf(axis) === m) return { taps, dilation, padding: [before, after] };
+      }
+    }
   }
   return null;
-}
-
-/** @returns {Layer} */
-function oneAxis(size, taps, stride, padding) {
-  return {
-    input: [1, size],
-    weight: [1, 1, taps],
-    stride: [stride],
-    padding: [padding],
-    dilation: [1],
-    groups: 1,
-    mode: "zeros",
-    flip: false,
-  };
 }
 
 // What may be asked for.
@@ -735,6 +819,20 @@ function parsed(text) {
   if (!form) return null;
   const value = Number(form[1]) / Number(form[2] ?? 1);
   return Number.isFinite(value) && Math.abs(value) < 1e15 ? value + 0 : null;
+}
+
+/**
+ * Return the sizes that somebody typed, channels first, or null.
+ *
+ * @param {string} text
+ */
+function parsedShape(text) {
+  const sizes = text
+    .split(/[^\d.-]+/)
+    .filter(Boolean)
+    .map(Number);
+  const right = sizes.length > 1 && sizes.length < 4;
+  return right && sizes.every((n) => Number.isInteger(n) && n > 0) ? sizes : null;
 }
 
 /**

@@ -6,6 +6,31 @@ const MOST_MEET = 9; // numbers whose tournament is drawn
 const SIDES = ["n", "m", "k"]; // units of the network, of the perceptron, weights of kernels
 
 class NetworkPicture extends Changing {
+  /** @type {any[]} the input and the layers, as equivlib.explorer.typed.UnitFacts */
+  layers = [];
+  /** @type {any[]} of the perceptron, as StageFacts */
+  stages = [];
+  /** @type {Record<number, [number, [string, number][]]>} where a layer is in the perceptron */
+  forms = {};
+  rounded = false;
+  start = "";
+  /** Whether it may walk by itself: not where the page has said where to begin. */
+  walks = true;
+  /** @type {number[]} */
+  x = [];
+  /** @type {number[]} what reset comes back to */
+  opened = [];
+  /** @type {string[]} of a number that is followed through */
+  way = [];
+  /** @type {Record<string, Map<string, any>>} */
+  nodes = {};
+  /** @type {{s: number, p: number, row: number, column: number, weight: number, node: any}[]} */
+  entries = [];
+  /** @type {{node: any, size: number}[]} */
+  bands = [];
+  /** Pixels that the two sides need at least. */
+  needs = [0, 0];
+
   get words() {
     return NETWORK_WORDS;
   }
@@ -18,15 +43,40 @@ class NetworkPicture extends Changing {
     this.reset = button("Reset", "Reset: the first input", () => this.take(this.opened));
     this.opened = this.x;
     if (this.editable) this.bar.insertBefore(this.reset, this.more);
+    this.more.append(this.link());
     this.draw();
+    this.touched = !this.walks;
     this.select("n", this.start);
+    this.restore(stateInAddress(placeOnPage(this)));
+  }
+
+  /**
+   * Take the input and the unit that an address asks for, as far as there are such.
+   *
+   * @param {{x?: any, at?: any}} asked
+   */
+  restore({ x, at }) {
+    const right = x?.length === this.x.length && x.every(Number.isFinite);
+    if (this.editable && right) this.take(x);
+    this.layers.forEach(({ labels }, i) => {
+      const unit = labels.indexOf(at);
+      if (unit < 0) return;
+      this.touched = true;
+      this.select("n", `${i - 1},${unit}`);
+    });
+  }
+
+  asked() {
+    const [kind, at] = this.chosen;
+    const x = this.x.some((value, u) => value !== this.opened[u]) ? this.x.map(shortest) : null;
+    return { x, at: kind === "n" ? this.nameOf(kind, at) : "" };
   }
 
   draw() {
     this.nodes = { n: new Map(), m: new Map(), k: new Map() };
-    this.entries = []; // of all matrices: stage, row, column, weight, drawn cell
+    this.entries = [];
     this.bands = [];
-    this.needs = [0, 0]; // px that the two sides need at least
+    this.needs = [0, 0];
     this.board.replaceChildren(...this.layers.map((layer, i) => this.row(layer, i - 1)));
   }
 
@@ -129,7 +179,8 @@ class NetworkPicture extends Changing {
   walk() {
     const chosen = this.chosen?.[0] === "n" ? this.chosen[1] : this.start;
     if (!this.way?.includes(chosen)) {
-      this.way = wayThrough(this.layers, ...chosen.split(",").map(Number)).map(String);
+      const [p, u] = chosen.split(",").map(Number);
+      this.way = wayThrough(this.layers, p, u).map(String);
     }
     return this.way;
   }
@@ -189,7 +240,14 @@ class NetworkPicture extends Changing {
     return COLOURS[(kernel ? weight % kernel.hues : weight) % COLOURS.length];
   }
 
-  /** The units of a layer or a stage, or the weights of a kernel. */
+  /**
+   * The units of a layer or a stage, or the weights of a kernel.
+   *
+   * @param {string} kind
+   * @param {number} p
+   * @param {{title: string, shape: number[], count: number, write: (u: number) => string[],
+   *   fill?: (u: number) => string}} told
+   */
   grid(kind, p, { title, shape, count, write, fill }) {
     const texts = range(count).map(write);
     const h = kind === "n" ? CELL : 22;
@@ -391,9 +449,11 @@ class NetworkPicture extends Changing {
     const is = this.rounded ? " ≈ " : " = ";
     const names = chips((term) => times(term.factor, term.name));
     const numbers = chips((term) => times(term.factor, signed(term.value)));
+    const copied = terms.length === 1 && one && !open && !plus; // as it is: that number is the value
+    const end = close + plus + (copied ? "" : is + value);
     this.equation.append(
       html("div", {}, `${name} = ${open}`, ...names, more, close + plus),
-      html("div", {}, is + open, ...numbers, more, close + plus + is + value),
+      html("div", {}, is + open, ...numbers, more, end),
     );
   }
 

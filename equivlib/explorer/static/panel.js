@@ -22,13 +22,38 @@ function strokes(x, y, n) {
 }
 
 class Panel {
+  /** @type {any} */
+  picture;
+  kind = "";
+  title = "";
+  /** @type {number[]} of the array: (out, in) channels and a plane */
+  shape = [];
+  /** Pixels of a cell. */
+  w = 0;
+  h = 0;
+  /** Rows and cells of a plane, and planes side by side. */
+  lines = 0;
+  cells = 0;
+  across = 1;
+  /** Room above the cells and beside them. */
+  top = 0;
+  left = 0;
+  /** @type {number[]} where each column and each row of cells begins */
+  xs = [];
+  /** @type {number[]} */
+  ys = [];
+  width = 0;
+  height = 0;
+  size = 0;
+
   /**
    * @param {any} picture gives `cell(kind, key)`: lines, fill, and what else a cell shows
    * @param {string} kind x, k, y or W
    * @param {{title: string, sizes: number[], shape: number[], w: number, h: number}} told
    */
   constructor(picture, kind, { title, sizes, shape, w, h }) {
-    Object.assign(this, { picture, kind, shape, w, h, title });
+    [this.picture, this.kind, this.title] = [picture, kind, title];
+    [this.shape, this.w, this.h] = [shape, w, h];
     this.matrix = kind === "W";
     this.image = w === 1;
     this.big = w > DOT;
@@ -38,6 +63,7 @@ class Panel {
     this.measure();
     const long = sizes.join(" × ");
     this.need = Math.max(this.size + this.left, 6.6 * `${title}${long}`.length);
+    this.bare = Math.max(this.size + this.left, 6.6 * title.length); // without the sizes
     this.draw();
     this.node = html(
       "div",

@@ -3,7 +3,63 @@
 const PANELS = ["x", "k", "y", "W"];
 const PALE = "#DDDDDD"; // of an entry that stands at no weight's place
 
+/**
+ * @typedef {object} Setting one setting of the page, as equivlib.explorer.typed.SettingTold
+ * @property {string} title
+ * @property {Layer} layer
+ * @property {{values?: number[], texts?: string[]}} weight
+ * @property {string} code
+ * @property {Results} [results]
+ *
+ * @typedef {object} Results what a script cannot compute
+ * @property {string[]} y
+ * @property {string[]} back
+ * @property {Record<number, string>} sums
+ * @property {boolean} rounded
+ *
+ * @typedef {Results & {x: string[], k: string[]}} Exact
+ * @typedef {Record<"x" | "k" | "y", string[]>} Labels
+ */
+
 class LayerView extends Changing {
+  /** @type {Layer} */
+  layer;
+  /** @type {Layout} */
+  layout;
+  /** @type {State} */
+  state = tiedState([], []);
+  /** @type {Labels} */
+  labels;
+  /** @type {Record<string, string[]>} */
+  texts;
+  /** @type {Record<string, number[]>} how light small cells are */
+  levels;
+  /** @type {Record<string, Panel>} */
+  panels;
+  /** @type {(panel: string, key: number) => string} names of what is drawn now */
+  drawn;
+  /** @type {Controls} */
+  controls;
+  /** @type {Exact | null} all numbers, where a script cannot compute with them */
+  exact = null;
+  /** @type {number[]} */
+  y = [];
+  /** @type {number[]} */
+  back = [];
+  /** @type {number[] | null} what W is applied to by columns, if it is not y */
+  given = null;
+  /** @type {{k: number[], residual: number} | null} the convolution nearest to a freed matrix */
+  near = null;
+  /** @type {{W: Float64Array, tie: Tie, changed: Set<number>} | null} what was freed */
+  freed = null;
+  /** @type {number[] | null} of the outputs */
+  target = null;
+  /** @type {(boolean | null)[] | null} which outputs shift along */
+  following = null;
+  rounded = false;
+  byColumns = false;
+  numbers = false;
+
   get words() {
     return WORDS;
   }
@@ -103,9 +159,8 @@ class LayerView extends Changing {
     if (kind === "k") return { shown: texts.k };
     if (kind === "x") return { shown: this.byColumns ? texts.back : texts.x };
     const values = this.byColumns ? texts.given : texts.y;
-    return {
-      shown: this.target ? values.map((v, row) => `${v}→${written(this.target[row])}`) : values,
-    };
+    const { target } = this;
+    return { shown: target ? values.map((v, row) => `${v}→${written(target[row])}`) : values };
   }
 
   shapeOf(kind) {
@@ -144,6 +199,7 @@ class LayerView extends Changing {
 
   /** Names along W, and after how many rows and columns a line or a channel ends. */
   around() {
+    /** @param {number[]} shape */
     const blocks = ([, lines, cells]) => [cells, lines * cells];
     return {
       rowNames: this.labels.y,
@@ -160,7 +216,11 @@ class LayerView extends Changing {
     if (!this.panels) return;
     const { x, k, y, W } = this.panels;
     const room = this.board.clientWidth;
-    const upper = x.need + k.need + y.need + 40;
+    const wide = x.need + k.need + y.need + 40;
+    // On a phone sizes, which W tells as well, may leave their room to the numbers.
+    const bare = x.bare + k.bare + y.bare + 12;
+    const tight = wide > room && bare <= room;
+    const upper = tight ? bare : wide;
     const all = upper + W.need + 20;
     const one = all <= room;
     const most = room < 500 ? 1 : 1.6;
@@ -168,7 +228,7 @@ class LayerView extends Changing {
       node.style.setProperty("--s", Math.max(1, Math.min(most, room / need, tall)));
     const high = Math.max(k.height, y.height);
     // Lines of several channels stand above kernel and output, which are higher.
-    const line = upper > room && x.height < high ? "line" : "";
+    const line = tight ? "tight" : upper > room && x.height < high ? "line" : "";
     this.board.className = `board ${one ? "one" : line}`;
     scale(this.board, one ? all : upper, 230 / Math.max(x.height, high));
     scale(W.box, one ? all : W.need, 370 / W.height);
@@ -233,10 +293,11 @@ class LayerView extends Changing {
         ...this.cycle(weights?.[0] ?? 0),
       };
     }
-    const names = weights.map((weight, n) => (n ? "+" : "") + labels.k[weight]);
+    const [first, second] = weights ?? [0];
+    const names = (weights ?? []).map((weight, n) => (n ? "+" : "") + labels.k[weight]);
     if (names.length > 2) names.splice(1, names.length, "+…");
-    const half = weights.length > 1 && this.colour(weights[1]);
-    return { lines: names, fill, half, ...this.cycle(weights[0]) };
+    const half = second !== undefined && this.colour(second);
+    return { lines: names, fill, half, ...this.cycle(first) };
   }
 
   /** Whether a freed entry is no more what the other places of its weight are. */
@@ -408,7 +469,9 @@ class LayerView extends Changing {
     const { labels, texts, layout } = this;
     const c = layout.shows[place];
     const label = labels.x[c];
-    const ys = links.length ? listed(links.map((one) => labels.y[one.y])) : this.words.nobody;
+    const ys = links.length
+      ? listed(different(links.map((one) => labels.y[one.y])))
+      : this.words.nobody;
     if (c < 0) return this.say("zero", { ys });
     const copy = layout.inside[place] ? "" : this.say("copy", { x: label });
     if (!this.byColumns) {
@@ -438,7 +501,8 @@ class LayerView extends Changing {
 
   /** The gradient of a weight: the sum over its places. */
   tellSlope(weight, places, told) {
-    const { labels, state, target, y } = this;
+    const { labels, state, y } = this;
+    const target = this.target ?? y;
     const error = y.map((value, row) => value - target[row]);
     const terms = places.map((one) => [
       weight,
@@ -473,7 +537,7 @@ class LayerView extends Changing {
 
   reason(row, column, told) {
     const { what, k } = whyEmpty(this.layout, row, column);
-    return this.say(what, { ...told, k: this.labels.k[k] ?? "" });
+    return this.say(what, { ...told, k: k === undefined ? "" : this.labels.k[k] });
   }
 }
 

@@ -41,8 +41,11 @@ const WORDS = {
   unchanged: "no output changes",
   twins: "{name} is now {v}, and so is {n}: they are one weight. ",
   noNumber: "“{text}” is not a number. {name} stays {v}.",
-  notEditable:
-    "These numbers are exact (fractions, complex numbers or symbols) and cannot be changed here.",
+  exact:
+    "These numbers are fractions, complex numbers or symbols. Python has computed with them exactly, " +
+    "which a browser cannot: so they can be pointed at here, and not changed.",
+  pointOnly: "Point at or tap any number.",
+  notEditable: "On this page the numbers can be pointed at, and not changed.",
   noEdit: "{name} is a result: it follows from the inputs and the weights.",
   fixedSum: "{name} is the sum {k}: change these weights in the kernel.",
   fixedEmpty:
@@ -81,10 +84,14 @@ const WORDS = {
   resetDone: "Everything is as it was at first.",
 
   recognised:
-    "It is a convolution: kernel [{k}], stride {stride}, padding {low} before and {high} after.",
+    "It is a convolution: kernel [{k}], stride {stride}, padding {padding}, dilation {dilation}, " +
+    "groups {groups}.",
   notOne:
     "It is not a convolution: with stride {stride}, {a} = {v} and {b} = {w} would have to be one weight.",
-  notAny: "No kernel of at most {n} weights takes {n} inputs to {m} outputs with such zeros.",
+  notAny: "No kernel that is no larger than the input takes {x} to {y} with such zeros.",
+  notSizes:
+    "This matrix takes {n} inputs to {m} outputs: give sizes of which these are the products, " +
+    "channels first and as many axes for both, for example 1 × {n} and 1 × {m}.",
   notMatrix:
     "A matrix is rows of numbers, all of one length: for example “1 2 0” and below it “0 1 2”.",
 
@@ -95,11 +102,10 @@ const WORDS = {
   stepTied: "The step is taken with the shared weights: press Convolution first.",
 
   guide1: "Each output is one row of W: the weights on its patch, summed.",
-  guide2:
-    "Each weight stands on a diagonal: the same number at every position. This is weight sharing.",
-  guide3: "Every other place is empty: this output does not see that input. This is locality.",
-  guide4: "Free the entries and change one: its twins stay, and no kernel gives this map any more.",
-  guide5: "Shift the input by one: with the free entry, the outputs no longer all shift along.",
+  guide2: "Each weight stands on a diagonal, at every position: weight sharing.",
+  guide3: "All else is empty, because an output sees only its patch: locality.",
+  guide4: "Free one entry: its twins stay, and no kernel gives this map.",
+  guide5: "Shift the input: the outputs no longer all shift along.",
 
   linkCopied: "A link to this state is in the address bar and can be copied.",
 };
@@ -121,6 +127,7 @@ const NETWORK_WORDS = {
     "{unit} = {v} of layer {p} ({name}) is not computed by itself: the layer after it " +
     "is folded into the same matrix.",
   kernel: "A weight {v} of this {name} stands at {n} of the matrix beside it.",
+  linkCopied: WORDS.linkCopied,
 };
 
 /**
@@ -142,13 +149,19 @@ function counted(n, word) {
 }
 
 /**
- * Return the first four names, and how many more there are.
+ * Return the first names, and how many more there are.
  *
  * @param {string[]} names
+ * @param {number} most
  */
-function listed(names) {
-  const all = [...new Set(names)];
-  return all.slice(0, 4).join(", ") + (all.length > 4 ? ` and ${all.length - 4} more` : "");
+function listed(names, most = 4) {
+  const more = names.length - most;
+  return names.slice(0, most).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}
+
+/** @param {string[]} names */
+function different(names) {
+  return [...new Set(names)];
 }
 
 /**

@@ -157,6 +157,17 @@ def test_it_starts_at_a_unit_that_can_be_followed(net):
     assert values[unit] == max(full)
 
 
+def test_it_starts_at_the_unit_that_somebody_names():
+    net = NETWORKS["classifier"]
+    facts = explore_network(net, start="b001").facts()
+    position, unit = map(int, facts["start"].split(","))
+    assert facts["layers"][position + 1]["labels"][unit] == "b001"
+    assert not facts["walks"]
+    assert explore_network(net).facts()["walks"]
+    with pytest.raises(ValueError, match=r"start \(='z9'\) must be a unit of the network: x00 to"):
+        explore_network(net, start="z9")
+
+
 def test_it_is_the_same_text_every_time_and_asks_nobody():
     first, second = (explore_network(NETWORKS["classifier"]) for _ in range(2))
     assert first._repr_html_() == second._repr_html_()
