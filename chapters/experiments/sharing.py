@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from equivlib import Network
 from experiments import measures, more_data, nets, protocol, results
 from experiments.protocol import Plateau, Task
 
@@ -41,36 +42,66 @@ def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
     return protocol.settings(tasks(before), runs)
 
 
-def mirrored(weight: np.ndarray, width: int) -> np.ndarray:
-    """Each row reversed, on a circle, about the middle of its best window."""
+def best_windows(weight: np.ndarray, width: int) -> np.ndarray:
+    """Where the best window of neighbouring inputs of each row begins."""
     squares = weight.astype(float) ** 2
     sums = np.cumsum(np.pad(squares, [(0, 0), (1, 0)]), axis=1)
-    start = (sums[:, width:] - sums[:, :-width]).argmax(axis=1)
+    return (sums[:, width:] - sums[:, :-width]).argmax(axis=1)
+
+
+def mirrored(weight: np.ndarray, width: int) -> np.ndarray:
+    """Each row reversed, on a circle, about the middle of its best window."""
+    start = best_windows(weight, width)
     places = np.arange(weight.shape[1])
     swapped = (2 * start[:, None] + width - 1 - places) % len(places)
     return np.take_along_axis(weight, swapped, axis=1)
 
 
-def best_of_others(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each column its largest correlation with one of another number in the second."""
+def best_among(
+    ours: np.ndarray,
+    others: np.ndarray,
+    allowed: np.ndarray,
+    weights: np.ndarray,
+) -> float:
+    """Mean over columns of the largest correlation with an allowed column of the second.
+
+    Columns without any allowed one are left out.
+    """
     products = measures.correlations(ours, others)
-    np.fill_diagonal(products, -1)
-    return products.max(axis=1)
+    best = np.where(allowed, products, -1).max(axis=1)
+    some = allowed.any(axis=1)
+    return measures.mean(best[some], weights[some])
 
 
-def sharing(net: Any, x: np.ndarray) -> dict[str, float]:
-    """How well another unit does on the shifted input what a unit, or its mirror image, does."""
-    weights = measures.importance(net, x[: measures.JACOBIANS])[0]
-    x = x[: measures.RESPONSES]
-    first = measures.affine(net)[0].weight
-    moved = measures.shift(x, measures.STEPS[0])
-    images = mirrored(first, measures.FIELDS[0])
+def sharing(
+    weight: np.ndarray, x: np.ndarray, weights: np.ndarray
+) -> dict[str, float]:
+    """How well others do on the moved input what a unit, or its mirror image, does on the input.
+
+    Among all other units, and among those whose window lies where the moved input came from: units
+    that are alike at one place do not count there.
+    """
+    step, width = measures.STEPS[0], measures.FIELDS[0]
+    start = best_windows(weight, width)
+    others = ~np.eye(len(weight), dtype=bool)
+    # Moved to the right, a unit sees what stood further left before.
+    there = start[None, :] == start[:, None] - step
+    moved, responses = measures.shift(x, step), x @ weight.T
+    images = mirrored(weight, width)
     return {
-        name: measures.mean(
-            best_of_others(moved @ unit.T, x @ first.T), weights
+        name + where: best_among(
+            moved @ unit.T, responses, allowed, weights
         )
-        for name, unit in (("as it is", first), ("mirrored", images))
+        for where, allowed in (("", others), (", there", there))
+        for name, unit in (("as it is", weight), ("mirrored", images))
     }
+
+
+def of(net: Network, x: np.ndarray) -> dict[str, float]:
+    """The measure of the first layer; each unit weighs what it moves the outputs."""
+    weights = measures.importance(net, x[: measures.JACOBIANS])[0]
+    first = measures.affine(net)[0].weight
+    return sharing(first, x[: measures.RESPONSES], weights)
 
 
 def run(setting: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +110,7 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
     train, valid, judges = nets.examples(seed, setting["examples"])
     rng = np.random.default_rng([seed, 1])
     net = more_data.network(setting["model"], rng)
-    start = sharing(nets.matrices(net), judges[0])
+    start = of(nets.matrices(net), judges[0])
     protocol.train(
         net,
         train,
@@ -94,6 +125,6 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
     return {
         "test": protocol.accuracy(net, *judges),
         "start": start,
-        "end": sharing(chain, judges[0]),
-        "renamed": sharing(other, judges[0]),
+        "end": of(chain, judges[0]),
+        "renamed": of(other, judges[0]),
     }
