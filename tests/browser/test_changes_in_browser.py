@@ -194,7 +194,8 @@ def test_reset_brings_everything_back(visit):
 def test_presets_give_kernel_or_input_and_the_outputs_follow(visit, preset):
     page = visit().show(explore(KERNEL, (1, 8, 8)))
     x, k = np.arange(1, 65).reshape(1, 8, 8), KERNEL
-    button(page, preset).click()
+    page.locator(".more").evaluate("more => { more.open = true; }")
+    page.get_by_role("button", name=preset, exact=True).click()
     wanted = {
         "edge": [[-1, 0, 1]] * 3,
         "blur": np.full((3, 3), 1 / 9),
@@ -636,7 +637,7 @@ def looks(page):
         """picture => {
             const parts = ".board, .guide, .ties, .equation, .verdict, .hint, .bar";
             const seen = [...picture.shadowRoot.querySelectorAll(parts)];
-            return [picture.hasAttribute("pinned"), ...seen.map(one => one.outerHTML)];
+            return [picture.hasAttribute("pinned"), ...seen.map(one => one.hidden || one.outerHTML)];
         }"""
     )
 
@@ -674,14 +675,14 @@ def test_a_shift_says_what_is_compared_with_what_and_what_is_not(visit):
     )
     for row, sign in enumerate(["", "✓", "✓"]):
         cell(page, "y", row).hover()
-        name = cell(page, "y", row).locator("text").first.inner_text()
+        name = cell(page, "y", row).locator("text").first.text_content()
         assert name == f"y{row}{sign}"
         told = f" Before the shift y{row - 1} was {before[row - 1]}."
         assert (told in sentence(page)) == (row > 0)
     assert numbers(page, "y") == [str(v) for v in after]
     button(page, "Fully connected").click()
     put(page, "W", 5, 4)  # row 1 alone: so y1 is not what y0 was, and y2 not what y1 was
-    assert "✓" not in page.locator("[data-panel=y]").inner_text()
+    assert "✓" not in page.locator("[data-panel=y]").text_content()
     button(page, "Shift x").click()
     assert "Of 2 compared, " in sentence(page)
     assert " but y" in sentence(page)
@@ -695,7 +696,7 @@ def test_what_has_shifted_along_is_seen_in_the_chosen_output_too(visit):
     for row in (1, 2):
         cell(page, "y", row).click()
         shown = cell(page, "y", row)
-        assert shown.locator("text").first.inner_text()[-1] == "✗✓"[row - 1]
+        assert shown.locator("text").first.text_content()[-1] == "✗✓"[row - 1]
     chosen, lost = (
         page.locator(f"[data-panel=y] {which} rect").first.evaluate(
             "rect => getComputedStyle(rect).stroke"
