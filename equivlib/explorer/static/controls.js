@@ -20,10 +20,11 @@ class Controls {
     picture.summary.onclick = () => requestAnimationFrame(() => this.showPicture());
   }
 
-  /** Bring the picture to the top when settings are opened that would be below the window. */
+  /** Bring the picture to the top when settings are opened that do not fit below it. */
   showPicture() {
     const { board, more } = this.picture;
-    if (more.open && more.getBoundingClientRect().bottom > innerHeight) board.scrollIntoView();
+    const [{ top }, { bottom }] = [board, more].map((one) => one.getBoundingClientRect());
+    if (more.open && (top < 0 || bottom > innerHeight)) board.scrollIntoView();
   }
 
   /** The contrast: which entries of W are one number, and how many numbers that leaves. */
