@@ -681,7 +681,7 @@ def test_a_shift_says_what_is_compared_with_what_and_what_is_not(visit):
         assert (told in sentence(page)) == (row > 0)
     assert numbers(page, "y") == [str(v) for v in after]
     button(page, "Fully connected").click()
-    put(page, "W", 5, 4)  # row 1 alone: so y1 is not what y0 was, and y2 not what y1 was
+    put(page, "W", 6, 4)  # row 1 alone, so y2 is no more what y1 was
     assert "✓" not in page.locator("[data-panel=y]").text_content()
     button(page, "Shift x").click()
     assert "Of 2 compared, " in sentence(page)
