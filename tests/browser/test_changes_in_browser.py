@@ -637,7 +637,8 @@ def looks(page):
         """picture => {
             const parts = ".board, .guide, .ties, .equation, .verdict, .hint, .bar";
             const seen = [...picture.shadowRoot.querySelectorAll(parts)];
-            return [picture.hasAttribute("pinned"), ...seen.map(one => one.hidden || one.outerHTML)];
+            const texts = seen.map(one => one.hidden || one.outerHTML);
+            return [picture.hasAttribute("pinned"), ...texts];
         }"""
     )
 
