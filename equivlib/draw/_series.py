@@ -65,8 +65,7 @@ def half_width(runs: ArrayLike, interval: float = 0.95) -> Array:
             f"runs (shape {runs.shape}) must have at least two runs along its first axis, because "
             "one run has no spread"
         )
-    if not 0 < interval < 1:
-        raise ValueError(f"interval (={interval!r}) must be a probability between 0 and 1")
+    check_interval(interval)
     from scipy import stats  # takes as long to load as all the rest, and few figures need it
 
     _, quantile = stats.t.interval(interval, len(runs) - 1)

@@ -133,16 +133,21 @@ def values(page, side, layer):
     return page.locator(f"[data-panel='{side}{layer}'] .cell text:last-of-type").all_text_contents()
 
 
+def assert_shows(page, facts):
+    """Every number of both sides is what the library computes."""
+    for position, layer in enumerate(facts["layers"], start=-1):
+        assert values(page, "n", position) == layer["values"]
+    for number, stage in enumerate(facts["stages"]):
+        assert values(page, "m", number) == stage["values"]
+
+
 def test_at_another_input_every_number_is_what_the_library_computes(shown):
     changed = X.copy()
     for unit, value in ((5, -3), (0, 7), (15, 100)):
         change(shown, unit, str(value))
         changed.flat[unit] = value
         facts = explore_network(NET, changed).facts()
-        for position, layer in enumerate(facts["layers"], start=-1):
-            assert values(shown, "n", position) == layer["values"]
-        for number, stage in enumerate(facts["stages"]):
-            assert values(shown, "m", number) == stage["values"]
+        assert_shows(shown, facts)
         last = facts["layers"][-1]["values"]
         told = shown.locator("[role=status]").inner_text()
         assert told.startswith(
@@ -216,10 +221,7 @@ def test_layers_that_join_others_are_drawn_and_follow_another_input(visit):
         change(page, unit, str(value))
         x.flat[unit] = value
     facts = explore_network(JOINED, x).facts()
-    for position, layer in enumerate(facts["layers"], start=-1):
-        assert values(page, "n", position) == layer["values"]
-    for number, stage in enumerate(facts["stages"]):
-        assert values(page, "m", number) == stage["values"]
+    assert_shows(page, facts)
     for layer, readers in ((3, 3), (4, 1)):
         reads = facts["layers"][layer + 1]["reads"]
         for unit, read in enumerate(reads):

@@ -4,6 +4,7 @@ A phone is taken to be four times slower than this machine. What counts is the p
 page's thread, times four: what else runs on this machine is not measured with it.
 """
 
+import html
 import json
 import re
 
@@ -72,7 +73,7 @@ def took(page, setting=0):
 def settings(picture):
     """Return how many settings a picture has."""
     text = re.search(r"data='([^']*)'", picture._repr_html_())[1]
-    told = json.loads(text.replace("&lt;", "<").replace("&#39;", "'").replace("&amp;", "&"))
+    told = json.loads(html.unescape(text))
     return len(told.get("settings", [0]))
 
 
