@@ -27,7 +27,7 @@ MOST_ROWS, MOST_ENTRIES = 1024, 20_000
 MOST_EXACT = 10**12
 CONTROLS = ("edit", "options", "free", "own", "gradient", "guide")
 TIES = ("convolution", "local", "full")
-STEPS = range(1, 6)
+STEPS = range(1, 7)
 
 
 class Explorer(Picture):
@@ -93,7 +93,7 @@ def explore(
     start : mapping, optional
         What is shown first: ``setting`` (a title of ``variants``), ``at`` (what is marked:
         ``"y1"``, ``"k0"``, ``"W[0, 2]"``), ``columns`` and ``numbers`` (bool), ``tie``
-        (``"local"`` or ``"full"``: entries of W that are free), ``guide`` (a step, 1 to 5).
+        (``"local"`` or ``"full"``: entries of W that are free), ``guide`` (a step, 1 to 6).
     controls : sequence of str, optional
         Which controls there are, of ``"edit"``, ``"options"``, ``"free"``, ``"own"``,
         ``"gradient"`` and ``"guide"``; all of them unless given.

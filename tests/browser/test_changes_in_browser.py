@@ -194,7 +194,8 @@ def test_reset_brings_everything_back(visit):
 def test_presets_give_kernel_or_input_and_the_outputs_follow(visit, preset):
     page = visit().show(explore(KERNEL, (1, 8, 8)))
     x, k = np.arange(1, 65).reshape(1, 8, 8), KERNEL
-    button(page, preset).click()
+    page.locator(".more").evaluate("more => { more.open = true; }")
+    page.get_by_role("button", name=preset, exact=True).click()
     wanted = {
         "edge": [[-1, 0, 1]] * 3,
         "blur": np.full((3, 3), 1 / 9),
@@ -345,7 +346,11 @@ def test_a_freed_entry_has_a_residual_and_the_nearest_kernel_is_the_mean_over_it
     assert "9 numbers can be chosen freely" in verdict.inner_text()
     put(page, "W", 1, 4)
     away = np.linalg.norm([4 - 0, -2 - 0, -2 - 0])  # from their mean, which is 0
-    assert f"No kernel gives this map any more: W is {written(away)} away" in verdict.inner_text()
+    assert verdict.inner_text().startswith(
+        "No kernel gives this map any more. The nearest one takes"
+    )
+    assert "k1 = 0 for 4, -2, -2" in verdict.inner_text()
+    assert f"is {written(away)} away: the root of the sum of squared" in verdict.inner_text()
     assert page.locator(".cell.broken").count() == 1
     button(page, "Convolution").click()
     assert numbers(page, "k") == ["1", "0", "1"]
@@ -359,13 +364,17 @@ def test_the_input_shifts_and_so_does_the_output_of_a_convolution_alone(visit):
     page = visit().show(ROUND)
     y = numbers(page, "y")
     button(page, "Shift x").click()
-    assert sentence(page).startswith("Shifted by 1: all 6 outputs shift along.")
+    pairs = [f"y{i} is {y[i - 1]} as y{(i - 1) % 6} was" for i in range(4)]
+    told = f"Shifted by 1: {', '.join(pairs)} and 2 more. Of 6 compared, all shifted along."
+    assert sentence(page) == told
     assert numbers(page, "y") == [y[-1], *y[:-1]]
     assert page.locator("[data-panel=y] .cell.kept").count() == 6
     button(page, "Fully connected").click()
     put(page, "W", 2, 40)
     button(page, "Shift x").click()
-    assert sentence(page).startswith("Shifted by 1: 4 of 6 outputs shift along. Each row")
+    assert " Of 6 compared, 4 shifted along. Each row" in sentence(page)
+    lost = [i for i in range(6) if f"y{i} is " in sentence(page).partition(" but ")[0]]
+    assert f"y{lost[0]} is {numbers(page, 'y')[lost[0]]} but y" in sentence(page)
     assert page.locator("[data-panel=y] .cell.lost").count() == 2
 
 
@@ -481,36 +490,38 @@ BOOK = {
 @pytest.mark.parametrize("name", BOOK)
 def test_each_step_of_the_guide_is_true_of_each_picture(visit, name):
     page = visit().show(BOOK[name])
-    button(page, "Guide: five steps").click()
-    for _ in range(4):
-        page.get_by_role("button", name="Next").click()
+    button(page, "Guide: six steps").click()
     alone = name in ("one output", "channels")
-    wanted = "there is one output" if alone else "outputs shift along"
-    assert wanted in sentence(page)
-    assert ": all " not in sentence(page)
+    for _ in range(3):
+        page.get_by_role("button", name="Next").click()
+    assert ("there is one output" if alone else "compared, all shifted along") in sentence(page)
+    for _ in range(2):
+        page.get_by_role("button", name="Next").click()
+    assert ("there is one output" if alone else "shifted along") in sentence(page)
+    assert ", all " not in sentence(page)
     assert "No kernel gives this map any more" in page.locator(".verdict").inner_text() or (
         name == "one output"
     )
 
 
-def test_the_guide_has_five_steps_and_does_what_it_says(visit):
+def test_the_guide_has_six_steps_and_does_what_it_says(visit):
     page = visit().show(ROUND)
-    button(page, "Guide: five steps").click()
+    button(page, "Guide: six steps").click()
     told = page.locator(".guide p")
     seen = []
-    for step in range(1, 6):
-        assert page.locator(".guide small").inner_text() == f"{step}/5"
+    for step in range(1, 7):
+        assert page.locator(".guide small").inner_text() == f"{step}/6"
         seen.append((told.inner_text(), sentence(page)))
-        if step < 5:
+        if step < 6:
             page.get_by_role("button", name="Next").click()
-    starts = ["Output y", "Weight k1", "Row ", "W[", "Shifted by 1: "]
+    starts = ["Output y", "Weight k1", "Row ", "Shifted by 1: ", "W[", "Shifted by 1: "]
     assert all(said.startswith(s) for (_, said), s in zip(seen, starts, strict=True))
     assert "empty, because" in seen[2][1]
-    assert "of 6 outputs shift along" in seen[4][1]
-    assert "all 6" not in seen[4][1]
+    assert "Of 6 compared, all shifted along." in seen[3][1]
+    assert "Of 6 compared, 4 shifted along." in seen[5][1]
     page.get_by_role("button", name="Back", exact=True).click()
-    assert (told.inner_text(), sentence(page)) == seen[3]
-    button(page, "Guide: five steps").click()
+    assert (told.inner_text(), sentence(page)) == seen[4]
+    button(page, "Guide: six steps").click()
     assert not page.locator(".guide").is_visible()
 
 
@@ -521,7 +532,7 @@ def test_while_the_guide_is_open_pointing_wins(visit):
         cell(page, panel, at).hover()
         assert sentence(page).startswith(told)
         assert lit(page, panel, mark="marked") == {at}
-    assert page.locator(".guide small").inner_text() == "1/5"
+    assert page.locator(".guide small").inner_text() == "1/6"
     page.get_by_role("button", name="Next").click()
     assert sentence(page).startswith("Weight k1")
 
@@ -532,10 +543,11 @@ def test_the_guide_is_under_the_picture_and_as_high_at_each_step(visit, width):
         explore([[[1, -2, 1]]], (1, 5), start={"guide": 1})
     )
     heights = set()
-    for step in range(5):
-        box = page.locator(".guide").bounding_box()
-        heights.add(box["height"])
-        if step < 4:
+    for step in range(6):
+        heights.add(page.locator(".guide").bounding_box()["height"])
+        button(page, "Shift x").click()  # the sentence that says so is no higher
+        heights.add(page.locator(".guide").bounding_box()["height"])
+        if step < 5:
             page.get_by_role("button", name="Next").click()
     assert len(heights) == 1
     assert heights.pop() <= (90 if width < 500 else 40)
@@ -544,6 +556,233 @@ def test_the_guide_is_under_the_picture_and_as_high_at_each_step(visit, width):
     assert (
         matrix_ends["y"] + matrix_ends["height"] <= page.locator(".guide").bounding_box()["y"] + 1
     )
+
+
+FRONT = explore(
+    [[[1, -2, 1]]],
+    (1, 5),
+    x=[[3, 1, 4, 1, 5]],
+    variants={"plain": {}, "round": {"padding": ((0, 2),), "padding_mode": "circular"}},
+    start={"guide": 1},
+)
+
+
+def guided(page):
+    """Return what the guide's line says."""
+    return page.locator(".guide p").inner_text()
+
+
+LEAVES = {
+    "a number": lambda page: put(page, "x", 1, 9),
+    "free entries": lambda page: button(page, "Fully connected").click(),
+    "a shift": lambda page: button(page, "Shift x").click(),
+    "a setting": lambda page: button(page, "round").click(),
+    "an option": lambda page: ask(page, "stride", 2),
+    "a kernel": lambda page: button(page, "blur").click(),
+    "columns": lambda page: button(page, "Read W by columns").click(),
+    "a target": lambda page: button(page, "Give the outputs a target").click(),
+    "a matrix": lambda page: own(page, "2 -1 0 0\n0 2 -1 0\n0 0 2 -1"),
+}
+
+
+@pytest.mark.parametrize("what", LEAVES)
+def test_the_sentence_of_a_step_is_there_only_as_long_as_its_state(visit, what):
+    page = visit().show(FRONT)
+    first = guided(page), sentence(page)
+    cell(page, "x", 0).hover()
+    cell(page, "W", 1).click()
+    page.keyboard.press("Escape")
+    button(page, "Numbers in W").click()
+    assert guided(page) == first[0]  # what is pointed at, and how, leaves it true
+    LEAVES[what](page)
+    assert guided(page) == ("Step 1 of 6, changed by you: ◀ undoes it, ▶ goes on without it.")
+    assert page.get_by_role("button", name="Back", exact=True).count() == 0
+    page.get_by_role("button", name="Return to step 1").click()
+    assert (guided(page), sentence(page)) == first
+    assert page.locator("[data-panel=W] .cell").count() == 9
+
+
+def test_a_number_put_back_brings_the_sentence_of_the_step_back(visit):
+    page = visit().show(FRONT)
+    first = guided(page)
+    put(page, "x", 1, 9)
+    assert guided(page) != first
+    put(page, "x", 1, 1)
+    assert guided(page) == first
+
+
+def test_the_last_step_has_no_next_to_go_on_to(visit):
+    page = visit().show(explore([[[1, -2, 1]]], (1, 5), start={"guide": 6}))
+    button(page, "Convolution").click()
+    assert guided(page) == "Step 6 of 6, changed by you: ◀ undoes it."
+
+
+def test_a_link_to_a_changed_step_leads_to_the_change(visit, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8><main><p>{FRONT._repr_html_()}", "utf-8")
+    page = visit().page
+    page.goto(path.as_uri())
+    put(page, "x", 1, 9)
+    page.locator(".more").evaluate("more => { more.open = true; }")
+    page.get_by_role("button", name="Link to this state").click()
+    again = visit().page
+    again.goto(page.url)
+    assert numbers(again, "x")[1] == "9"
+    assert guided(again).startswith("Step 1 of 6, changed by you")
+
+
+def looks(page):
+    """Return what is seen of the picture, without what was said last."""
+    return page.locator("main > [data]").evaluate(
+        """picture => {
+            const parts = ".board, .guide, .ties, .equation, .verdict, .hint, .bar";
+            const seen = [...picture.shadowRoot.querySelectorAll(parts)];
+            const texts = seen.map(one => one.hidden || one.outerHTML);
+            return [picture.hasAttribute("pinned"), ...texts];
+        }"""
+    )
+
+
+@pytest.mark.parametrize("start", [{"guide": 1}, {"guide": 4}, {"at": "k1", "tie": "local"}, {}])
+def test_reset_gives_the_first_screen_again_and_says_so(visit, start):
+    variants = {"plain": {}, "round": {"padding": 1, "padding_mode": "circular"}}
+    shown = explore([[[1, -2, 1]]], (1, 5), variants=variants, start=start)
+    page = visit().show(shown)
+    first, said = looks(page), sentence(page)
+    put(page, "x", 3, 6)
+    button(page, "Fully connected").click()
+    button(page, "Shift x").click()
+    button(page, "round").click()
+    button(page, "Guide").first.click()
+    page.get_by_role("button", name="Draw").click()
+    cell(page, "W", 1).click()
+    button(page, "Reset").click()
+    page.mouse.move(0, 0)
+    assert looks(page) == first
+    # A step that shifts ends with that sentence; what is marked is told again.
+    assert sentence(page).startswith("The picture is as it was at first. ")
+    if start.get("guide") != 4:
+        assert sentence(page).endswith(said)
+
+
+def test_a_shift_says_what_is_compared_with_what_and_what_is_not(visit):
+    page = visit().show(LINE)
+    x, W = np.array([3, 1, 4, 1, 5]), conv_matrix([[[1, -2, 1]]], (1, 5)).toarray()
+    before, after = W @ x, W @ np.array([0, 3, 1, 4, 1])
+    button(page, "Shift x").click()
+    assert sentence(page) == (
+        f"Shifted by 1: y1 is {before[0]} as y0 was, y2 is {before[1]} as y1 was. "
+        "Of 2 compared, all shifted along. Without a left neighbour: y0."
+    )
+    for row, sign in enumerate(["", "✓", "✓"]):
+        cell(page, "y", row).hover()
+        name = cell(page, "y", row).locator("text").first.text_content()
+        assert name == f"y{row}{sign}"
+        told = f" Before the shift y{row - 1} was {before[row - 1]}."
+        assert (told in sentence(page)) == (row > 0)
+    assert numbers(page, "y") == [str(v) for v in after]
+    button(page, "Fully connected").click()
+    put(page, "W", 6, 4)  # row 1 alone, so y2 is no more what y1 was
+    assert "✓" not in page.locator("[data-panel=y]").text_content()
+    button(page, "Shift x").click()
+    assert "Of 2 compared, " in sentence(page)
+    assert " but y" in sentence(page)
+
+
+def test_what_has_shifted_along_is_seen_in_the_chosen_output_too(visit):
+    page = visit().show(LINE)
+    button(page, "Fully connected").click()
+    put(page, "W", 0, 7)
+    button(page, "Shift x").click()
+    for row in (1, 2):
+        cell(page, "y", row).click()
+        shown = cell(page, "y", row)
+        assert shown.locator("text").first.text_content()[-1] == "✗✓"[row - 1]
+    chosen, lost = (
+        page.locator(f"[data-panel=y] {which} rect").first.evaluate(
+            "rect => getComputedStyle(rect).stroke"
+        )
+        for which in (".marked", ".lost:not(.marked)")
+    )
+    assert chosen != lost
+
+
+@pytest.mark.parametrize("viewport", [(1280, 800), (390, 844)], ids=["laptop", "phone"])
+def test_opened_settings_leave_the_picture_in_sight(visit, viewport):
+    size = dict(zip(("width", "height"), viewport, strict=True))
+    page = visit(viewport=size).show(FRONT, style="padding: 300px 0 1500px")
+    page.locator(".more > summary").click()
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    choice = page.get_by_role("button", name="round")
+    matrix, chosen = (one.bounding_box() for one in (page.locator(".panel.W"), choice))
+    assert matrix["y"] >= 0
+    assert matrix["y"] + matrix["height"] < chosen["y"]
+    assert chosen["y"] + chosen["height"] <= viewport[1]
+    place = chosen["x"] + chosen["width"] / 2, chosen["y"] + chosen["height"] / 2
+    page.mouse.click(*place)  # without scrolling there first
+    assert page.locator("[data-panel=W] .cell").count() == 15
+    matrix = page.locator(".panel.W").bounding_box()
+    assert matrix["y"] >= 0
+    assert matrix["y"] + matrix["height"] <= page.locator(".answer").bounding_box()["y"]
+
+
+TIES_AGAIN = {
+    "a setting": lambda page: button(page, "round").click(),
+    "an option": lambda page: ask(page, "stride", 2),
+    "a kernel": lambda page: button(page, "blur").click(),
+}
+
+
+@pytest.mark.parametrize("what", TIES_AGAIN)
+def test_what_ties_a_freed_matrix_again_says_so(visit, what):
+    page = visit().show(FRONT)
+    TIES_AGAIN[what](page)
+    assert "tied again" not in sentence(page)
+    button(page, "Reset").click()
+    button(page, "Locally connected").click()
+    TIES_AGAIN[what](page)
+    assert button(page, "Convolution").get_attribute("aria-pressed") == "true"
+    assert sentence(page).startswith("W is tied again, a convolution; its freed numbers are gone.")
+
+
+def test_numbers_that_local_connection_drops_are_counted(visit):
+    page = visit().show(LINE)
+    button(page, "Fully connected").click()
+    put(page, "W", 4, 5)
+    button(page, "Locally connected").click()
+    assert sentence(page).startswith("1 number outside the convolution's places went")
+
+
+def test_the_nearest_kernel_is_explained_and_lit_only_when_it_is_pointed_at(visit):
+    page = visit().show(LINE)
+    cell(page, "y", 1).hover()
+    assert lit(page, "k") == {0, 1, 2}
+    button(page, "Locally connected").click()
+    assert page.locator(".panel.k .title").inner_text().startswith("nearest kernel")
+    assert "the kernel nearest to W is its own" in page.locator(".verdict").inner_text()
+    put(page, "W", 6, 4)
+    for panel, at in (("y", 1), ("x", 1), ("W", 6)):
+        cell(page, panel, at).hover()
+        assert lit(page, "k") == set()
+    cell(page, "k", 0).hover()
+    assert lit(page, "k") == {0}
+    told = "k0 = 2 of the nearest kernel is in no sum: it is the mean of W at 3 places, 1, 4, 1."
+    assert sentence(page) == told
+
+
+def test_the_formulas_say_no_more_than_is_added(visit):
+    page = visit().show(LINE)
+    cell(page, "x", 3).hover()
+    assert page.locator(".equation").inner_text() == "x3 → k2·x3 in y1, k1·x3 in y2"
+    cell(page, "k", 1).hover()
+    assert page.locator(".equation").inner_text() == ""
+
+
+def test_a_phone_is_told_how_to_change_a_number(visit):
+    page = visit(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844}).show(LINE)
+    assert page.locator(".hint").inner_text() == "Tap any number; tap it again to change it."
+    desk = visit().show(LINE)
+    assert desk.locator(".hint").inner_text().endswith("click to change it.")
 
 
 def test_a_page_can_start_in_any_state(visit):
@@ -556,7 +795,7 @@ def test_a_page_can_start_in_any_state(visit):
     assert sentence(page).startswith("Weight k11 = 3 stands at 16 places")
     assert button(page, "Locally connected").get_attribute("aria-pressed") == "true"
     guided = visit().show(explore(KERNEL, IMAGE.shape, start={"guide": 3}))
-    assert guided.locator(".guide small").inner_text() == "3/5"
+    assert guided.locator(".guide small").inner_text() == "3/6"
 
 
 def test_what_a_page_starts_with_stays_until_somebody_points(visit):
@@ -654,7 +893,7 @@ STATES = {
     "open field": lambda page: cell(page, "k", 0).click(),
     "freed": lambda page: (button(page, "Locally").click(), put(page, "W", 1, 9)),
     "shifted": lambda page: (button(page, "Fully").click(), button(page, "Shift x").click()),
-    "guided": lambda page: button(page, "Guide: five steps").click(),
+    "guided": lambda page: button(page, "Guide: six steps").click(),
     "target": lambda page: button(page, "Give the outputs a target").click(),
     "settings": lambda page: page.locator("details").evaluate_all(
         "all => all.forEach(one => { one.open = true; })"

@@ -99,7 +99,7 @@ def test_at_every_input_lights_its_column_which_is_the_transpose(visit, case):
 def test_at_an_input_tells_where_it_goes(visit):
     page = visit().show(explore([[[2, 5]]], (1, 4), x=[[3, 1, 4, 1]]))
     cell(page, "x", 1).hover()
-    assert page.locator(".equation").inner_text() == "x1 → k1·x1 in y0 + k0·x1 in y1"
+    assert page.locator(".equation").inner_text() == "x1 → k1·x1 in y0, k0·x1 in y1"
     assert sentence(page) == "Input x1 = 1: column 1 of W, read by y0, y1."
 
 
@@ -385,11 +385,11 @@ def test_few_buttons_are_in_sight_and_one_holds_all_others(visit):
     assert page.get_by_role("button").all_inner_texts() == [
         "▶ Play",
         "Guide",
+        "Shift x →",
+        "Reset",
         "Convolution: 9",
         "Locally connected: 36",
         "Fully connected: 64",
-        "Shift x →",
-        "Reset",
     ]
     settings = page.locator("summary")
     assert settings.first.inner_text() == "Settings: a"

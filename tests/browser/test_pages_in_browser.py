@@ -241,7 +241,10 @@ def test_the_first_screen_has_the_guide_and_the_whole_matrix(read, viewport):
     matrix, guide, answer, verdict = (
         page.locator(part).first.bounding_box() for part in (".W", ".guide", ".answer", ".verdict")
     )
-    assert page.locator(".guide small").inner_text() == "1/5"
+    assert page.locator(".guide small").inner_text() == "1/6"
+    for name in ("Shift x", "Convolution", "Locally connected", "Fully connected"):
+        box = page.get_by_role("button", name=name).first.bounding_box()
+        assert box["y"] + box["height"] <= answer["y"]  # whole, and covered by nothing
     assert matrix["y"] + matrix["height"] <= guide["y"]
     assert answer["y"] + answer["height"] <= viewport[1]
     assert answer["y"] + answer["height"] <= verdict["y"]  # one does not cover the other

@@ -10,9 +10,21 @@ class Controls {
     this.makeTies();
     this.makeSettings();
     const { bar, answer, more } = picture;
-    if (picture.allows("guide")) bar.insertBefore(this.guide.open, more);
+    if (picture.allows("guide")) bar.append(this.guide.open);
+    if (picture.allows("free")) bar.append(this.shift);
+    bar.append(this.reset);
     answer.prepend(this.guide.node);
-    answer.after(this.ties, this.verdict);
+    // Below the matrix, so that neither a long answer nor the open settings move anything.
+    answer.before(this.ties);
+    answer.after(this.verdict, more);
+    picture.summary.onclick = () => requestAnimationFrame(() => this.showPicture());
+  }
+
+  /** Bring the picture to the top when settings are opened that do not fit below it. */
+  showPicture() {
+    const { board, more } = this.picture;
+    const [{ top }, { bottom }] = [board, more].map((one) => one.getBoundingClientRect());
+    if (more.open && (top < 0 || bottom > innerHeight)) board.scrollIntoView();
   }
 
   /** The contrast: which entries of W are one number, and how many numbers that leaves. */
@@ -20,28 +32,25 @@ class Controls {
     const { picture } = this;
     /** @type {Record<string, any>} */
     this.tie = {};
-    for (const tie of TIES) this.tie[tie] = button("", "", () => picture.setTie(tie));
+    for (const tie of TIES) {
+      // On a phone the rest of the name leaves its room to the others.
+      const [first, ...rest] = picture.words[tie].split(" ");
+      this.tie[tie] = button(first, "", () => picture.setTie(tie));
+      const hidden = html("span", { class: "rest" }, ...rest.map((word) => ` ${word}`));
+      this.tie[tie].append(hidden, html("span"));
+    }
     this.shift = button("Shift x →", "Shift x → by one", () => picture.shiftInput());
     this.ties = html("div", { class: "ties", role: "group", "aria-label": "Free numbers" });
-    if (picture.allows("free")) this.ties.append(...Object.values(this.tie), this.shift);
+    if (picture.allows("free")) this.ties.append(...Object.values(this.tie));
     this.verdict = html("p", { class: "verdict", "aria-live": "polite" });
-    this.reset = button("Reset", "Reset: everything as at first", () => {
-      picture.guideStep = 0;
-      this.guide.update();
-      picture.reset();
-      picture.announce(picture.words.resetDone);
-    });
-    this.ties.append(this.reset);
+    this.reset = button("Reset", "Reset: everything as at first", () => picture.restart());
   }
 
   makeSettings() {
     const { picture } = this;
     const { more, data } = picture;
     this.choices = data.settings.map(({ title }, i) =>
-      button(title, title, () => {
-        picture.edited = false;
-        picture.load(i);
-      }),
+      button(title, title, () => picture.choose(i)),
     );
     this.turn = button("Wᵀ by columns", "Read W by columns", () => this.toggle("byColumns"));
     this.digits = button("Numbers", "Numbers in W", () => this.toggle("numbers"));
@@ -229,12 +238,14 @@ class Controls {
     const press = (node, on) => put(node, { "aria-pressed": Boolean(on) });
     const counts = freeNumbers(layout);
     for (const tie of TIES) {
-      setText(this.tie[tie], `${picture.words[tie]}: ${counts[tie]}`);
+      setText(this.tie[tie].lastChild, `: ${counts[tie]}`);
       press(this.tie[tie], state.tie === tie);
     }
     const told = picture.allows("free") ? picture.verdict() : "";
     setText(this.verdict, picture.exact ? picture.words.exact : told);
-    setText(picture.hint, picture.words[picture.exact ? "pointOnly" : "hint"]);
+    const hint = matchMedia("(hover: none)").matches ? "touch" : "hint";
+    setText(picture.hint, picture.words[picture.exact ? "pointOnly" : hint]);
+    this.guide.update();
     this.choices.forEach((choice, i) => press(choice, i === setting && !this.otherLayer()));
     const title = data.settings[setting].title;
     setText(

@@ -1,23 +1,28 @@
-// Five steps that carry the argument, each a sentence above the answer. The reader may point and change
-// at each as always: what a step marks is only where the reader begins.
+// Six steps that carry the argument, each a sentence above the answer. The reader may point and change
+// at each as always: what a step marks is only where the reader begins. Once something is changed, the
+// sentence of the step gives way to one that says so, because it need not be true any more.
 
-const STEPS = 5;
+const STEPS = 6;
 const FREED = 3; // what the guide adds to the entry that it frees
 
 class Guide {
+  /** @type {any} what the step has made of the picture, to see whether that was changed */
+  shown = null;
+
   constructor(picture) {
     this.picture = picture;
     this.text = html("span", { "aria-live": "polite" });
     this.count = html("small", {});
-    this.back = button("◀", "Back", () => this.go(picture.guideStep - 1));
+    this.back = button("◀", "Back", () => this.go(picture.guideStep - (this.left ? 0 : 1)));
     this.on = button("▶", "Next", () => this.go(picture.guideStep + 1));
     this.node = html("div", { class: "guide", role: "group", "aria-label": "Guide", hidden: "" });
     // The longest sentence keeps its room, so that nothing moves from step to step.
     const sentences = range(STEPS).map((n) => picture.words[`guide${n + 1}`]);
+    sentences.push(picture.say("guideLeft", { n: STEPS, steps: STEPS }));
     const room = sentences.reduce((most, one) => (one.length > most.length ? one : most));
     const sentence = html("p", { "data-room": room }, this.text);
     this.node.append(this.back, this.count, this.on, sentence);
-    this.open = button("Guide", "Guide: five steps", () => this.go(picture.guideStep ? 0 : 1));
+    this.open = button("Guide", "Guide: six steps", () => this.go(picture.guideStep ? 0 : 1));
   }
 
   /** Go to a step: the picture as it was opened, with what the step shows; 0 closes the guide. */
@@ -26,20 +31,45 @@ class Guide {
     picture.play(false);
     picture.touched = true;
     picture.guideStep = Math.min(STEPS, Math.max(0, step));
+    this.shown = null;
     this.update();
     if (!picture.guideStep) return;
+    picture.pin(false);
     picture.reset();
     this[`step${picture.guideStep}`]();
+    this.shown = this.seen();
+    this.update();
+  }
+
+  /** What the sentences speak of; what is pointed at does not belong to it. */
+  seen() {
+    const { state, layer, given, target, byColumns } = this.picture;
+    return { ...state, layer: layerText(layer), given, aimed: Boolean(target), byColumns };
+  }
+
+  /** Whether the picture is no longer as its step has made it. */
+  get left() {
+    if (!this.shown) return false;
+    const now = this.seen();
+    return Object.keys(now).some((name) => !isSame(now[name], this.shown[name]));
   }
 
   update() {
-    const { guideStep, words } = this.picture;
+    const { picture, left } = this;
+    const { guideStep, words } = picture;
     this.node.hidden = !guideStep;
     put(this.open, { "aria-pressed": guideStep > 0 });
     if (!guideStep) return;
-    setText(this.text, words[`guide${guideStep}`]);
+    const told = picture.say(guideStep < STEPS ? "guideLeft" : "guideLeftLast", {
+      n: guideStep,
+      steps: STEPS,
+    });
+    setText(this.text, left ? told : words[`guide${guideStep}`]);
     setText(this.count, `${guideStep}/${STEPS}`);
-    this.back.disabled = guideStep === 1;
+    this.node.classList.toggle("left", left);
+    const label = left ? `Return to step ${guideStep}` : "Back";
+    put(this.back, { title: label, "aria-label": label });
+    this.back.disabled = guideStep === 1 && !left;
     this.on.disabled = guideStep === STEPS;
   }
 
@@ -60,6 +90,11 @@ class Guide {
   }
 
   step4() {
+    this.step1();
+    this.picture.shiftInput();
+  }
+
+  step5() {
     const { picture } = this;
     const at = breaking(picture.layout, picture.state);
     picture.setTie("local");
@@ -67,10 +102,16 @@ class Guide {
     picture.change("W", at, picture.valueOf("W", at) + FREED);
   }
 
-  step5() {
-    this.step4();
+  step6() {
+    this.step5();
     this.picture.shiftInput();
   }
+}
+
+/** Whether two values are one: numbers, texts, or lists of numbers. */
+function isSame(one, other) {
+  if (one === other) return true;
+  return one?.length === other?.length && Boolean(one?.every?.((value, n) => value === other[n]));
 }
 
 /**

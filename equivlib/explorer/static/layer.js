@@ -12,12 +12,40 @@ class LayerPicture extends LayerView {
     this.editor = new Editor(this);
     this.controls = new Controls(this);
     this.load(0);
-    this.restore(this.data.start);
+    this.restore({ ...this.data.start, guide: 0, at: "" });
     this.opened = this.snapshot();
+    this.begin();
     this.restore(stateInAddress(placeOnPage(this)));
   }
 
   // Where a state comes from.
+
+  /** Show what the page begins with: a step of the guide, a cell that is marked. */
+  begin() {
+    const { guide, at } = this.data.start;
+    if (guide) this.controls.guide.go(guide);
+    if (at) this.chooseByName(at);
+  }
+
+  /** Bring the first screen back: all numbers and options, what is marked, and the guide. */
+  restart() {
+    this.play(false);
+    this.pin(false);
+    this.editor.drawing = false;
+    this.controls.guide.go(0);
+    this.chosen = null;
+    this.reset();
+    this.begin();
+    this.announce(this.words.resetDone);
+  }
+
+  /** Take a setting of the page because somebody asks for it. */
+  choose(number) {
+    const freed = this.state.W;
+    this.edited = false;
+    this.load(number);
+    if (freed) this.announce(this.words.retied);
+  }
 
   /** Take a setting of the page: its layer and its weights; an input that was changed stays. */
   load(number) {
@@ -40,7 +68,7 @@ class LayerPicture extends LayerView {
 
   /** Forget what belongs to another layer: the freed matrix, the target, the shift. */
   forget() {
-    this.freed = this.target = this.following = null;
+    this.freed = this.target = this.following = this.previous = null;
   }
 
   /** What is needed to come back to this state. */
@@ -102,7 +130,7 @@ class LayerPicture extends LayerView {
       W: state.W && Array.from(state.W, shortest),
       columns: byColumns,
       numbers,
-      guide: this.guideStep || "",
+      guide: this.controls.guide.left ? "" : this.guideStep || "",
       at: this.nameOf(...this.chosen),
     };
   }
@@ -246,7 +274,7 @@ class LayerPicture extends LayerView {
       this.announce(this.say(refused.what, refused));
       return false;
     }
-    const { x, k } = this.state;
+    const { x, k, W } = this.state;
     this.state = tiedState(
       resized(x, this.layer.input, layer.input, (at) => (at % 9) + 1),
       resized(k, this.layer.weight, layer.weight, (at) => k[at % k.length]),
@@ -260,7 +288,7 @@ class LayerPicture extends LayerView {
     const { inputs, kernel, outputs, rows, columns } = this.layout;
     const sizes = (shape) => shape.join(" × ");
     const told = { x: sizes(inputs), k: sizes(kernel), y: sizes(outputs), rows, columns };
-    this.announce(this.say("options", told));
+    this.announce((W ? this.words.retied : "") + this.say("options", told));
     return true;
   }
 
@@ -275,19 +303,28 @@ class LayerPicture extends LayerView {
     const { state, layout, freed } = this;
     if (this.exact) return this.announce(this.words.exact);
     if (tie === state.tie) return undefined;
+    let dropped = 0;
     if (tie === "convolution") {
       const W = Float64Array.from(matrixOf(layout, state));
       this.state = { ...state, k: nearest(layout, W).k, tie, W: null };
       this.freed = { W, changed: freed?.changed ?? new Set(), tie: state.tie };
     } else {
       const W = Float64Array.from(freed && !state.W ? freed.W : matrixOf(layout, state));
-      if (tie === "local") W.forEach((_, at) => layout.entries.has(at) || (W[at] = 0));
+      if (tie === "local") {
+        W.forEach((value, at) => {
+          if (!value || layout.entries.has(at)) return;
+          W[at] = 0;
+          dropped += 1;
+        });
+      }
       this.state = { ...state, tie, W };
       this.freed = { W, tie, changed: freed ? freed.changed : new Set() };
     }
     this.following = null;
     this.edited = true;
-    return this.draw();
+    this.draw();
+    if (!dropped) return undefined;
+    return this.announce(this.say("dropped", { n: counted(dropped, "number") }));
   }
 
   /** Take all entries of W at once, for example those that somebody typed. */
@@ -313,8 +350,19 @@ class LayerPicture extends LayerView {
       return this.say("isConvolution", { n: counted(free, "number") });
     }
     const residual = this.near?.residual ?? 0;
-    if (residual > 1e-9) return this.say("isBroken", { residual: written(residual) });
+    if (residual > 1e-9) {
+      return this.say("isBroken", { mean: this.exampleOfMean(), residual: written(residual) });
+    }
     return this.say("isFree", { n: counted(free, "number") });
+  }
+
+  /** Where an entry was changed: its weight in the nearest kernel, and the numbers that it averages. */
+  exampleOfMean() {
+    const { layout, freed, labels, texts } = this;
+    const at = [...(freed?.changed ?? [])].find((entry) => layout.entries.has(entry));
+    const [weight] = layout.entries.get(at ?? -1) ?? [-1];
+    const values = this.averaged(weight);
+    return values && this.say("meanOver", { k: labels.k[weight], v: texts.k[weight], values });
   }
 
   /** Move the input by one stride, and see which outputs move along. */
@@ -323,26 +371,49 @@ class LayerPicture extends LayerView {
     const { layout, state } = this;
     const by = layout.axes[1].stride;
     const before = this.y;
+    this.previous = this.texts.y;
     state.x = shifted(layout, state.x, by);
     this.following = follows(layout, before, outputOf(layout, state));
     this.edited = true;
     this.redraw();
-    const told = this.following.filter((moved) => moved !== null);
-    const n = told.filter(Boolean).length;
-    const why = this.words[state.W ? "own" : "border"];
-    const values = { by, n, all: told.length, why };
-    const some = n === told.length ? "followsAll" : "followsSome";
-    return this.announce(this.say(told.length ? some : "followsNone", values));
+    // What is chosen is lit, but not told again: the outputs are what is looked at now.
+    setText(this.status, this.tellShift(by, this.following));
+    return undefined;
+  }
+
+  /** Say which outputs are compared with what, those that did not shift along first. */
+  tellShift(by, following) {
+    const { labels, texts, previous } = this;
+    const left = leftOf(this.layout);
+    const rows = range(following.length);
+    const compared = rows.filter((row) => following[row] !== null);
+    if (!compared.length) return this.say("followsNone", { by });
+    const [lost, kept] = [false, true].map((moved) => rows.filter((n) => following[n] === moved));
+    const pair = (row) => {
+      const [y, z] = [labels.y[row], labels.y[left[row]]];
+      const told = { y, v: texts.y[row], z, w: previous?.[left[row]] ?? "" };
+      return this.say(following[row] ? "isAs" : "isNotAs", told);
+    };
+    const alone = rows.filter((row) => left[row] < 0).map((row) => labels.y[row]);
+    return this.say(lost.length ? "followsSome" : "followsAll", {
+      by,
+      n: kept.length,
+      all: compared.length,
+      pairs: listed([...lost, ...kept].map(pair)),
+      rest: alone.length ? this.say("noLeft", { ys: listed(alone) }) : "",
+      why: this.words[this.state.W ? "own" : "border"],
+    });
   }
 
   // Presets, a step along the gradient, a matrix of one's own.
 
   takeKernel(name) {
     if (this.exact) return this.announce(this.words.exact);
-    if (this.state.W) this.setTie("convolution");
+    const freed = this.state.W;
+    if (freed) this.setTie("convolution");
     this.freed = null;
     this.state.k = presetValues(KERNELS[name], this.layout.kernel);
-    return this.told(name);
+    return this.told(name, freed ? this.words.retied : "");
   }
 
   takeInput(name) {
@@ -352,13 +423,13 @@ class LayerPicture extends LayerView {
   }
 
   /** Draw all numbers, and say what they are now. */
-  told(name) {
+  told(name, first = "") {
     this.following = null;
     this.edited = true;
     const before = this.texts.y;
     this.redraw();
     const ys = this.changesSince(before);
-    return this.announce(this.say("preset", { name, ys }));
+    return this.announce(first + this.say("preset", { name, ys }));
   }
 
   /** Give the outputs a target, 0 at first, or take it away. */

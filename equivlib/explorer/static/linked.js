@@ -305,13 +305,13 @@ class Linked extends HTMLElement {
   }
 
   /** One line of the equation: coloured terms; what has no label is a zero of the padding. */
-  line(start, terms, write, end) {
+  line(start, terms, write, end, between = " + ") {
     const chips = terms.slice(0, TERMS).flatMap((term, n) => {
       const style = `--tint:${this.colour(term[0])}`;
       const chip = html("span", { class: term[1] ? "" : "gone", style }, write(...term));
-      return n ? [" + ", chip] : [chip];
+      return n ? [between, chip] : [chip];
     });
-    const more = terms.length > TERMS ? ` + ${terms.length - TERMS} more` : "";
+    const more = terms.length > TERMS ? `${between}${terms.length - TERMS} more` : "";
     this.equation.append(html("div", {}, start, ...chips, more, terms.length ? "" : "0", end));
   }
 }

@@ -454,6 +454,17 @@ function shifted(layout, x, by) {
 }
 
 /**
+ * Return for each output its left neighbour, round the border if the layer is circular, or -1.
+ *
+ * @param {Layout} layout
+ */
+function leftOf(layout) {
+  const [wide, axis] = [layout.outputs[2], layout.axes[1]];
+  const round = layout.layer.mode === "circular" && wide * axis.stride === axis.size;
+  return range(layout.rows).map((at) => (at % wide ? at - 1 : round ? at + wide - 1 : -1));
+}
+
+/**
  * Return for each output whether it is what its neighbour was before, or null where it has none.
  *
  * @param {Layout} layout
@@ -462,14 +473,10 @@ function shifted(layout, x, by) {
  * @returns {(boolean | null)[]}
  */
 function follows(layout, before, after) {
-  const [wide, axis] = [layout.outputs[2], layout.axes[1]];
-  const round = layout.layer.mode === "circular" && wide * axis.stride === axis.size;
   const large = Math.max(1, ...before.map(Math.abs));
-  return after.map((value, at) => {
-    const from = at % wide ? at - 1 : at + wide - 1;
-    if (at % wide === 0 && !round) return null;
-    return Math.abs(value - before[from]) <= 1e-9 * large;
-  });
+  return leftOf(layout).map((left, at) =>
+    left < 0 ? null : Math.abs(after[at] - before[left]) <= 1e-9 * large,
+  );
 }
 
 /**

@@ -56,6 +56,8 @@ class LayerView extends Changing {
   target = null;
   /** @type {(boolean | null)[] | null} which outputs shift along */
   following = null;
+  /** @type {string[] | null} the outputs before the shift */
+  previous = null;
   rounded = false;
   byColumns = false;
   numbers = false;
@@ -151,7 +153,8 @@ class LayerView extends Changing {
     const [lines, cells] = this.shapeOf(kind).slice(-2);
     if (Math.max(lines, lines > 1 ? cells : cells / 3) > MANY) return DOT;
     const { shown: values } = this.shownTexts(kind);
-    return Math.max(CELL, 6 + LETTER * longest([...labels[kind], ...values]));
+    const names = kind === "y" ? labels.y.map((_, row) => this.nameWithSign(row)) : labels[kind];
+    return Math.max(CELL, 6 + LETTER * longest([...names, ...values]));
   }
 
   shownTexts(kind) {
@@ -267,8 +270,14 @@ class LayerView extends Changing {
         ...this.cycle(key),
       };
     }
-    const lines = [labels.y[key], this.shownTexts("y").shown[key]];
+    const lines = [this.nameWithSign(key), this.shownTexts("y").shown[key]];
     return { lines, level: this.levels.y[key], follows: this.following?.[key] };
+  }
+
+  /** The name of an output, and whether it has shifted along: a frame would hide under the chosen one. */
+  nameWithSign(row) {
+    const moved = this.following?.[row] ?? null;
+    return this.labels.y[row] + (moved === null ? "" : moved ? "✓" : "✗");
   }
 
   /** The colours begin again after nine weights: the second time a cell has a stroke, and so on. */
@@ -399,8 +408,10 @@ class LayerView extends Changing {
     const { shows, columns } = this.layout;
     const column = kind === "x" ? shows[at] : kind === "W" ? at % columns : PADDING;
     const on = { x: new Map(), k: new Map(), y: new Map(), W: new Map() };
+    // Once W is free, no sum holds a weight of the kernel.
+    const used = PANELS.filter((panel) => panel !== "k" || kind === "k" || !this.state.W);
     for (const one of links) {
-      for (const panel of PANELS) if (one[panel] >= 0) on[panel].set(one[panel], one.k);
+      for (const panel of used) if (one[panel] >= 0) on[panel].set(one[panel], one.k);
     }
     for (const one of twins) on.W.set(one.W, one.k);
     const marked = { x: new Set(), k: new Set(), y: new Set(), W: new Set() };
@@ -458,11 +469,19 @@ class LayerView extends Changing {
       this.term(one, labels.x[one.column], texts.x[one.column] ?? "0"),
     );
     this.sum(told.y, terms, told.v);
+    const was = this.tellBefore(row);
     if (this.state.W) {
-      return this.say("freeRow", { ...told, n: counted(n, "entry").replace("ys", "ies") });
+      return this.say("freeRow", { ...told, n: counted(n, "entry").replace("ys", "ies") }) + was;
     }
     const pad = met ? this.say("met", { n: counted(met, "weight") }) : "";
-    return this.say("row", { ...told, n: counted(n, "weight"), pad });
+    return this.say("row", { ...told, n: counted(n, "weight"), pad }) + was;
+  }
+
+  /** After a shift, what the left neighbour of an output was. */
+  tellBefore(row) {
+    const left = leftOf(this.layout)[row];
+    if (!this.following || !this.previous || left < 0) return "";
+    return this.say("wasLeft", { z: this.labels.y[left], w: this.previous[left] });
   }
 
   tellx(place, links) {
@@ -476,7 +495,7 @@ class LayerView extends Changing {
     const copy = layout.inside[place] ? "" : this.say("copy", { x: label });
     if (!this.byColumns) {
       const terms = links.map((one) => this.term(one, labels.y[one.y], texts.y[one.y]));
-      this.line(`${label} → `, terms, (_, y, v, factor) => `${factor}·${label} in ${y}`, "");
+      this.line(`${label} → `, terms, (_, y, v, factor) => `${factor}·${label} in ${y}`, "", ", ");
       return copy + this.say("column", { x: label, c, ys, v: texts.x[c] });
     }
     const terms = links.map((one) => this.term(one, labels.y[one.y], texts.given[one.y]));
@@ -491,12 +510,22 @@ class LayerView extends Changing {
     const n = counted(places.length, "place");
     const told = { k: labels.k[weight], v: texts.k[weight], n };
     if (this.target) return this.tellSlope(weight, places, told);
-    this.equation.append(this.say("tap", told));
+    if (this.state.W) {
+      const values = this.averaged(weight);
+      return this.say(values ? "mean" : "fitted", { ...told, values });
+    }
     return this.say("weight", {
       ...told,
       places: listed(places.map((one) => `${labels.x[one.column]} in ${labels.y[one.y]}`)),
       pad: missed ? this.say("missed", { n: counted(missed, "time") }) : "",
     });
+  }
+
+  /** The numbers of W over which a weight of the nearest kernel is the mean, if it is a mean. */
+  averaged(weight) {
+    const own = [...this.layout.entries].filter(([, weights]) => weights.includes(weight));
+    if (own.some(([, weights]) => weights.length > 1)) return "";
+    return listed(own.map(([at]) => this.entryText(at)));
   }
 
   /** The gradient of a weight: the sum over its places. */

@@ -2,6 +2,7 @@
 
 const WORDS = {
   hint: "Point at or tap any number, click to change it.",
+  touch: "Tap any number; tap it again to change it.",
   keys: "Click pins, Esc releases; arrow keys move, Enter or a digit changes a number.",
 
   wide: "each row is one sum",
@@ -13,7 +14,7 @@ const WORDS = {
   aimed: "output y, target t",
   kernel: "kernel",
   reversed: "kernel, reversed",
-  nearestKernel: "nearest",
+  nearestKernel: "nearest kernel",
 
   row: "Output {y} = {v}: row {r} of W, {n} on the patch that it reads.{pad}",
   met: " The padding, which has no column in W, meets {n}.",
@@ -26,7 +27,10 @@ const WORDS = {
   nobody: "no output",
   weight: "Weight {k} = {v} stands at {n} of W: {places}.{pad}",
   missed: " {n} it meets the padding instead.",
-  tap: "W = {k}·E + …, where E is 1 at {n} and 0 elsewhere",
+  mean: "{k} = {v} of the nearest kernel is in no sum: it is the mean of W at {n}, {values}.",
+  fitted:
+    "{k} = {v} of the nearest kernel is in no sum: of all kernels, that one has the matrix with the " +
+    "least sum of squared differences from W.",
   entry: "Row {r}, column {c}: {k}, the weight of {x} in {y}; it stands at {n}.",
   sum: "Row {r}, column {c}: {k}, because the padding shows {x} to these weights of {y}.",
   alone: "Row {r}, column {c}: {v}, the weight of {x} in {y}; it stands here alone.",
@@ -59,14 +63,23 @@ const WORDS = {
   local: "Locally connected",
   full: "Fully connected",
   isConvolution: "W is a convolution: {n}, and its kernel gives the whole map.",
-  isFree: "{n} can be chosen freely; so far they are those of the convolution.",
+  isFree:
+    "{n} can be chosen freely; so far they are those of the convolution, and the kernel nearest to W " +
+    "is its own.",
   isBroken:
-    "No kernel gives this map any more: W is {residual} away from the nearest convolution, " +
-    "whose weights are the means over their places.",
+    "No kernel gives this map any more. The nearest one{mean} is {residual} away: the root of the sum " +
+    "of squared differences.",
+  meanOver: " takes the mean over each weight's places, {k} = {v} for {values}, and",
+  retied: "W is tied again, a convolution; its freed numbers are gone. ",
+  dropped: "{n} outside the convolution's places went: locally connected, W is empty there.",
   taken:
     "The nearest convolution: each weight is the mean over its places. Press {tie} to go back.",
-  followsAll: "Shifted by {by}: all {n} outputs shift along.",
-  followsSome: "Shifted by {by}: {n} of {all} outputs shift along. {why}",
+  followsAll: "Shifted by {by}: {pairs}. Of {all} compared, all shifted along.{rest}",
+  followsSome: "Shifted by {by}: {pairs}. Of {all} compared, {n} shifted along.{rest} {why}",
+  isAs: "{y} is {v} as {z} was",
+  isNotAs: "{y} is {v} but {z} was {w}",
+  noLeft: " Without a left neighbour: {ys}.",
+  wasLeft: " Before the shift {z} was {w}.",
   followsNone:
     "Shifted by {by}: along this axis there is one output, and none to which it could shift.",
   border: "The others are at the border, where something has come in or has been lost.",
@@ -81,7 +94,7 @@ const WORDS = {
     "can be pointed at.",
   options: "Now the input is {x}, the kernel {k}, the output {y}, and W is {rows} × {columns}.",
   preset: "Now {name}: {ys}.",
-  resetDone: "Everything is as it was at first.",
+  resetDone: "The picture is as it was at first.",
 
   recognised:
     "It is a convolution: kernel [{k}], stride {stride}, padding {padding}, dilation {dilation}, " +
@@ -104,8 +117,11 @@ const WORDS = {
   guide1: "Each output is one row of W: the weights on its patch, summed.",
   guide2: "Each weight stands on a diagonal, at every position: weight sharing.",
   guide3: "All else is empty, because an output sees only its patch: locality.",
-  guide4: "Free one entry: its twins stay, and no kernel gives this map.",
-  guide5: "Shift the input: the outputs no longer all shift along.",
+  guide4: "Shift the input: away from the border, the outputs shift along.",
+  guide5: "Free one entry: its twins stay, and no kernel gives this map.",
+  guide6: "Shift the input again: now the outputs do not all shift along.",
+  guideLeft: "Step {n} of {steps}, changed by you: ◀ undoes it, ▶ goes on without it.",
+  guideLeftLast: "Step {n} of {steps}, changed by you: ◀ undoes it.",
 
   linkCopied: "A link to this state is in the address bar and can be copied.",
 };

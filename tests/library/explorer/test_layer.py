@@ -288,7 +288,7 @@ def test_facts_are_a_copy():
         (lambda: explore([[[1, 2]]], (1, 3), x=[1, 2, 3]), r"x \(of shape \(3,\)\)"),
         (lambda: explore([[[1, 2]]], (1, 3), y=[1, 2]), r"y \(of shape \(2,\)\)"),
         (lambda: explore([[[1]]], (1, 3), start={"step": 1}), r"start \(with 'step'\) must"),
-        (lambda: explore([[[1]]], (1, 3), start={"guide": 6}), r"start\['guide'\] \(=6\)"),
+        (lambda: explore([[[1]]], (1, 3), start={"guide": 7}), r"start\['guide'\] \(=7\)"),
         (lambda: explore([[[1]]], (1, 3), start={"at": "y3"}), r"start\['at'\] \(='y3'\) must"),
         (lambda: explore([[[1]]], (1, 3), start={"at": "W[3, 0]"}), r"\(='W\[3, 0\]'\) must"),
         (lambda: explore([[[1]]], (1, 3), start={"setting": "a"}), r"start\['setting'\] \(='a'\)"),
