@@ -347,7 +347,7 @@ def test_a_freed_entry_has_a_residual_and_the_nearest_kernel_is_the_mean_over_it
     put(page, "W", 1, 4)
     away = np.linalg.norm([4 - 0, -2 - 0, -2 - 0])  # from their mean, which is 0
     assert verdict.inner_text().startswith(
-        "No kernel gives this map any more. The nearest one takes"
+        "No kernel of this size gives this map any more. The nearest one takes"
     )
     assert "k1 = 0 for 4, -2, -2" in verdict.inner_text()
     assert f"is {written(away)} away: the root of the sum of squared" in verdict.inner_text()
@@ -499,7 +499,7 @@ def test_each_step_of_the_guide_is_true_of_each_picture(visit, name):
         page.get_by_role("button", name="Next").click()
     assert ("there is one output" if alone else "shifted along") in sentence(page)
     assert ", all " not in sentence(page)
-    assert "No kernel gives this map any more" in page.locator(".verdict").inner_text() or (
+    assert "No kernel of this size gives this map any more" in page.locator(".verdict").inner_text() or (
         name == "one output"
     )
 

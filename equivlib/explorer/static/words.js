@@ -67,8 +67,8 @@ const WORDS = {
     "{n} can be chosen freely; so far they are those of the convolution, and the kernel nearest to W " +
     "is its own.",
   isBroken:
-    "No kernel gives this map any more. The nearest one{mean} is {residual} away: the root of the sum " +
-    "of squared differences.",
+    "No kernel of this size gives this map any more. The nearest one{mean} is {residual} away: the root " +
+    "of the sum of squared differences.",
   meanOver: " takes the mean over each weight's places, {k} = {v} for {values}, and",
   retied: "W is tied again, a convolution; its freed numbers are gone. ",
   dropped: "{n} outside the convolution's places went: locally connected, W is empty there.",
