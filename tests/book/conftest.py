@@ -13,8 +13,10 @@ import check_pages  # noqa: E402
 
 #: The short answer to the question of the book: a page of pictures, without theorems and exercises.
 TEN_MINUTES = ROOT / "chapters" / "00_ten_minutes.ipynb"
+#: How the experiments are made: an appendix without theorems and exercises.
+PROTOCOL = ROOT / "chapters" / "D_protocol.ipynb"
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
-CHAPTERS = [path for path in NOTEBOOKS if path != TEN_MINUTES]
+CHAPTERS = [path for path in NOTEBOOKS if path not in (TEN_MINUTES, PROTOCOL)]
 
 
 def read(path):
@@ -29,7 +31,7 @@ def chapter(request):
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def notebook(request):
-    """The path of each chapter, and of the page of ten minutes, in turn."""
+    """The path of each chapter, and of the pages with a form of their own, in turn."""
     return request.param
 
 

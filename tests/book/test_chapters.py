@@ -7,33 +7,21 @@ import sys
 
 import notebooks
 import pytest
-from conftest import CHAPTERS, ROOT, TEN_MINUTES, read
+from conftest import CHAPTERS, PROTOCOL, ROOT, TEN_MINUTES, read
 
-#: The two forms of a chapter. The second gives the answer first; chapters move to it one by one.
-FORMS = {
-    "proof first": [
-        "The question",
-        "What you will see",
-        "The picture",
-        "By symbols",
-        "By numbers",
-        "What goes wrong",
-        "Exercises",
-        "In one paragraph",
-    ],
-    "answer first": [
-        "The question",
-        "The short answer",
-        "The picture",
-        "The idea",
-        "By symbols",
-        "By numbers",
-        "What goes wrong",
-        "Exercises",
-        "In one paragraph",
-        "For the record",
-    ],
-}
+#: The form of a chapter.
+PARTS = [
+    "The question",
+    "The short answer",
+    "The picture",
+    "The idea",
+    "By symbols",
+    "By numbers",
+    "What goes wrong",
+    "Exercises",
+    "In one paragraph",
+    "For the record",
+]
 
 
 def markdown(path):
@@ -73,13 +61,12 @@ def parts(path):
     return re.findall(r"^## (.+)$", markdown(path), flags=re.M)
 
 
-def form(path):
-    """Return which of the two forms a chapter has, None if it has neither."""
-    return next((name for name, wanted in FORMS.items() if parts(path) == wanted), None)
+def test_it_has_the_parts_in_order(chapter):
+    assert parts(chapter) == PARTS
 
 
-def test_it_has_the_parts_of_one_form_in_order(chapter):
-    assert form(chapter), parts(chapter)
+def test_the_page_of_the_protocol_has_all_parts_but_exercises():
+    assert parts(PROTOCOL) == [part for part in PARTS if part != "Exercises"]
 
 
 def test_it_is_in_the_table_of_contents(notebook):
@@ -91,15 +78,10 @@ def test_its_question_links_to_where_somebody_asked_it(chapter):
     assert re.search(r"\]\(https://", text)
 
 
-def test_its_head_is_short_and_says_what_to_have_read(chapter):
-    """Three promises at most, or an answer of two to four sentences."""
-    if form(chapter) == "proof first":
-        text = "".join(cell.source for cell in section(chapter, "What you will see"))
-        assert 1 <= len(re.findall(r"^- ", text, flags=re.M)) <= 3
-    else:
-        text = "".join(cell.source for cell in section(chapter, "The short answer"))
-        answer = text.split("To have read:")[0]
-        assert 2 <= len(re.findall(r"[.?](?=\s|$)", answer)) <= 4
+def test_its_answer_is_short_and_says_what_to_have_read(chapter):
+    text = "".join(cell.source for cell in section(chapter, "The short answer"))
+    answer, _, _ = text.partition("To have read:")
+    assert 2 <= len(re.findall(r"[.?](?=\s|$)", answer)) <= 4
     assert "To have read:" in text
 
 
