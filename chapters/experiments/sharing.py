@@ -3,7 +3,9 @@
 A unit that reads five neighbouring inputs resembles many others that do, so a measure of sharing is
 high for a network with random weights too, if it is local. Here networks of ``more_data`` are
 trained again, at the rates that were found there, and each unit of the first layer is compared
-twice: as it is, and with its weights in mirror image. That keeps its window and how smooth it is.
+twice: as it is, and with its weights in mirror image, which is as smooth. Only the weights in a
+unit's window count, because a part that all units have in common outside of their windows would fit
+whatever is moved, and its mirror image would not.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ NETWORKS = (
     ("cnn", 4000),
     ("local", 4000),
     ("free", 4000),
+    ("cnn", 60_000),
+    ("local", 60_000),
     ("free", 60_000),
 )
 
@@ -49,9 +53,21 @@ def best_windows(weight: np.ndarray, width: int) -> np.ndarray:
     return (sums[:, width:] - sums[:, :-width]).argmax(axis=1)
 
 
-def mirrored(weight: np.ndarray, width: int) -> np.ndarray:
-    """Each row reversed, on a circle, about the middle of its best window."""
-    start = best_windows(weight, width)
+def in_windows(
+    weight: np.ndarray, start: np.ndarray, width: int
+) -> np.ndarray:
+    """Each row with zeros outside of its window."""
+    places = np.arange(weight.shape[1])
+    inside = (start[:, None] <= places) & (
+        places < start[:, None] + width
+    )
+    return weight * inside
+
+
+def mirrored(
+    weight: np.ndarray, start: np.ndarray, width: int
+) -> np.ndarray:
+    """Each row reversed, on a circle, about the middle of its window."""
     places = np.arange(weight.shape[1])
     swapped = (2 * start[:, None] + width - 1 - places) % len(places)
     return np.take_along_axis(weight, swapped, axis=1)
@@ -78,22 +94,25 @@ def sharing(
 ) -> dict[str, float]:
     """How well others do on the moved input what a unit, or its mirror image, does on the input.
 
-    Among all other units, and among those whose window lies where the moved input came from: units
-    that are alike at one place do not count there.
+    Among the units whose window lies where the moved input came from, and, as a control, among
+    those whose window lies as far away on the other side.
     """
     step, width = measures.STEPS[0], measures.FIELDS[0]
     start = best_windows(weight, width)
-    others = ~np.eye(len(weight), dtype=bool)
+    units = in_windows(weight, start, width)
+    images = mirrored(units, start, width)
     # Moved to the right, a unit sees what stood further left before.
-    there = start[None, :] == start[:, None] - step
-    moved, responses = measures.shift(x, step), x @ weight.T
-    images = mirrored(weight, width)
+    places = {"there": start - step, "other side": start + step}
+    moved, responses = measures.shift(x, step), x @ units.T
     return {
-        name + where: best_among(
-            moved @ unit.T, responses, allowed, weights
+        f"{name}, {where}": best_among(
+            moved @ unit.T,
+            responses,
+            start[None, :] == place[:, None],
+            weights,
         )
-        for where, allowed in (("", others), (", there", there))
-        for name, unit in (("as it is", weight), ("mirrored", images))
+        for where, place in places.items()
+        for name, unit in (("as it is", units), ("mirrored", images))
     }
 
 
