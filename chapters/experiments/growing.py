@@ -41,7 +41,8 @@ KINDS = (
 CHANNELS = 4, 8
 PIXELS, CLASSES = 14, 10
 EPOCHS, BATCH = 10, 50
-#: Of the parent. Its children have rates of their own, each found by a search from these three on.
+#: Of the parent, and of the network from scratch. The parent's children have rates of their own,
+#: each found by a search from these three on.
 PARENT_RATE, RATES = 3e-3, (1e-3, 3e-3, 1e-2)
 VALIDATED = 400
 
@@ -273,9 +274,14 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def task(kind: str) -> protocol.Task:
+    """One kind; those that start at the parent search for a rate, the other has the parent's."""
+    if kind == "from scratch":
+        what = {"kind": kind, "rate": PARENT_RATE}
+        return protocol.Task(what, seconds=6)
+    return protocol.Task({"kind": kind}, RATES, seconds=6)
+
+
 def tasks() -> list[protocol.Task]:
-    """The six kinds, each with a search of its own."""
-    return [
-        protocol.Task({"kind": kind}, RATES, seconds=6)
-        for kind in KINDS
-    ]
+    """The six kinds."""
+    return [task(kind) for kind in KINDS]
