@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 WORDS_A_MINUTE = 250
 #: The limits of a chapter in the new form. The longest ones have limits of their own.
 WORDS = 2200
-MORE_WORDS = {"10": 2500, "11": 2500, "12": 2500, "13": 2500, "15": 3000, "17": 2500}
+MORE_WORDS = {"10": 2500, "11": 2500, "12": 2500, "13": 2500, "15": 3000}
 CODE_LINES = 20
 WAY = 1800  # pixels between two pictures, on a page 1280 pixels wide: two screens
 #: A chapter that has these sections is in the new form.
