@@ -97,7 +97,7 @@ lighthouse: book ## Lighthouse's scores of every page, the median of three; need
 notebooks: $(STAMP) ## execute and normalise all notebooks, or CHAPTER=chapters/02_one_dimension.ipynb
 	$(BIN)/python tools/notebooks.py --execute $(CHAPTER)
 
-experiments: $(STAMP) ## the long runs of part III that are not in chapters/data yet; it goes on where it was stopped
+experiments: $(STAMP) ## the long runs of parts III and IV that are not in chapters/data yet; it goes on where it was stopped
 	cd chapters && ../$(BIN)/python -m experiments $(NAME)
 
 count: book ## of each page: words, minutes, open code, the way between pictures (measured in Chromium with BROWSER=1)
