@@ -54,8 +54,7 @@ ci: ## what CI runs on a bare checkout, here and in the workflow: book, lint, or
 	$(MAKE) test
 
 # Where there is no CPU build of PyTorch (the other takes gigabytes), the tests that need it say that they were skipped.
-oracles: $(STAMP) ## install what some tests compare with, at the versions of pyproject.toml: onnx, onnxruntime, PyTorch's CPU build
-	$(BIN)/pip install --quiet $$(grep -oE 'onnx(runtime)?==[0-9.]+' pyproject.toml)
+oracles: $(STAMP) ## install what some tests compare with, at the version of pyproject.toml: PyTorch's CPU build
 	$(BIN)/pip install --quiet $$(grep -oE 'torch==[0-9.]+' pyproject.toml)+cpu || echo "no CPU build of PyTorch here: its tests are skipped"
 
 thorough: book ## for hours, weekly in CI: what make test leaves out, many more random cases, robust, mutants, coverage
@@ -98,7 +97,7 @@ lighthouse: book ## Lighthouse's scores of every page, the median of three; need
 notebooks: $(STAMP) ## execute and normalise all notebooks, or CHAPTER=chapters/02_one_dimension.ipynb
 	$(BIN)/python tools/notebooks.py --execute $(CHAPTER)
 
-experiments: $(STAMP) ## the long runs of part III that are not in chapters/data yet; it goes on where it was stopped
+experiments: $(STAMP) ## the long runs of parts III and IV that are not in chapters/data yet; it goes on where it was stopped
 	cd chapters && ../$(BIN)/python -m experiments $(NAME)
 
 count: book ## of each page: words, minutes, open code, the way between pictures (measured in Chromium with BROWSER=1)
@@ -131,7 +130,7 @@ lock: $(STAMP) ## compile pyproject.toml into requirements.txt
 newest: ## all tests with the newest dependencies instead of the locked ones, in .venv-newest
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/pip install --upgrade pip # groups are read from 25.1 on
-	.venv-newest/bin/pip install ".[symbolic,draw]" --group book --group test
+	.venv-newest/bin/pip install ".[symbolic,draw,onnx]" --group book --group test
 	.venv-newest/bin/python -c 'import matplotlib.font_manager'
 	.venv-newest/bin/python -m pytest -q $(FAST) tests/library equivlib
 	.venv-newest/bin/python -m pytest -q $(NBVAL)

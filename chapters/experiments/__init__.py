@@ -1,4 +1,4 @@
-"""The experiments of part III: each module says what is run, and runs one of it.
+"""The experiments of parts III and IV: each module says what is run, and runs one of it.
 
 A module of this package is one experiment, named like its chapter and its file of results in
 ``chapters/data``. It has

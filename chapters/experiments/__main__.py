@@ -38,6 +38,7 @@ EXPERIMENTS = (
     "regularised",
     "largest",
     "emergence",
+    "growing",
     "cost",
 )
 # One thread for each worker: two that share the cores are slower than one after the other.

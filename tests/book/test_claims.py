@@ -1,5 +1,6 @@
 """The page of claims: each with a verdict, a reason in two sentences, and a cell that shows it."""
 
+import functools
 import re
 
 import claims
@@ -41,15 +42,19 @@ def test_the_reason_is_two_sentences_and_a_cell_shows_it(claim):
     assert re.search(r"<cell-[\w-]+>", claim["shown"])
 
 
+@functools.cache
+def parsed(path):
+    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+
+
 def test_the_page_shows_every_claim_and_each_link_leads_to_its_cell(html):
-    page = BeautifulSoup((html / "back" / "claims.html").read_text("utf-8"), "html.parser")
+    page = parsed(html / "back" / "claims.html")
     for claim in CLAIMS:
         assert page.find(id=f"claim-{claim['id']}")
         for target in re.findall(r"<(cell-[\w-]+)>", claim["shown"]):
             address = page.find("a", href=re.compile(rf"#{target}$"))["href"]
             there = html / "back" / address.split("#")[0]
-            chapter = BeautifulSoup(there.resolve().read_text("utf-8"), "html.parser")
-            place = chapter.find(id=target)
+            place = parsed(there.resolve()).find(id=target)
             cell = place if "cell" in place["class"] else place.find_parent("div", "cell")
             assert cell.select(".cell_input")
 

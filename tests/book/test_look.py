@@ -98,7 +98,13 @@ def test_the_contents_name_every_page_and_mark_this_one(html, page):
     contents = soup(html, page).find("nav", id="contents")
     assert contents.find("a", attrs={"aria-current": "page"})["href"] in ("#", "intro.html")
     parts = [part.text for part in contents.find_all(class_="part")]
-    assert parts[:4] == ["In short", "One layer", "A whole network", "Why not one big MLP?"]
+    assert parts[:5] == [
+        "In short",
+        "One layer",
+        "A whole network",
+        "Why not one big MLP?",
+        "What the matrix is good for",
+    ]
     numbers = [m[1] for a in contents.find_all("a") if (m := re.match(r"(\d+|[A-Z])\. ", a.text))]
     chapters = [number for number in numbers if number.isdigit()]
     assert chapters == [str(n) for n in range(1, len(chapters) + 1)]

@@ -43,7 +43,8 @@ def tracked_files():
     )
     for name in listed.stdout.splitlines():
         path = ROOT / name
-        if path.suffix not in {".png", ".npz", ".webp", ".woff2", ".js"} and path.is_file():
+        binary = {".png", ".npz", ".onnx", ".webp", ".woff2", ".js"}
+        if path.suffix not in binary and path.is_file():
             yield name, path.read_text(encoding="utf-8")
 
 

@@ -32,6 +32,15 @@ WORDS = {
     "im2col": "chapters/05_patches",
     "toepl": "chapters/02_one_dimension",
     "conv_matrix": "back/api",
+    "singular values": "chapters/14_spectrum",
+    "symbol": "back/glossary",
+    "attention": "chapters/15_other_architectures",
+    "LSTM": "chapters/15_other_architectures",
+    "ONNX": "chapters/16_real_networks",
+    "opset": "back/glossary",
+    "verifier": "back/glossary",
+    "covariance": "chapters/17_what_it_is_for",
+    "deblur": "back/glossary",
 }
 
 #: What readers type, and the entry of the page of questions that has to be among the results.
@@ -55,6 +64,18 @@ ENTRIES = {
     "data augmentation": "q-shifted-copies",
     "convmtx2": "q-options",
     "get_weights": "q-stored-kernel",
+    "singular values": "q-singular-values",
+    "orthogonal convolution": "q-orthogonal",
+    "Lipschitz": "q-lipschitz",
+    "ONNX": "q-trained-network",
+    "unsupported attribute": "q-unsupported",
+    "recognize": "q-was-cnn",
+    "Net2Net": "q-grow",
+    "widen": "q-grow",
+    "blur": "q-deblur",
+    "self-attention": "q-attention-dense",
+    "MLP-Mixer": "q-mixer",
+    "GELU": "q-silu-relu",
 }
 
 BLOCKED = """Object.defineProperty(window, "localStorage", {
