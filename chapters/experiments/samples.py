@@ -1,4 +1,4 @@
-"""How many samples three layers need that differ in their ties alone.
+"""How many samples three layers need that differ in locality and sharing alone.
 
 Three rules say to which of two classes an input belongs.
 

@@ -43,8 +43,8 @@ class Size(NamedTuple):
 
 SIZES = {"small": Size(16, 14, 20), "original": Size(128, 28, 1)}
 
-#: Of the trained runs. A score is rounded to a quarter of a decibel (6 % of the error), so a plateau
-#: is: no more than that gained in six checks, which are 600 steps or 75 epochs.
+#: Of the trained runs. A score is rounded to a quarter of a decibel, 3 % of the error in grey levels.
+#: So a plateau is: no more than that gained in six checks, which are 600 steps or 75 epochs.
 PLATEAU = protocol.Plateau(every=100, patience=6, most=40_000)
 #: The first rates of every search.
 RATES = (1e-3, 3e-3, 1e-2)
