@@ -71,7 +71,7 @@ def checksums(files: list[Path]) -> str:
 
 def try_out(archive: Path, folder: Path) -> None:
     """Install an archive in an empty environment, and run the README's examples of the library."""
-    python = folder / "bin" / "python"
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     subprocess.run([python, "-m", "pip", "install", "--quiet", archive.resolve()], check=True)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
