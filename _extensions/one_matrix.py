@@ -48,6 +48,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("source-read", theorems.write_into)
     app.connect("source-read", status.write_into)
     app.setup_extension("look")
+    app.setup_extension("downloads")
     app.setup_extension("body")
     app.setup_extension("shared")
     app.setup_extension("boxes")

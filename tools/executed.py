@@ -1,4 +1,4 @@
-"""When a notebook was executed: stored in it by ``make notebooks``, dropped when its code changes."""
+"""When a notebook was executed: ``make notebooks`` stores it, a change of the code drops it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def digest(notebook: Any) -> str:
     --------
     >>> from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
     >>> one = new_notebook(cells=[new_markdown_cell("# One"), new_code_cell("1 + 1")])
-    >>> other = new_notebook(cells=[new_markdown_cell("# Two"), new_code_cell("1 + 1\\n")])
+    >>> other = new_notebook(cells=[new_markdown_cell("# Two"), new_code_cell("1 + 1")])
     >>> digest(one) == digest(other), digest(one) == digest(new_notebook())
     (True, False)
     """

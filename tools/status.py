@@ -1,4 +1,4 @@
-"""The page of the book's state, made when it is built: when each notebook ran, and what guards it."""
+"""The page of the book's state: when each notebook was executed, and what guards it."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def of_notebook(stem: str) -> State:
 def render(states: list[State]) -> str:
     """Return the state of all notebooks as MyST Markdown: a table, then what they ran on."""
     recorded = [state for state in states if state.record]
+    asserts, false = sum(s.assertions for s in states), sum(s.planted for s in states)
     lines = [
-        f"{len(states)} notebooks, {sum(s.assertions for s in states):,} assertions, "
-        f"{sum(s.claims for s in states)} claims with {sum(s.planted for s in states):,} false ones "
-        f"planted. {_together(recorded, len(states))}",
+        f"{len(states)} notebooks, {asserts:,} assertions, {sum(s.claims for s in states)} claims "
+        f"with {false:,} false ones planted. {_together(recorded, len(states))}",
         "",
         "| page | executed | seconds | outputs | assertions | claims | planted |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
