@@ -35,7 +35,7 @@ QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py funct
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
 
-.PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock newest rehearsal ci oracles clean
+.PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock oldest newest audit links rehearsal ci oracles clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -141,6 +141,19 @@ lab: $(STAMP) ## open the chapters in JupyterLab, as Binder does
 lock: $(STAMP) ## compile pyproject.toml into requirements.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --fork-strategy fewest --python-version 3.11 --upgrade -o requirements.txt requirements.in
 
+# The library alone: the book is tied to the lock, because its outputs are compared to the letter.
+oldest: $(STAMP) ## the library's tests with the oldest dependencies that pyproject.toml allows, in .venv-oldest
+	$(PYTHON) -m venv --clear .venv-oldest
+	$(BIN)/uv pip install --python .venv-oldest --resolution lowest-direct ".[symbolic,draw,onnx]"
+	$(BIN)/uv pip install --python .venv-oldest --group test
+	.venv-oldest/$(COMMANDS)/python -m pytest -q $(FAST) tests/library equivlib
+
+audit: ## ask whether a weakness is known of any locked package
+	$(PYTHON) tools/audit.py
+
+links: $(STAMP) ## follow the links of the published book, or of PLACE=_build/html, and name those that lead nowhere
+	@$(BIN)/python tools/links.py $(or $(PLACE),$$($(BIN)/python _extensions/head.py))
+
 newest: ## all tests with the newest dependencies instead of the locked ones, in .venv-newest
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/$(COMMANDS)/python -m pip install --upgrade pip # groups are read from 25.1 on
@@ -154,7 +167,7 @@ rehearsal: $(STAMP) ## wheel, source archive and checksums into dist/, each trie
 	$(BIN)/python tools/release.py
 
 clean: ## remove what make has made
-	rm -rf .venv .venv-newest _build dist
+	rm -rf .venv .venv-newest .venv-oldest _build dist
 
 # The package again whenever its metadata change, its version included; the locked packages only when the lock does.
 $(STAMP): $(LOCKED) pyproject.toml equivlib/__init__.py

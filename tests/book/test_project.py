@@ -107,6 +107,7 @@ GRANTED = {
         "publish": {"id-token": "write"},
         "release": {"contents": "write"},
     },
+    "weekly": {"tell": {"issues": "write"}},
 }
 
 
