@@ -35,7 +35,7 @@ QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py funct
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
 
-.PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock oldest newest audit links rehearsal ci oracles clean
+.PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock oldest newest audit links archive prepare rehearsal ci oracles clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -163,7 +163,13 @@ newest: ## all tests with the newest dependencies instead of the locked ones, in
 	.venv-newest/$(COMMANDS)/python -m pytest -q $(NBVAL)
 	.venv-newest/$(COMMANDS)/jupyter-book build . --path-output .venv-newest/book -W -n --keep-going
 
-rehearsal: $(STAMP) ## wheel, source archive and checksums into dist/, each tried out in an empty environment: a release without its upload
+archive: book ## the pages as one file that works from a disk, _build/one-matrix.zip
+	$(DATED) $(BIN)/python tools/packing.py
+
+prepare: ## give the next release its number everywhere, make prepare NEXT=0.2.0
+	$(PYTHON) tools/release.py --prepare $(or $(NEXT),$(error make prepare needs the number, for example NEXT=0.2.0))
+
+rehearsal: archive ## wheel, source archive, book and checksums into dist/, tried out in empty environments: a release without its upload
 	$(BIN)/python tools/release.py
 
 clean: ## remove what make has made

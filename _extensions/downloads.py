@@ -9,14 +9,12 @@ repository have no such cell, because there nothing is missing.
 from __future__ import annotations
 
 import ast
-import os
-import zipfile
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from packing import packed
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "downloads"
@@ -24,27 +22,6 @@ FOLDER = "downloads"
 TAKEN = ("intro.ipynb", "chapters", "equivlib", "pyproject.toml", "README.md", "LICENSE")
 ARCHIVE = "chapters.zip"
 LINE = 'pip install ".[symbolic,draw,onnx]" jupyterlab jupyterlab-myst mnist1d'
-EARLIEST = (1980, 1, 1, 0, 0, 0)  # before that an archive can hold no date
-
-
-def packed(files: Iterable[tuple[Path, str]], target: Path) -> None:
-    """Write an archive that depends on nothing but the files and the date of the commit.
-
-    Parameters
-    ----------
-    files : iterable of (Path, str)
-        Each file with its name in the archive.
-    target : Path
-    """
-    epoch = int(os.environ.get("SOURCE_DATE_EPOCH") or 0)
-    date = max(EARLIEST, datetime.fromtimestamp(epoch, tz=UTC).timetuple()[:6])
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, name in sorted(files, key=lambda file: file[1]):
-            entry = zipfile.ZipInfo(name, date)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # as on Linux, whatever made it
-            entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, path.read_bytes())
 
 
 def taken(root: Path = ROOT) -> Iterator[tuple[Path, str]]:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import downloads
 import nbformat
+import packing
 import pytest
 from bs4 import BeautifulSoup
 from conftest import NOTEBOOKS, ROOT, read
@@ -104,13 +105,13 @@ def test_an_archive_depends_on_the_files_and_the_date_alone(tmp_path, monkeypatc
     for folder, epoch in ((one, "86400000"), (other, "86400000"), (one, "172800000")):
         monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
         files = [(path, path.name) for path in (folder / "b", folder / "a")]
-        downloads.packed(files, tmp_path / "a.zip")
+        packing.packed(files, tmp_path / "a.zip")
         made.append((tmp_path / "a.zip").read_bytes())
     assert made[0] == made[1] != made[2]
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
-    downloads.packed([(one / "a", "a")], tmp_path / "a.zip")
+    packing.packed([(one / "a", "a")], tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
-        assert archive.infolist()[0].date_time == downloads.EARLIEST
+        assert archive.infolist()[0].date_time == packing.EARLIEST
 
 
 def test_the_archive_holds_what_git_knows_and_nothing_else():
@@ -134,7 +135,7 @@ def test_each_notebook_page_offers_its_copies(html):
 @pytest.mark.slow
 @pytest.mark.parametrize("stem", ["01_two_layers", "16_real_networks"])
 def test_a_chapter_runs_from_the_archive_after_its_one_line(stem, tmp_path):
-    downloads.packed(downloads.taken(), tmp_path / downloads.ARCHIVE)
+    packing.packed(downloads.taken(), tmp_path / downloads.ARCHIVE)
     with zipfile.ZipFile(tmp_path / downloads.ARCHIVE) as archive:
         archive.extractall(tmp_path)
     folder = tmp_path / "one-matrix"
