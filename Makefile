@@ -22,8 +22,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null))
 DATED := $(if $(EPOCH),SOURCE_DATE_EPOCH=$(EPOCH))
 
-# For what copies its process by fork, to run one notebook or test many times with small changes.
-FORKS = $(if $(WINDOWS),$(error make $@ copies its process, which Windows cannot: run it in WSL))
+# For what copies its process by fork, to run one notebook or test many times, and for hooks that name .venv/bin.
+NOT_ON_WINDOWS = $(if $(WINDOWS),$(error make $@ does not work on Windows itself: run it in WSL))
 
 # The tests run in as many workers; make WORKERS=0 in one process, for a debugger.
 WORKERS ?= 2
@@ -87,16 +87,16 @@ notebooks-test: $(STAMP) ## run every chapter and compare each output with the s
 	$(PYTEST) --dist loadscope $(NBVAL)
 
 book-test: book ## the book's structure, its pages, its planted claims, and what Binder installs
-	$(FORKS)$(PYTEST) $(FAST) tests/book
+	$(NOT_ON_WINDOWS)$(PYTEST) $(FAST) tests/book
 
 robust: $(STAMP) ## every notebook with other threads, BLAS kernels and seeds; make PYTHON=python3.12 robust for another Python
-	$(FORKS)$(BIN)/python tools/robust.py
+	$(NOT_ON_WINDOWS)$(BIN)/python tools/robust.py
 
 mutants: $(STAMP) ## every small change of a guarding cell has to fail: the table of those that do not
-	$(FORKS)$(BIN)/python tools/mutants.py
+	$(NOT_ON_WINDOWS)$(BIN)/python tools/mutants.py
 
 library-mutants: $(STAMP) ## every small change of convolution/ has to fail one of its tests, for an hour or more; it goes on where it was stopped
-	$(FORKS)$(BIN)/python tools/library_mutants.py $(MODULES)
+	$(NOT_ON_WINDOWS)$(BIN)/python tools/library_mutants.py $(MODULES)
 
 coverage: $(STAMP) ## how much of the library its tests run, line by line
 	$(BIN)/coverage run --source equivlib -m pytest -q $(FAST) tests/library
@@ -133,7 +133,7 @@ bench: $(STAMP) ## speed and memory as ratios against peers and the memory floor
 	$(BIN)/python -m benchmarks
 
 hooks: $(STAMP) ## let git check each commit before it is made; the book need not be built
-	$(BIN)/pre-commit install
+	$(NOT_ON_WINDOWS)$(BIN)/pre-commit install
 
 lab: $(STAMP) ## open the chapters in JupyterLab, as Binder does
 	$(BIN)/jupyter lab chapters

@@ -70,7 +70,7 @@ def test_on_windows_the_commands_of_the_environment_are_elsewhere():
     assert not re.findall(r"^\.venv/bin/", told, flags=re.M)
 
 
-@pytest.mark.parametrize("target", ["mutants", "library-mutants", "robust"])
+@pytest.mark.parametrize("target", ["mutants", "library-mutants", "robust", "hooks"])
 def test_what_needs_a_fork_says_so_on_windows(target):
     assert "run it in WSL" in make("--dry-run", target, OS="Windows_NT")[1]
     assert "run it in WSL" not in make("--dry-run", target, OS="")[1]
