@@ -132,9 +132,10 @@ def test_an_archive_depends_on_the_files_and_the_date_alone(tmp_path, monkeypatc
 def test_the_archive_holds_what_git_knows_and_nothing_else():
     names = {name.removeprefix("one-matrix/") for _, name in downloads.taken()}
     listed = subprocess.run(
-        ["git", "ls-files", *downloads.TAKEN], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert names == set(listed.stdout.splitlines())
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *downloads.TAKEN],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert names == set(listed.stdout.split("\0")) - {""}
 
 
 def test_each_notebook_page_offers_its_copies(html):
