@@ -1,4 +1,5 @@
 # Everything runs in .venv, made from requirements.txt by the interpreter that PYTHON names.
+SHELL := bash
 # Linux, macOS and WSL name two things otherwise than Windows, where Git Bash runs this file.
 WINDOWS := $(filter Windows_NT,$(OS))
 PYTHON ?= $(if $(WINDOWS),python,python3)
@@ -8,7 +9,6 @@ BIN := .venv/$(COMMANDS)
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 LOCKED := .venv/locked-$(VERSION)
 STAMP := .venv/ready-$(VERSION)
-SHELL := bash
 # The environment holds the path of the checkout, in the first line of each command; one that has moved is made anew.
 ifneq ($(shell cat $(LOCKED) 2>/dev/null),$(CURDIR))
 $(shell rm -f $(LOCKED))
@@ -144,8 +144,8 @@ lock: $(STAMP) ## compile pyproject.toml into requirements.txt
 # The library alone: the book is tied to the lock, because its outputs are compared to the letter.
 oldest: $(STAMP) ## the library's tests with the oldest dependencies that pyproject.toml allows, in .venv-oldest
 	$(PYTHON) -m venv --clear .venv-oldest
-	$(BIN)/uv pip install --python .venv-oldest --resolution lowest-direct ".[symbolic,draw,onnx]"
-	$(BIN)/uv pip install --python .venv-oldest --group test
+	$(BIN)/uv pip install --no-config --python .venv-oldest --resolution lowest-direct ".[symbolic,draw,onnx]"
+	$(BIN)/uv pip install --no-config --python .venv-oldest --group test
 	.venv-oldest/$(COMMANDS)/python -m pytest -q $(FAST) tests/library equivlib
 
 audit: ## ask whether a weakness is known of any locked package
