@@ -416,3 +416,22 @@ def test_the_changelog_and_the_places_are_ready_for_a_release(tmp_path, monkeypa
 def test_the_citation_has_a_place_for_a_doi():
     text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(r"^(?:# )?doi: 10\.\d{4,9}/\S+$", text, flags=re.M)
+
+
+def test_the_job_that_may_write_issues_runs_nothing_of_the_tree():
+    jobs = yaml.safe_load(WORKFLOWS["weekly"])["jobs"]
+    (name,) = [name for name, job in jobs.items() if "permissions" in job]
+    steps = jobs[name]["steps"]
+    assert not any("checkout" in step.get("uses", "") for step in steps)
+    commands = [step["run"] for step in steps if "run" in step]
+    assert not any("python" in command or "make" in command for command in commands)
+
+
+def test_every_weekly_command_is_one_of_make_or_a_tool():
+    targets = set(re.search(r"^\.PHONY: (.+)$", MAKEFILE, flags=re.M)[1].split())
+    jobs = yaml.safe_load(WORKFLOWS["weekly"])["jobs"]
+    rows = jobs["dependencies"]["strategy"]["matrix"]["include"]
+    assert {row["which"] for row in rows} == {"oldest", "newest"} <= targets
+    tools = re.findall(r"tools/\w+\.py", WORKFLOWS["weekly"])
+    assert tools
+    assert all((ROOT / tool).is_file() for tool in tools)
