@@ -42,6 +42,7 @@ help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s%s\n", $$1, $$2 }' Makefile
 
 book: $(STAMP) ## build the book into _build/html and check its pages
+	rm -rf _build/html # what an earlier build has left there is no part of this book
 	$(DATED) $(BIN)/jupyter-book build . --all -W -n --keep-going
 	$(BIN)/python tools/check_pages.py _build/html
 	@echo "The book is ready: open file://$(CURDIR)/_build/html/index.html, or run make serve"

@@ -104,3 +104,11 @@ def test_every_file_of_the_repository_has_plain_line_ends():
     ).stdout
     assert "i/lf" in listed
     assert not re.findall(r"^i/(?:crlf|mixed).*", listed, flags=re.M)
+
+
+def test_a_build_begins_with_an_empty_folder_and_the_date_of_the_commit():
+    code, told = make("--dry-run", "book", f"PYTHON={sys.executable}", SOURCE_DATE_EPOCH="86400")
+    assert code == 0
+    (place,) = [n for n, line in enumerate(told.splitlines()) if "jupyter-book build" in line]
+    assert told.splitlines()[place - 1].startswith("rm -rf _build/html")
+    assert told.splitlines()[place].startswith("SOURCE_DATE_EPOCH=86400 .venv/")
