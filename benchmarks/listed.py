@@ -64,7 +64,7 @@ def unlisted(model: Any) -> str | None:
         return "an output that does not depend on the input"
     for node in needed:
         if depend.intersection(node.output):
-            why = _not_linear(node, depend)
+            why = _not_linear(node, depend) or _random(node, graph)
             if why is not None:
                 return why
     return None
@@ -117,12 +117,24 @@ def _not_linear(node: Any, depend: set[str]) -> str | None:
     return _by_attributes(node)
 
 
+def _random(node: Any, graph: Any) -> str | None:
+    """Return that a node drops numbers at random, unless a constant says that it does not."""
+    if node.op_type != "Dropout" or len(node.input) < 3 or not node.input[2]:
+        return None
+    found = [tensor for tensor in graph.initializer if tensor.name == node.input[2]]
+    for other in graph.node:
+        if other.op_type == "Constant" and node.input[2] in other.output:
+            found += [entry.t for entry in other.attribute]
+    off = [not any(tensor.raw_data) and not any(tensor.int32_data) for tensor in found]
+    return None if off == [True] else "training"
+
+
 def _by_attributes(node: Any) -> str | None:
     """Return why the attributes of a node make it something else."""
     given = {entry.name: entry for entry in node.attribute}
     if node.op_type == "Cast" and ("to" not in given or given["to"].i not in FLOATS):
         return "Cast to integers"
-    if node.op_type in ("BatchNormalization", "Dropout"):
+    if node.op_type == "BatchNormalization":
         return "training" if "training_mode" in given and given["training_mode"].i else None
     if node.op_type == "Shrink":
         bias = given["bias"].f if "bias" in given else 0.0

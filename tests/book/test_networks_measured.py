@@ -57,6 +57,9 @@ LINEAR = graph(node("MatMul", ["x", "W"], "z"), node("Relu", ["z"], "y"), consta
         (graph(node("Cast", ["x"], "y", to=onnx.TensorProto.INT64)), "Cast to integers"),
         (graph(node("Shrink", ["x"], "y", lambd=1.0, bias=1.0)), None),
         (graph(node("Shrink", ["x"], "y", lambd=1.0)), "Shrink with a jump"),
+        (graph(node("Dropout", ["x", "", "t"], "y"), constants={"t": np.array(False)}), None),
+        (graph(node("Dropout", ["x", "", "t"], "y"), constants={"t": np.array(True)}), "training"),
+        (graph(node("Dropout", ["x"], "y")), None),
         (graph(onnx.helper.make_node("Relu", ["x"], ["y"], domain="own")), "own.Relu"),
     ],
 )  # fmt: skip

@@ -63,16 +63,16 @@ def opset(model: onnx.ModelProto) -> int:
     """Return the version of ONNX's own operators, if it is one that can be read."""
     import onnx
 
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    # If a domain is there twice, the last counts, as for onnxruntime and onnx's own evaluator.
+    last = {entry.domain: entry.version for entry in model.opset_import}
+    versions = {last[domain] for domain in ("", "ai.onnx") if domain in last}
     newest = onnx.defs.onnx_opset_version()
-    if len(versions) != 1 or not OLDEST <= versions[0] <= newest:
-        raise ValueError(
-            f"the file's opset (={', '.join(map(str, versions)) or 'none'}) must be one from "
-            f"{OLDEST} to {newest}"
-        )
+    if len(versions) != 1 or not OLDEST <= min(versions) <= newest:
+        listed = ", ".join(map(str, sorted(versions))) or "none"
+        raise ValueError(f"the file's opset (={listed}) must be one from {OLDEST} to {newest}")
     if model.functions:
         raise UnsupportedLayer("functions that a file defines are not supported, only operators")
-    return int(versions[0])
+    return int(versions.pop())
 
 
 def to_array(tensor: onnx.TensorProto, name: str) -> Array:
@@ -169,6 +169,11 @@ def graph_input(model: onnx.ModelProto, needed: set[str], given: Sequence[int] |
     batch, inner = (sizes[0], sizes[1:]) if batched else (1, sizes)
     dtype = np.dtype(dtypes[tensor.elem_type])
     return Input(entry.name, batch, _closed(entry.name, inner, given), dtype, batched)
+
+
+def one_sample(first: Input) -> Input:
+    """Return an input of a fixed batch as one sample with all its axes."""
+    return first._replace(batch=1, shape=(first.batch, *first.shape), batched=False)
 
 
 def _closed(name: str, sizes: Sequence[int], given: Sequence[int] | None) -> Shape:

@@ -20,6 +20,7 @@ from .file import (
     free_input,
     graph_input,
     label,
+    one_sample,
     opset,
     read_model,
     to_array,
@@ -42,7 +43,8 @@ def load(
     .. math:: net(x) = graph(x)
 
     for every batch ``x``, up to rounding. The first axis of the graph's input is the batch; an
-    input with one axis is one sample.
+    input with one axis is one sample. If a graph for a fixed batch does with its first axis what
+    samples do not allow, such as adding other numbers to each, its input is one sample as a whole.
 
     ============================================  ================================================
     operator                                      becomes
@@ -116,7 +118,29 @@ def load(
     """
     model = read_model(path, max_bytes)
     with located(os.fspath(path)):
-        return _Graph(model, output, input_shape, max_bytes).network()
+        return _network(model, output, input_shape, max_bytes)
+
+
+def _network(
+    model: onnx.ModelProto, output: str | None, given: Sequence[int] | None, max_bytes: float
+) -> Network:
+    """Return the network of a graph, whose first axis is that of the batch, or else of the sample.
+
+    If it can be read neither way, the error is that of the way on which more of it was read.
+    """
+    graph = _Graph(model, output, given, max_bytes)
+    try:
+        return graph.network()
+    except ValueError as error:
+        if graph.input.batch < 2:
+            raise
+        alone = _Graph(model, output, given, max_bytes, alone=True)
+        try:
+            return alone.network()
+        except ValueError:
+            if len(alone.values) > len(graph.values):
+                raise
+            raise error from None
 
 
 def extracted(path: str | os.PathLike[str], output: str, max_bytes: float = MAX_BYTES) -> bytes:
@@ -147,12 +171,15 @@ class _Graph:
         output: str | None,
         given: Sequence[int] | None,
         max_bytes: float,
+        *,
+        alone: bool = False,
     ) -> None:
         self.version, graph = opset(model), model.graph
         self.output = _chosen_output(graph, output)
         self.nodes = _needed(graph, self.output)
         self.read = {self.output, *(name for message in self.nodes for name in message.input)}
         first = graph_input(model, self.read, given)
+        self.input = first = one_sample(first) if alone else first
         limit = max(max_bytes, VALUE_BYTES)
         self.builder = Builder(first.shape, first.dtype, limit, first.batch, batched=first.batched)
         self.stored = {tensor.name: tensor for tensor in graph.initializer}

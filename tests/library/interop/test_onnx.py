@@ -703,7 +703,7 @@ def test_an_unknown_operator_is_an_unsupported_layer_and_says_what_is_known(tmp_
 def test_what_an_operator_does_not_mean_here_is_refused(nodes, message, tmp_path):
     constants = {"s": np.array([6, -1]), "wide": normal(2, 3, 4, 5), "yes": np.array(True)}
     with pytest.raises(ValueError, match=message):
-        read(model_of(nodes, constants, [2, 3, 4, 5]), tmp_path)
+        read(model_of(nodes, constants, ["N", 3, 4, 5]), tmp_path)
 
 
 def raises(error):

@@ -239,6 +239,50 @@ def test_a_graph_for_one_sample_may_move_its_batch_axis(nodes, constants, tmp_pa
         read(graph(nodes, constants, ("N", 3, 5, 4)), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("Add", ["x", "c"], "y")], {"c": normal(2, 3, 4)}),
+        ([node("Relu", ["x"], "r"), node("Sub", ["c", "r"], "y")], {"c": normal(2, 1, 4)}),
+        ([node("Transpose", ["x"], "y", perm=[2, 0, 1])], {}),
+        ([node("Flatten", ["x"], "y", axis=2)], {}),
+        ([node("Reshape", ["x", "s"], "r"), node("MatMul", ["r", "W"], "y")],
+         {"s": [1, -1], "W": normal(24, 2)}),
+        ([node("ReduceMax", ["x"], "y", axes=[0])], {}),
+        ([node("Slice", ["x", "s", "e"], "y")], {"s": [1], "e": [2]}),
+        ([node("MatMul", ["W", "x"], "m"), node("Abs", ["m"], "y")], {"W": normal(2, 5, 3)}),
+    ],
+)  # fmt: skip
+def test_a_graph_that_mixes_a_fixed_batch_is_one_of_a_single_sample(nodes, constants, tmp_path):
+    net = agrees(graph(nodes, constants, (2, 3, 4)), sample(2, 3, 4), tmp_path, batch_stays=False)
+    assert net.input_shape == (2, 3, 4)
+    with pytest.raises(ValueError, match="batch|cannot have|differ|widen"):
+        read(graph(nodes, constants, ("N", 3, 4)), tmp_path)  # another batch means something else
+
+
+def test_a_graph_that_leaves_a_fixed_batch_alone_is_one_of_samples(tmp_path):
+    net = read(graph([node("Relu", ["x"], "y")], {}, (2, 3, 4)), tmp_path)
+    assert net.input_shape == (3, 4)
+
+
+def test_the_error_is_that_of_the_way_that_leads_further(tmp_path):
+    late = [node("Add", ["x", "c"], "a"), node("Erf", ["a"], "y")]
+    early = [node("Conv", ["x", "k"], "a"), node("Erf", ["a"], "y")]
+    for nodes, name, given in ((late, "c", (2, 3, 5)), (early, "k", (2, 3, 1))):
+        with pytest.raises(UnsupportedLayer, match="'the y' .*not piecewise"):
+            read(graph(nodes, {name: normal(*given)}, (2, 3, 5)), tmp_path)
+
+
+def test_of_a_domain_that_is_there_twice_the_last_version_counts(tmp_path):
+    """So onnxruntime reads it too: the bounds of Clip were attributes until version 10."""
+    model = graph([node("Clip", ["x"], "y", min=-0.5, max=0.5)], {}, (2, 3), opset=12)
+    model.opset_import.append(onnx.helper.make_opsetid("", 9))
+    agrees(model, sample(2, 3), tmp_path)
+    model.opset_import.append(onnx.helper.make_opsetid("ai.onnx", 12))
+    with pytest.raises(ValueError, match=r"opset \(=9, 12\) must be one"):
+        read(model, tmp_path)
+
+
 # --- a chosen output ----------------------------------------------------------------------------
 
 
