@@ -256,7 +256,7 @@ def test_a_graph_for_one_sample_may_move_its_batch_axis(nodes, constants, tmp_pa
 def test_a_graph_that_mixes_a_fixed_batch_is_one_of_a_single_sample(nodes, constants, tmp_path):
     net = agrees(graph(nodes, constants, (2, 3, 4)), sample(2, 3, 4), tmp_path, batch_stays=False)
     assert net.input_shape == (2, 3, 4)
-    with pytest.raises(ValueError, match="batch|cannot have|differ|widen"):
+    with pytest.raises(ValueError, match=r"batch|cannot have|differ|widen"):
         read(graph(nodes, constants, ("N", 3, 4)), tmp_path)  # another batch means something else
 
 
@@ -269,7 +269,7 @@ def test_the_error_is_that_of_the_way_that_leads_further(tmp_path):
     late = [node("Add", ["x", "c"], "a"), node("Erf", ["a"], "y")]
     early = [node("Conv", ["x", "k"], "a"), node("Erf", ["a"], "y")]
     for nodes, name, given in ((late, "c", (2, 3, 5)), (early, "k", (2, 3, 1))):
-        with pytest.raises(UnsupportedLayer, match="'the y' .*not piecewise"):
+        with pytest.raises(UnsupportedLayer, match=r"'the y' .*not piecewise"):
             read(graph(nodes, {name: normal(*given)}, (2, 3, 5)), tmp_path)
 
 
