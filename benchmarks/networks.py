@@ -44,6 +44,7 @@ OUTCOMES = ("converted", "refused", "too large", "over limits", "failed")
 
 #: Processes begin as copies of one that has loaded the libraries.
 PROCESSES = multiprocessing.get_context("forkserver")
+LIBRARIES = ["equivlib.cli", "scipy.sparse.linalg", "onnx.reference", "onnxruntime"]
 
 #: A process may wait for a processor so many times longer than it may use one.
 PATIENCE = 20
@@ -261,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.folder.is_dir():
         parser.error(f"{arguments.folder} is not a folder")
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
-    PROCESSES.set_forkserver_preload(["equivlib.cli", "onnx", "onnxruntime"])
+    PROCESSES.set_forkserver_preload(LIBRARIES)
     found: dict[str, dict[str, Any]] = {}
     paths = files(arguments.folder)
     for i, path in enumerate(paths, start=1):
