@@ -351,7 +351,7 @@ def _loaded(options: argparse.Namespace) -> Network:
         options.input,
         input_shape=options.input_shape,
         output=options.value,
-        max_bytes=FILE_BYTES,
+        max_bytes=max(FILE_BYTES, getattr(options, "max_bytes", MAX_BYTES)),
     )
 
 
@@ -503,6 +503,8 @@ def _applied(
     try:
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
+        key = "session.model_external_initializers_file_folder_path"
+        settings.add_session_config_entry(key, str(file.absolute().parent))
         model = str(file) if value is None else extracted(file, value, FILE_BYTES)
         session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
         (entry,) = session.get_inputs()

@@ -49,6 +49,8 @@ def read_model(path: str | os.PathLike[str], max_bytes: float) -> onnx.ModelProt
     size = file.stat().st_size
     if size > max_bytes:
         raise ValueError(f"{file} has {readable(size)}, over max_bytes (={max_bytes})")
+    if size > MAX_BYTES:
+        raise ValueError(f"{file} has {readable(size)}, over {readable(MAX_BYTES)}, its format's")
     model = onnx.ModelProto()
     try:
         model.ParseFromString(file.read_bytes())
@@ -75,17 +77,25 @@ def opset(model: onnx.ModelProto) -> int:
     return int(versions.pop())
 
 
-def to_array(tensor: onnx.TensorProto, name: str) -> Array:
-    """Return the numbers of a tensor message."""
+def is_external(tensor: onnx.TensorProto) -> bool:
+    """Return whether the numbers of a tensor are in another file."""
     import onnx
 
-    if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
-        raise ValueError(
-            f"tensor {name!r} is stored in another file, which is not opened: save the model as "
-            "one file"
-        )
+    return bool(tensor.external_data) or tensor.data_location == onnx.TensorProto.EXTERNAL
+
+
+def checked_shape(tensor: onnx.TensorProto, name: str) -> DType:
+    """Return the dtype of a tensor message whose type and shape are possible."""
+    import onnx
+
     kinds = onnx.TensorProto
-    known = {kinds.FLOAT, kinds.DOUBLE, kinds.INT32, kinds.INT64, kinds.BOOL}
+    known: dict[int, type[np.generic]] = {
+        kinds.FLOAT: np.float32,
+        kinds.DOUBLE: np.float64,
+        kinds.INT32: np.int32,
+        kinds.INT64: np.int64,
+        kinds.BOOL: np.bool_,
+    }
     if tensor.data_type not in known:
         raise ValueError(
             f"tensor {name!r} has the data type {tensor.data_type}: only float32, float64, int32, "
@@ -93,6 +103,19 @@ def to_array(tensor: onnx.TensorProto, name: str) -> Array:
         )
     if any(size < 0 for size in tensor.dims):
         raise ValueError(f"tensor {name!r} has the impossible shape {tuple(tensor.dims)}")
+    return np.dtype(known[tensor.data_type])
+
+
+def to_array(tensor: onnx.TensorProto, name: str) -> Array:
+    """Return the numbers of a tensor message."""
+    import onnx
+
+    if is_external(tensor):
+        raise ValueError(
+            f"tensor {name!r} is stored in another file, which only constants of the graph may "
+            "be: save the model as one file"
+        )
+    checked_shape(tensor, name)
     try:
         array: Array = onnx.numpy_helper.to_array(tensor)
     except Exception as error:  # whatever a malformed message makes it raise

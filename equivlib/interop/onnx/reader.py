@@ -12,6 +12,7 @@ from ...convolution.patches import Array
 from ...layers import Network
 from ..graph import Builder, Value, located, not_supported
 from .constants import COMPUTED, FOLDED, folded
+from .external import Folder
 from .file import (
     MAX_BYTES,
     OPEN,
@@ -19,6 +20,7 @@ from .file import (
     filled,
     free_input,
     graph_input,
+    is_external,
     label,
     one_sample,
     opset,
@@ -80,14 +82,16 @@ def load(
     Parameters
     ----------
     path : path
-        A file of opset 7 or newer, with all its tensors inside. Nothing in it is executed.
+        A file of opset 7 or newer, with its tensors inside or in files in the same folder. Nothing
+        in it is executed.
     input_shape : tuple of int, optional
         Without batch, for a graph that leaves sizes open.
     output : str, optional
         The value that is the output: one of several outputs of the graph, or any that a node gives,
         to stop before what cannot be read or converted. What it does not depend on is not read.
     max_bytes : number, default 2 GiB
-        Refuse a larger file, and a graph with larger values for one sample.
+        Refuse a larger file, its tensors in other files included, and a graph with larger values
+        for one sample.
 
     Returns
     -------
@@ -101,7 +105,8 @@ def load(
         If a node has no equivalent in ``Network``, because of its operator, an attribute or an
         input. Names the node, its operator, and a value before it that could be the output.
     ValueError
-        If the file is malformed or larger than ``max_bytes``, if the output depends on several
+        If the file is malformed or larger than ``max_bytes``, if a tensor is in a file outside its
+        folder, if the output depends on several
         inputs, if the graph has several outputs and ``output`` chooses none, if a value is defined
         twice or depends on itself, if shapes do not fit, or if the graph leaves sizes open and
         ``input_shape`` is missing or contradicts it.
@@ -118,23 +123,27 @@ def load(
     """
     model = read_model(path, max_bytes)
     with located(os.fspath(path)):
-        return _network(model, output, input_shape, max_bytes)
+        return _network(model, output, input_shape, path, max_bytes)
 
 
 def _network(
-    model: onnx.ModelProto, output: str | None, given: Sequence[int] | None, max_bytes: float
+    model: onnx.ModelProto,
+    output: str | None,
+    given: Sequence[int] | None,
+    path: str | os.PathLike[str],
+    max_bytes: float,
 ) -> Network:
     """Return the network of a graph, whose first axis is that of the batch, or else of the sample.
 
     If it can be read neither way, the error is that of the way on which more of it was read.
     """
-    graph = _Graph(model, output, given, max_bytes)
+    graph = _Graph(model, output, given, Folder(path, max_bytes))
     try:
         return graph.network()
     except ValueError as error:
         if graph.input.batch < 2:
             raise
-        alone = _Graph(model, output, given, max_bytes, alone=True)
+        alone = _Graph(model, output, given, Folder(path, max_bytes), alone=True)
         try:
             return alone.network()
         except ValueError:
@@ -170,7 +179,7 @@ class _Graph:
         model: onnx.ModelProto,
         output: str | None,
         given: Sequence[int] | None,
-        max_bytes: float,
+        folder: Folder,
         *,
         alone: bool = False,
     ) -> None:
@@ -180,7 +189,7 @@ class _Graph:
         self.read = {self.output, *(name for message in self.nodes for name in message.input)}
         first = graph_input(model, self.read, given)
         self.input = first = one_sample(first) if alone else first
-        limit = max(max_bytes, VALUE_BYTES)
+        self.folder, limit = folder, max(folder.max_bytes, VALUE_BYTES)
         self.builder = Builder(first.shape, first.dtype, limit, first.batch, batched=first.batched)
         self.stored = {tensor.name: tensor for tensor in graph.initializer}
         self.sparse = {tensor.values.name: tensor for tensor in graph.sparse_initializer}
@@ -229,12 +238,14 @@ class _Graph:
 
     def _input(self, name: str) -> Value | Array | None:
         if name and name not in self.values:
-            self.values[name] = (
-                filled(self.sparse[name], self.builder.max_bytes)
-                if name in self.sparse
-                else to_array(self.stored[name], name)
-            )
+            self.values[name] = self._constant(name)
         return self.values[name] if name else None
+
+    def _constant(self, name: str) -> Array:
+        if name in self.sparse:
+            return filled(self.sparse[name], self.builder.max_bytes)
+        tensor = self.stored[name]
+        return self.folder.array(tensor, name) if is_external(tensor) else to_array(tensor, name)
 
     def _folded(
         self, message: onnx.NodeProto, inputs: list[Value | Array | None]

@@ -2,12 +2,14 @@
 
 import builtins
 import contextlib
+import os
 
 import numpy as np
 import pytest
 from networks import flat, normal
 
 from equivlib import to_mlp
+from equivlib.cli import main
 from equivlib.convert import UnsupportedLayer
 from equivlib.interop.onnx import load
 from equivlib.interop.onnx.constants import COMPUTED
@@ -458,7 +460,9 @@ def test_an_attribute_opens_no_other_file(tmp_path, monkeypatch):
     nodes = [node("ConstantOfShape", ["n"], "c", value=value), node("Add", ["x", "c"], "y")]
     opened, real = [], builtins.open
     monkeypatch.setattr(builtins, "open", lambda *a, **k: opened.append(a[0]) or real(*a, **k))
-    with pytest.raises(ValueError, match="is stored in another file, which is not opened"):
+    with pytest.raises(
+        ValueError, match="is stored in another file, which only constants of the graph may be"
+    ):
         read(graph(nodes, {"n": [4]}), tmp_path)
     assert not [name for name in opened if "hostname" in str(name)]
 
@@ -470,3 +474,110 @@ def test_malformed_constants_are_refused_in_one_way(op, tmp_path):
         model = graph(nodes, {"a": normal(3, 2), "b": [-1, 2], "s": np.array([0, 7, 5])})
         with contextlib.suppress(ValueError):  # and no other error
             read(model, tmp_path)
+
+
+# --- numbers in other files ---------------------------------------------------------------------
+
+
+def with_numbers_outside(folder, *, location="numbers.bin", **told):
+    """Write a graph whose matrix W is in another file, at 8 of it; return the graph and W."""
+    W = normal(60, 3).astype("f")
+    nodes = [node("Flatten", ["x"], "f"), node("MatMul", ["f", "W"], "m"), node("Relu", ["m"], "y")]
+    model = graph(nodes, {"W": W})
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in {
+        "location": location,
+        "offset": "8",
+        "length": str(W.nbytes),
+        **told,
+    }.items():
+        if value is not None:
+            tensor.external_data.add(key=key, value=value)
+    (folder / "numbers.bin").write_bytes(b"8 bytes." + W.tobytes())
+    return model, W
+
+
+@pytest.mark.parametrize("told", [{}, {"length": None}, {"checksum": "0" * 40}])
+def test_numbers_in_a_file_beside_it_are_read(told, tmp_path):
+    model, W = with_numbers_outside(tmp_path, **told)
+    x = sample(4, 3, 5, 4)
+    np.testing.assert_allclose(read(model, tmp_path)(x), np.maximum(flat(x) @ W, 0), atol=1e-5)
+
+
+def test_numbers_in_a_folder_below_are_read_as_onnx_writes_them(tmp_path):
+    kept = {"W": normal(60, 3).astype("f"), "b": np.array([True, False, True])}
+    nodes = [node("Flatten", ["x"], "f"), node("MatMul", ["f", "W"], "m"),
+             node("Where", ["b", "m", "c"], "y")]  # fmt: skip
+    model = graph(nodes, kept | {"c": np.zeros(3)})
+    expected = read(model, tmp_path)(sample(2, 3, 5, 4))
+    (tmp_path / "below").mkdir()
+    onnx.save(
+        model, tmp_path / "out.onnx", save_as_external_data=True, location="below/all.bin",
+        size_threshold=0,
+    )  # fmt: skip
+    assert (tmp_path / "below" / "all.bin").stat().st_size > kept["W"].nbytes
+    np.testing.assert_array_equal(load(tmp_path / "out.onnx")(sample(2, 3, 5, 4)), expected)
+
+
+def test_a_file_of_numbers_over_2_gib_is_read_where_they_are(tmp_path):
+    model, W = with_numbers_outside(tmp_path, offset=str(3 * 2**30))
+    with (tmp_path / "numbers.bin").open("r+b") as file:  # a hole, which takes no room
+        file.seek(3 * 2**30)
+        file.write(W.tobytes())
+    x = sample(1, 3, 5, 4)
+    np.testing.assert_allclose(read(model, tmp_path)(x), np.maximum(flat(x) @ W, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"location": "/etc/hostname"}, "is not in the folder"),
+        ({"location": "../numbers.bin"}, "is not in the folder"),
+        ({"location": "below/../../numbers.bin"}, "is not in the folder"),
+        ({"location": "link.bin"}, "is not in the folder"),
+        ({"location": "links/numbers.bin"}, "is not in the folder"),
+        ({"location": ""}, "is not in the folder"),
+        ({"location": None}, "is not in the folder"),
+        ({"location": "a" * 10**4}, "is not in the folder"),
+        ({"location": "zero\0byte"}, "is not in the folder"),
+        ({"location": "missing.bin"}, "which is no file"),
+        ({"location": "."}, "which is no file"),
+        ({"location": "pipe"}, "which is no file"),
+        ({"offset": "-8"}, "strange offset"),
+        ({"offset": "8e0"}, "strange offset"),
+        ({"offset": "9" * 30}, "strange offset"),
+        ({"offset": "9"}, r"shape \(60, 3\) needs 720 bytes, and has 720 at 9 of a file with 728"),
+        ({"offset": "99999999", "length": None}, "needs 720 bytes, and has 0"),
+        ({"length": "716"}, "needs 720 bytes, and has 716"),
+        ({"offset": "4", "length": None}, "needs 720 bytes, and has 724"),
+        ({"url": "https://localhost/numbers.bin"}, "strangely"),
+    ],
+)
+def test_numbers_outside_the_folder_or_outside_the_file_are_refused(told, message, tmp_path):
+    inside = tmp_path / "inside"
+    (inside / "below").mkdir(parents=True)
+    model, _ = with_numbers_outside(inside, **told)
+    (tmp_path / "numbers.bin").write_bytes((inside / "numbers.bin").read_bytes())
+    (inside / "link.bin").symlink_to(tmp_path / "numbers.bin")
+    (inside / "links").symlink_to(tmp_path)
+    os.mkfifo(inside / "pipe")
+    with pytest.raises(ValueError, match=message):
+        read(model, inside)
+
+
+def test_numbers_in_other_files_count_for_the_limit(tmp_path):
+    model, W = with_numbers_outside(tmp_path)
+    size = len(model.SerializeToString())
+    read(model, tmp_path, max_bytes=size + W.nbytes)
+    with pytest.raises(ValueError, match="its numbers in other files have over"):
+        read(model, tmp_path, max_bytes=size + W.nbytes - 1)
+
+
+def test_the_command_line_checks_a_file_with_numbers_outside(tmp_path, capsys):
+    model, _ = with_numbers_outside(tmp_path)
+    (tmp_path / "in.onnx").write_bytes(model.SerializeToString())
+    for more in ([], ["--output", "m"]):
+        assert main(["convert", str(tmp_path / "in.onnx"), str(tmp_path / "out.onnx"), *more]) == 0
+        assert "in.onnx by onnxruntime" in capsys.readouterr().out
