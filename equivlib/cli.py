@@ -524,4 +524,5 @@ def _run(session: InferenceSession, name: str, x: Array, fixed: int) -> Array:
     """Return one batch, filled up if the file fixes how many there are."""
     filled = np.concatenate([x, np.zeros((fixed - len(x), *x.shape[1:]), dtype=x.dtype)])
     y: Array = session.run(None, {name: filled})[0]
-    return y[: len(x)]
+    # A graph for one sample may drop the axis of the batch, or move it.
+    return y.reshape(1, *y.shape[y.shape[:1] == (1,) :]) if fixed == 1 else y[: len(x)]

@@ -476,6 +476,54 @@ def test_malformed_constants_are_refused_in_one_way(op, tmp_path):
             read(model, tmp_path)
 
 
+# --- nothing in it ------------------------------------------------------------------------------
+
+NOTHING = {"none": np.zeros((1, 0, 5, 4)), "no": np.zeros(0), "i": np.zeros(0, int)}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("Concat", ["x", "none"], "y", axis=1)], {}),
+        ([node("Concat", ["none", "x", "none"], "y", axis=-3)], {}),
+        ([node("Concat", ["no", "c"], "d", axis=0), node("Add", ["x", "d"], "y")],
+         {"c": normal(4)}),
+        ([node("ReduceSum", ["no"], "d", keepdims=0), node("Add", ["x", "d"], "y")], {}),
+        ([node("Resize", ["x", "no", "s"], "y")], {"s": [1.0, 1, 2, 2]}),
+        ([node("Unsqueeze", ["x", "i"], "y")], {}),
+        ([node("ReduceSum", ["x", "i"], "y", noop_with_empty_axes=1)], {}),
+    ],
+)  # fmt: skip
+def test_arrays_without_elements_add_nothing(nodes, constants, tmp_path):
+    model = graph(nodes, constants | NOTHING, ("N", 3, 5, 4), opset=18)
+    agrees(model, sample(2, 3, 5, 4), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([node("MatMul", ["x", "W"], "y")], r"constants of shape \(4, 0\) have no elements"),
+        ([node("Einsum", ["x", "W"], "y", equation="nchw,wk->nchk")], "have no elements"),
+        ([node("Flatten", ["x"], "f"), node("Gemm", ["f", "V"], "y")], "have no elements"),
+        (
+            [node("Split", ["x", "s"], ["y", "z"], axis=1)],
+            r"\(0, 3\) must be positive and sum to 3",
+        ),
+        ([node("Gather", ["x", "i"], "y", axis=1)], "at least one"),
+        ([node("Slice", ["x", "s", "s"], "y")], "has no elements"),
+        ([node("Add", ["x", "no"], "y")], "do not spread"),
+        (
+            [node("Concat", ["none", "none"], "d", axis=1), node("Add", ["x", "d"], "y")],
+            "do not spread",
+        ),
+    ],
+)
+def test_values_without_elements_are_refused(nodes, message, tmp_path):
+    constants = {"W": np.zeros((4, 0)), "V": np.zeros((60, 0)), "s": [0, 3], **NOTHING}
+    with pytest.raises(ValueError, match=message):
+        read(graph(nodes, constants, (1, 3, 5, 4), opset=18, outputs=["y"]), tmp_path)
+
+
 # --- numbers in other files ---------------------------------------------------------------------
 
 
@@ -581,3 +629,17 @@ def test_the_command_line_checks_a_file_with_numbers_outside(tmp_path, capsys):
     for more in ([], ["--output", "m"]):
         assert main(["convert", str(tmp_path / "in.onnx"), str(tmp_path / "out.onnx"), *more]) == 0
         assert "in.onnx by onnxruntime" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("Squeeze", ["x"], "y")], {}),  # two axes of the sample, none of the batch
+        ([node("Reshape", ["x", "s"], "y")], {"s": [-1]}),
+        ([node("Transpose", ["x"], "y", perm=[2, 0, 1])], {}),
+    ],
+)
+def test_the_command_line_checks_a_graph_that_drops_its_batch_axis(nodes, constants, tmp_path):
+    model = graph(nodes, constants, (1, 3, 5))
+    (tmp_path / "in.onnx").write_bytes(model.SerializeToString())
+    assert main(["convert", str(tmp_path / "in.onnx"), str(tmp_path / "out.onnx")]) == 0
