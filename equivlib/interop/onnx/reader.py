@@ -219,12 +219,12 @@ class _Graph:
     def _read(self, message: onnx.NodeProto) -> None:
         known = message.domain in ("", "ai.onnx")
         op = message.op_type if known else f"{message.domain}.{message.op_type}"
-        if op in REASONS:
-            raise UnsupportedLayer(f"{op} is not supported: {REASONS[op]}")
-        if op not in KNOWN:
+        if op not in KNOWN and op not in REASONS:
             raise not_supported(op, KNOWN)
         inputs = [self._input(name) for name in message.input]
         constants = self._folded(message, inputs)
+        if constants is None and op in REASONS:
+            raise UnsupportedLayer(f"{op} is not supported: {REASONS[op]}")
         results: Sequence[Value | Array] = (
             self._applied(message, inputs) if constants is None else constants
         )

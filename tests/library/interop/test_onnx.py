@@ -1,6 +1,7 @@
 """Networks from and to ONNX files, and what is done with files that are not what they should be."""
 
 import builtins
+import io
 import math
 import os
 
@@ -812,7 +813,9 @@ def test_nothing_but_the_file_is_opened(tmp_path, monkeypatch):
     path.write_bytes(model.SerializeToString())
     opened = []
     real = builtins.open
-    monkeypatch.setattr(builtins, "open", lambda *a, **k: opened.append(a[0]) or real(*a, **k))
-    with pytest.raises(ValueError, match="which is not opened"):
+    for module in (builtins, io):  # paths open files by the second
+        monkeypatch.setattr(module, "open", lambda *a, **k: opened.append(a[0]) or real(*a, **k))
+    with pytest.raises(ValueError, match="is not in the folder of the file and is not opened"):
         load(path)
+    assert str(path) in map(str, opened)
     assert not [name for name in opened if "hostname" in str(name)]

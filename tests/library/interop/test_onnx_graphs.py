@@ -410,6 +410,22 @@ def test_constants_from_constants_are_what_onnx_computes(nodes, constants, tmp_p
     agrees(graph(nodes, constants, (2, 3, 5, 4)), sample(2, 3, 5, 4), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("op", "reason"),
+    [
+        ("Erf", "not piecewise linear"),
+        ("Exp", "not piecewise linear"),
+        ("Floor", "it jumps"),
+        ("Sign", "it jumps"),
+    ],
+)
+def test_a_function_that_is_not_piecewise_linear_is_read_of_constants_alone(op, reason, tmp_path):
+    nodes = [node(op, ["c"], "d"), node("Add", ["x", "d"], "y")]
+    agrees(graph(nodes, {"c": normal(5, 4)}, (2, 3, 5, 4)), sample(2, 3, 5, 4), tmp_path)
+    with pytest.raises(UnsupportedLayer, match=f"the y.*{op} is not supported: .*{reason}"):
+        read(graph([node(op, ["x"], "y")]), tmp_path)
+
+
 HUGE = 2**40
 
 
