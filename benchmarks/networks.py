@@ -2,10 +2,10 @@
 
 python -m benchmarks.networks FOLDER [--json FILE]
 
-Each file has a process of its own, with a limit of time and of memory. What is done there is
-what ``python -m equivlib inspect`` and ``convert`` do: read the file, count what its perceptron
-takes, write it, compare the two files on random inputs with onnxruntime. Of several outputs the
-first is taken; sizes that the file leaves open are set to one number.
+Each file has a process of its own, with a limit of time and of memory (on Linux). What is done
+there is what ``python -m equivlib inspect`` and ``convert`` do: read the file, count what its
+perceptron takes, write it, compare the two files on random inputs with onnxruntime. Of several
+outputs the first is taken; sizes that the file leaves open are set to one number.
 
 ===========  =======================================================================
 outcome      meaning
