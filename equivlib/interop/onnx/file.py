@@ -92,14 +92,20 @@ def checked_shape(tensor: onnx.TensorProto, name: str) -> DType:
     known: dict[int, type[np.generic]] = {
         kinds.FLOAT: np.float32,
         kinds.DOUBLE: np.float64,
+        kinds.INT8: np.int8,
+        kinds.INT16: np.int16,
         kinds.INT32: np.int32,
         kinds.INT64: np.int64,
+        kinds.UINT8: np.uint8,
+        kinds.UINT16: np.uint16,
+        kinds.UINT32: np.uint32,
+        kinds.UINT64: np.uint64,
         kinds.BOOL: np.bool_,
     }
     if tensor.data_type not in known:
         raise ValueError(
-            f"tensor {name!r} has the data type {tensor.data_type}: only float32, float64, int32, "
-            "int64 and bool are read"
+            f"tensor {name!r} has the data type {tensor.data_type}: only float32, float64, bool and "
+            "integers of 8 to 64 bits are read"
         )
     if any(size < 0 for size in tensor.dims):
         raise ValueError(f"tensor {name!r} has the impossible shape {tuple(tensor.dims)}")

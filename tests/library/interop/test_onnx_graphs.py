@@ -410,6 +410,27 @@ def test_constants_from_constants_are_what_onnx_computes(nodes, constants, tmp_p
     agrees(graph(nodes, constants, (2, 3, 5, 4)), sample(2, 3, 5, 4), tmp_path)
 
 
+INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("outside", [False, True])
+def test_integers_of_every_size_are_read_as_constants(dtype, outside, tmp_path):
+    numbers = np.array([[0, 1, 127, 3]] * 5, dtype)
+    if numbers.dtype.kind == "i":
+        numbers[2] *= -1
+    nodes = [node("Cast", ["i"], "f", to=onnx.TensorProto.FLOAT), node("Mul", ["x", "f"], "y")]
+    model = graph(nodes, {"i": numbers}, (2, 3, 5, 4))
+    x = sample(2, 3, 5, 4)
+    if outside:
+        onnx.save(
+            model, tmp_path / "m.onnx", save_as_external_data=True, location="n", size_threshold=0
+        )
+    else:
+        onnx.save(model, tmp_path / "m.onnx")
+    np.testing.assert_array_equal(load(tmp_path / "m.onnx")(x), x * numbers.astype("f"))
+
+
 @pytest.mark.parametrize(
     ("op", "reason"),
     [
