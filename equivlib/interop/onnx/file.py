@@ -104,8 +104,8 @@ def checked_shape(tensor: onnx.TensorProto, name: str) -> DType:
     }
     if tensor.data_type not in known:
         raise ValueError(
-            f"tensor {name!r} has the data type {tensor.data_type}: only float32, float64, bool and "
-            "integers of 8 to 64 bits are read"
+            f"tensor {name!r} has the data type {tensor.data_type}: only float32, float64, bool "
+            "and integers of 8 to 64 bits are read"
         )
     if any(size < 0 for size in tensor.dims):
         raise ValueError(f"tensor {name!r} has the impossible shape {tuple(tensor.dims)}")
