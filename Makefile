@@ -1,18 +1,29 @@
 # Everything runs in .venv, made from requirements.txt by the interpreter that PYTHON names.
-PYTHON ?= python3
+SHELL := bash
+# Linux, macOS and WSL name two things otherwise than Windows, where Git Bash runs this file.
+WINDOWS := $(filter Windows_NT,$(OS))
+PYTHON ?= $(if $(WINDOWS),python,python3)
 PORT ?= 8000
-BIN := .venv/bin
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+COMMANDS := $(if $(WINDOWS),Scripts,bin)
+BIN := .venv/$(COMMANDS)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 LOCKED := .venv/locked-$(VERSION)
 STAMP := .venv/ready-$(VERSION)
-SHELL := /bin/bash
 # The environment holds the path of the checkout, in the first line of each command; one that has moved is made anew.
 ifneq ($(shell cat $(LOCKED) 2>/dev/null),$(CURDIR))
 $(shell rm -f $(LOCKED))
 endif
+# The make of macOS, 3.81, does not know these flags, so no recipe depends on them.
 .SHELLFLAGS := -euo pipefail -c
 export PYTHONPATH =
+export PYTHONUTF8 = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# What carries a date carries that of the commit, so that two builds of one commit are the same to the byte.
+EPOCH := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null))
+DATED := $(if $(EPOCH),SOURCE_DATE_EPOCH=$(EPOCH))
+
+# For what copies its process by fork, to run one notebook or test many times, and for hooks that name .venv/bin.
+NOT_ON_WINDOWS = $(if $(WINDOWS),$(error make $@ does not work on Windows itself: run it in WSL))
 
 # The tests run in as many workers; make WORKERS=0 in one process, for a debugger.
 WORKERS ?= 2
@@ -24,16 +35,20 @@ QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py funct
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
 
-.PHONY: help book serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock newest rehearsal ci oracles clean
+.PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock oldest newest audit links archive prepare rehearsal ci oracles clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s%s\n", $$1, $$2 }' Makefile
 
 book: $(STAMP) ## build the book into _build/html and check its pages
-	$(BIN)/jupyter-book build . --all -W -n --keep-going
+	rm -rf _build/html # what an earlier build has left there is no part of this book
+	$(DATED) $(BIN)/jupyter-book build . --all -W -n --keep-going
 	$(BIN)/python tools/check_pages.py _build/html
 	@echo "The book is ready: open file://$(CURDIR)/_build/html/index.html, or run make serve"
+
+same: $(STAMP) ## build the book of this commit in two folders and compare them byte by byte, for some minutes
+	$(BIN)/python tools/same_pages.py
 
 serve: book ## serve the book on this machine, PORT=8000
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
@@ -73,16 +88,16 @@ notebooks-test: $(STAMP) ## run every chapter and compare each output with the s
 	$(PYTEST) --dist loadscope $(NBVAL)
 
 book-test: book ## the book's structure, its pages, its planted claims, and what Binder installs
-	$(PYTEST) $(FAST) tests/book
+	$(NOT_ON_WINDOWS)$(PYTEST) $(FAST) tests/book
 
 robust: $(STAMP) ## every notebook with other threads, BLAS kernels and seeds; make PYTHON=python3.12 robust for another Python
-	$(BIN)/python tools/robust.py
+	$(NOT_ON_WINDOWS)$(BIN)/python tools/robust.py
 
 mutants: $(STAMP) ## every small change of a guarding cell has to fail: the table of those that do not
-	$(BIN)/python tools/mutants.py
+	$(NOT_ON_WINDOWS)$(BIN)/python tools/mutants.py
 
 library-mutants: $(STAMP) ## every small change of convolution/ has to fail one of its tests, for an hour or more; it goes on where it was stopped
-	$(BIN)/python tools/library_mutants.py $(MODULES)
+	$(NOT_ON_WINDOWS)$(BIN)/python tools/library_mutants.py $(MODULES)
 
 coverage: $(STAMP) ## how much of the library its tests run, line by line
 	$(BIN)/coverage run --source equivlib -m pytest -q $(FAST) tests/library
@@ -119,7 +134,7 @@ bench: $(STAMP) ## speed and memory as ratios against peers and the memory floor
 	$(BIN)/python -m benchmarks
 
 hooks: $(STAMP) ## let git check each commit before it is made; the book need not be built
-	$(BIN)/pre-commit install
+	$(NOT_ON_WINDOWS)$(BIN)/pre-commit install
 
 lab: $(STAMP) ## open the chapters in JupyterLab, as Binder does
 	$(BIN)/jupyter lab chapters
@@ -127,20 +142,39 @@ lab: $(STAMP) ## open the chapters in JupyterLab, as Binder does
 lock: $(STAMP) ## compile pyproject.toml into requirements.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --fork-strategy fewest --python-version 3.11 --upgrade -o requirements.txt requirements.in
 
+# The library alone: the book is tied to the lock, because its outputs are compared to the letter.
+oldest: $(STAMP) ## the library's tests with the oldest dependencies that pyproject.toml allows, in .venv-oldest
+	$(PYTHON) -m venv --clear .venv-oldest
+	$(BIN)/uv pip install --no-config --python .venv-oldest --resolution lowest-direct ".[symbolic,draw,onnx]"
+	$(BIN)/uv pip install --no-config --python .venv-oldest --group test
+	.venv-oldest/$(COMMANDS)/python -m pytest -q $(FAST) tests/library equivlib
+
+audit: ## ask whether a weakness is known of any locked package
+	$(PYTHON) tools/audit.py
+
+links: $(STAMP) ## follow the links of the published book, or of PLACE=_build/html, and name those that lead nowhere
+	@$(BIN)/python tools/links.py $(or $(PLACE),$$($(BIN)/python _extensions/head.py))
+
 newest: ## all tests with the newest dependencies instead of the locked ones, in .venv-newest
 	$(PYTHON) -m venv --clear .venv-newest
-	.venv-newest/bin/pip install --upgrade pip # groups are read from 25.1 on
-	.venv-newest/bin/pip install ".[symbolic,draw,onnx]" --group book --group test
-	.venv-newest/bin/python -c 'import matplotlib.font_manager'
-	.venv-newest/bin/python -m pytest -q $(FAST) tests/library equivlib
-	.venv-newest/bin/python -m pytest -q $(NBVAL)
-	.venv-newest/bin/jupyter-book build . --path-output .venv-newest/book -W -n --keep-going
+	.venv-newest/$(COMMANDS)/python -m pip install --upgrade pip # groups are read from 25.1 on
+	.venv-newest/$(COMMANDS)/pip install ".[symbolic,draw,onnx]" --group book --group test
+	.venv-newest/$(COMMANDS)/python -c 'import matplotlib.font_manager'
+	.venv-newest/$(COMMANDS)/python -m pytest -q $(FAST) tests/library equivlib
+	.venv-newest/$(COMMANDS)/python -m pytest -q $(NBVAL)
+	.venv-newest/$(COMMANDS)/jupyter-book build . --path-output .venv-newest/book -W -n --keep-going
 
-rehearsal: $(STAMP) ## wheel, source archive and checksums into dist/, each tried out in an empty environment: a release without its upload
+archive: book ## the pages as one file that works from a disk, _build/one-matrix.zip
+	$(DATED) $(BIN)/python tools/packing.py
+
+prepare: ## give the next release its number everywhere, make prepare NEXT=0.2.0
+	$(PYTHON) tools/release.py --prepare $(or $(NEXT),$(error make prepare needs the number, for example NEXT=0.2.0))
+
+rehearsal: archive ## wheel, source archive, book and checksums into dist/, tried out in empty environments: a release without its upload
 	$(BIN)/python tools/release.py
 
 clean: ## remove what make has made
-	rm -rf .venv .venv-newest _build dist
+	rm -rf .venv .venv-newest .venv-oldest _build dist
 
 # The package again whenever its metadata change, its version included; the locked packages only when the lock does.
 $(STAMP): $(LOCKED) pyproject.toml equivlib/__init__.py
@@ -148,6 +182,7 @@ $(STAMP): $(LOCKED) pyproject.toml equivlib/__init__.py
 	@touch $@
 
 $(LOCKED): requirements.txt
+	@command -v $(firstword $(PYTHON)) >/dev/null || { echo "There is no $(PYTHON) here: install Python 3.11, 3.12 or 3.13, or name yours, as in make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "PYTHON=$(PYTHON) is Python %d.%d: use 3.11, 3.12 or 3.13, as in make PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --require-hashes -r requirements.txt

@@ -26,6 +26,7 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
+SETTINGS = Path(__file__).resolve().parents[1] / "_config.yml"
 MOVED = Path(__file__).with_name("moved.yml")
 CARDS = "_static/cards"
 LOST = "404"
@@ -333,3 +334,14 @@ def setup(app: Any) -> dict[str, bool]:
     # Before the extension of the contents writes a front page that only leads on.
     app.connect("build-finished", finish, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def main() -> None:
+    """Print the public address of the book."""
+    settings = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
+    repository = os.environ.get("BOOK_REPOSITORY") or settings["repository"]["url"]
+    print(public_address(repository, os.environ.get("BOOK_ADDRESS", "")))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import downloads
+
 THEME = Path(__file__).resolve().parents[1] / "_theme" / "one_matrix"
 STATIC = THEME / "static"
 #: The parts of the style sheet in their order; one that is not there is left out.
@@ -98,7 +100,7 @@ def tools(options: dict[str, Any], source: str, copy: str, title: str) -> list[d
     source : str
         The page's file in the repository.
     copy : str
-        Address of the file's copy in the built book.
+        Address of the page's copies in the built book, without its ending.
     title : str
         The page's title, for a report.
     """
@@ -107,7 +109,7 @@ def tools(options: dict[str, Any], source: str, copy: str, title: str) -> list[d
     launch = options.get("launch_buttons") or {}
     found = []
     if source.endswith(".ipynb"):
-        found.append({"kind": "notebook", "address": copy, "text": "Download the notebook"})
+        found += _copies(copy)
         hub = str(launch.get("binderhub_url", "")).rstrip("/")
         name = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+)", repository)
         if hub and name:
@@ -122,6 +124,19 @@ def tools(options: dict[str, Any], source: str, copy: str, title: str) -> list[d
         address = f"{repository}/issues/new?title=On%20“{about}”:%20"
         found.append({"kind": "issue", "address": address, "text": "Report an error"})
     return found
+
+
+def _copies(copy: str) -> list[dict[str, str]]:
+    folder = copy.rpartition("/")[0]
+    return [
+        {"kind": "notebook", "address": f"{copy}.ipynb", "text": "Download the notebook"},
+        {"kind": "script", "address": f"{copy}.py", "text": "Download as a script"},
+        {
+            "kind": "archive",
+            "address": f"{folder}/{downloads.ARCHIVE}",
+            "text": "All chapters with what they need",
+        },
+    ]
 
 
 def kept(scripts: list[Any]) -> list[Any]:
@@ -165,7 +180,7 @@ def frame(app: Any, page: str, template: str, context: dict[str, Any], doctree: 
         context["page_tools"] = tools(
             app.config.html_theme_options,
             (Path(prefix) / source).as_posix(),
-            pathto("_sources", 1) + f"/{context.get('sourcename')}",
+            pathto(downloads.FOLDER, 1) + f"/{source.stem}",
             context.get("title") or page,
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 import claims
+import status
 import theorems
 
 
@@ -45,7 +46,9 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("config-inited", use_built_repository, priority=100)
     app.connect("source-read", claims.write_into)
     app.connect("source-read", theorems.write_into)
+    app.connect("source-read", status.write_into)
     app.setup_extension("look")
+    app.setup_extension("downloads")
     app.setup_extension("body")
     app.setup_extension("shared")
     app.setup_extension("boxes")

@@ -351,7 +351,7 @@ def _loaded(options: argparse.Namespace) -> Network:
         options.input,
         input_shape=options.input_shape,
         output=options.value,
-        max_bytes=FILE_BYTES,
+        max_bytes=max(FILE_BYTES, getattr(options, "max_bytes", MAX_BYTES)),
     )
 
 
@@ -503,6 +503,8 @@ def _applied(
     try:
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
+        key = "session.model_external_initializers_file_folder_path"
+        settings.add_session_config_entry(key, str(file.absolute().parent))
         model = str(file) if value is None else extracted(file, value, FILE_BYTES)
         session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
         (entry,) = session.get_inputs()
@@ -522,4 +524,5 @@ def _run(session: InferenceSession, name: str, x: Array, fixed: int) -> Array:
     """Return one batch, filled up if the file fixes how many there are."""
     filled = np.concatenate([x, np.zeros((fixed - len(x), *x.shape[1:]), dtype=x.dtype)])
     y: Array = session.run(None, {name: filled})[0]
-    return y[: len(x)]
+    # A graph for one sample may drop the axis of the batch, or move it.
+    return y.reshape(1, *y.shape[y.shape[:1] == (1,) :]) if fixed == 1 else y[: len(x)]

@@ -1,7 +1,8 @@
 """Execute the notebooks of the book and keep them in one normal form.
 
 Normal form: executed from top to bottom with counts 1, 2, 3, ..., no metadata but what the book
-uses, the description of each figure stored where the book looks for it, one way to write the file.
+uses and when the code was executed, the description of each figure stored where the book looks for
+it, one way to write the file.
 nbval runs a cell without a count but never compares it, so a count that is missing is an error.
 """
 
@@ -9,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import executed
 import nbformat
 from nbclient import NotebookClient
 
@@ -31,6 +34,8 @@ OUTPUT_METADATA = ("alt", "width")
 def normalise(notebook: Any) -> Any:
     """Bring an executed notebook into the normal form, in place."""
     kept = {key: notebook.metadata[key] for key in ("myst",) if key in notebook.metadata}
+    if known := executed.record(notebook):
+        kept[executed.KEY] = known
     notebook.metadata = nbformat.from_dict({**NOTEBOOK_METADATA, **kept})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     count = 0
@@ -73,11 +78,13 @@ def _joined(outputs: list[Any]) -> list[Any]:
 
 
 def execute(path: Path) -> Any:
-    """Run a notebook from an empty kernel, in its own folder."""
+    """Run a notebook from an empty kernel, in its own folder, and store that it ran."""
     notebook = nbformat.read(path, as_version=4)
+    started = time.perf_counter()
     NotebookClient(
         notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     ).execute()
+    executed.stamp(notebook, time.perf_counter() - started)
     return notebook
 
 

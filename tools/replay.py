@@ -175,6 +175,8 @@ def in_copies(
     at_once : int, optional
         How many copies run at the same time; by default one for each core.
     """
+    if not hasattr(os, "fork"):
+        raise SystemExit("this tool copies its process, which Windows cannot: run it in WSL")
     at_once = at_once or os.cpu_count() or 1
     outcomes: list[Failure | None] = [None] * len(runs)
     waiting = list(range(len(runs)))[::-1]

@@ -135,6 +135,8 @@ class Builder(Views):
         self, value: Value, letters: str, constants: Array, others: str, result: str
     ) -> Value:
         """Contract where the letters of the value differ and each is somewhere else too."""
+        if not constants.size:
+            raise ValueError(f"constants of shape {constants.shape} have no elements")
         size = dict(zip(others, constants.shape, strict=True))
         size |= dict(zip(letters, value.shape, strict=True))
         batch = [name for name in letters if name in others and name in result]
@@ -253,7 +255,8 @@ class Builder(Views):
         return self._closed(joined)
 
     def concat(self, operands: Sequence[Operand], axis: int) -> Value:
-        """Put values, and constants, one after the other along an axis."""
+        """Put values, and constants, one after the other along an axis; empty ones add nothing."""
+        operands = [x for x in operands if isinstance(x, Value) or np.asarray(x).size]
         values = [x for x in operands if isinstance(x, Value)]
         _value(*values[:1])
         if any(x.rank != values[0].rank for x in values):

@@ -25,6 +25,8 @@ def matmul(b: Builder, x: Operand, y: Operand) -> Value:
 
 def _multiplied(b: Builder, x: Value, constants: Array, *, first: bool) -> Value:
     """Name the axes of a product; a vector is a row if it is first, else a column."""
+    if not constants.size:
+        raise ValueError(f"constants of shape {constants.shape} have no elements")
     if x.batched and len(x.shape) < (1 if first else 2):
         if b.batch != 1:
             raise UnsupportedLayer("it sums over the batch axis")

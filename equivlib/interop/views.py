@@ -332,7 +332,9 @@ class Views:
         """Cut an axis into parts of these sizes."""
         opened, (place,) = self._located(value, [axis])
         if sum(sizes) != opened.shape[place] or min(sizes, default=0) < 1:
-            raise ValueError(f"the sizes {tuple(sizes)} must sum to {opened.shape[place]}")
+            raise ValueError(
+                f"the sizes {tuple(sizes)} must be positive and sum to {opened.shape[place]}"
+            )
         ends = np.cumsum(sizes)
         cuts = [slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)]
         return [self.cut(value, {axis: part}) for part in cuts]

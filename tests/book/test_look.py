@@ -137,9 +137,11 @@ def test_the_cover_is_what_the_library_draws():
 
 
 def test_a_page_can_be_run_and_reported():
-    found = look.tools(OPTIONS, "chapters/01.ipynb", "../_sources/01.ipynb", "1. <b>A</b> &amp; B")
+    found = look.tools(OPTIONS, "chapters/01.ipynb", "../downloads/01", "1. <b>A</b> &amp; B")
     assert {tool["kind"]: tool["address"] for tool in found} == {
-        "notebook": "../_sources/01.ipynb",
+        "notebook": "../downloads/01.ipynb",
+        "script": "../downloads/01.py",
+        "archive": "../downloads/chapters.zip",
         "run": "https://hub.example/v2/gh/a/b/main?urlpath=lab/tree/chapters/01.ipynb",
         "source": "https://github.com/a/b/blob/main/chapters/01.ipynb",
         "issue": "https://github.com/a/b/issues/new?title=On%20“1.%20A%20and%20B”:%20",

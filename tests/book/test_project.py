@@ -107,6 +107,7 @@ GRANTED = {
         "publish": {"id-token": "write"},
         "release": {"contents": "write"},
     },
+    "weekly": {"tell": {"issues": "write"}},
 }
 
 
@@ -179,9 +180,6 @@ def test_every_launch_button_opens_a_file_of_the_tree(html, path):
     for address in addresses:
         assert address.startswith(expected)
         assert (ROOT / address.removeprefix(expected)).is_file()
-    downloads = [a["href"] for a in soup.select(".page-tools a.notebook")]
-    assert downloads == [f"../_sources/chapters/{path.stem}.ipynb"]
-    assert (html / "_sources" / "chapters" / path.name).is_file()
 
 
 class Configuration:
@@ -250,7 +248,14 @@ def test_a_release_names_one_version_everywhere(monkeypatch, tmp_path):
     (tmp_path / "CITATION.cff").write_text('version: "2.0"\n')
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## 2.0 - today\n\n- Much.\n")
     monkeypatch.setattr(release, "ROOT", tmp_path)
+    missing = list(release.problems("v2.0"))
+    assert [problem.split()[0] for problem in missing] == [f"_build/{n}" for n in release.BOOK]
+    (tmp_path / "_build").mkdir()
+    for name in release.BOOK:
+        (tmp_path / "_build" / name).write_bytes(b"a book")
     assert list(release.problems("v2.0")) == []
+    names = [path.name for path in release.take_book(tmp_path)]
+    assert names == ["one-matrix-2.0-html.zip", "one-matrix-2.0.pdf"]
     assert "- Much." in release.notes("v2.0")
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n")
     assert list(release.problems("v2.0")) == ["CHANGELOG.md has no section for 2.0"]
@@ -341,3 +346,92 @@ def test_a_checkout_that_has_moved_gets_a_new_environment(tmp_path, moved):
     command = ["make", "--dry-run", f"PYTHON={sys.executable}", "lint"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert ("venv --clear" in told) == moved
+
+
+PLACES = {
+    "equivlib/__init__.py": '"""The library."""\n__version__ = "0.1.0"\n',
+    "CITATION.cff": "title: A\nversion: 0.1.0\n# doi: 10.1/2\n",
+    "CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n### Added\n\n- Much.\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A tree with the places of the version."""
+    (tmp_path / "equivlib").mkdir()
+    for name, text in PLACES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_a_version_is_written_into_all_its_places(tree):
+    release.prepare("0.1.0", "2026-01-31")
+    assert release.version() == "0.1.0"
+    assert [p for p in release.problems("v0.1.0") if not p.startswith("_build/")] == []
+    citation = yaml.safe_load((tree / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == "0.1.0"
+    assert str(citation["date-released"]) == "2026-01-31"
+    text = (tree / "CHANGELOG.md").read_text("utf-8")
+    assert "## Unreleased\n\n## 0.1.0 - 2026-01-31\n\n### Added\n\n- Much." in text
+    news = text.replace("## Unreleased\n", "## Unreleased\n\n- More.\n")
+    (tree / "CHANGELOG.md").write_text(news, encoding="utf-8")
+    release.prepare("0.2.0", "2026-02-28")
+    assert release.version() == "0.2.0"
+    assert (tree / "CITATION.cff").read_text("utf-8").count("date-released") == 1
+    assert "- More." in release.notes("v0.2.0")
+    assert "- Much." not in release.notes("v0.2.0")
+
+
+@pytest.mark.parametrize("number", ["1.0", "v1.0.0", "", "1.0.0rc1", "0.1.0", "0.0.9"])
+def test_a_number_that_cannot_be_released_changes_nothing(tree, number):
+    release.prepare("0.1.0", "2026-01-31")
+    text = (tree / "CHANGELOG.md").read_text("utf-8")
+    (tree / "CHANGELOG.md").write_text(text.replace("Unreleased\n", "Unreleased\n\n- More.\n"))
+    before = [(tree / name).read_bytes() for name in PLACES]
+    with pytest.raises(ValueError, match="NEXT"):
+        release.prepare(number, "2026-02-28")
+    assert [(tree / name).read_bytes() for name in PLACES] == before
+
+
+def test_a_release_without_news_is_refused(tree):
+    release.prepare("0.1.0", "2026-01-31")
+    with pytest.raises(ValueError, match="under Unreleased"):
+        release.prepare("0.2.0", "2026-02-28")
+
+
+def test_the_changelog_and_the_places_are_ready_for_a_release(tmp_path, monkeypatch):
+    """What ``make prepare`` would do with the files as they are, on a copy of them."""
+    (tmp_path / "equivlib").mkdir()
+    for name in PLACES:
+        shutil.copy(ROOT / name, tmp_path / name)
+    monkeypatch.setattr(release, "ROOT", tmp_path)
+    released = re.findall(r"^## (\d+)\.", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.M)
+    number = f"{int(released[0]) + 1}.0.0" if released else equivlib.__version__
+    release.prepare(number, "2026-01-31")
+    assert [p for p in release.problems(f"v{number}") if not p.startswith("_build/")] == []
+    assert len(release.notes(f"v{number}").splitlines()) > 1
+
+
+def test_the_citation_has_a_place_for_a_doi():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^(?:# )?doi: 10\.\d{4,9}/\S+$", text, flags=re.M)
+
+
+def test_the_job_that_may_write_issues_runs_nothing_of_the_tree():
+    jobs = yaml.safe_load(WORKFLOWS["weekly"])["jobs"]
+    (name,) = [name for name, job in jobs.items() if "permissions" in job]
+    steps = jobs[name]["steps"]
+    assert not any("checkout" in step.get("uses", "") for step in steps)
+    commands = [step["run"] for step in steps if "run" in step]
+    assert not any("python" in command or "make" in command for command in commands)
+
+
+def test_every_weekly_command_is_one_of_make_or_a_tool():
+    targets = set(re.search(r"^\.PHONY: (.+)$", MAKEFILE, flags=re.M)[1].split())
+    jobs = yaml.safe_load(WORKFLOWS["weekly"])["jobs"]
+    rows = jobs["dependencies"]["strategy"]["matrix"]["include"]
+    assert {row["which"] for row in rows} == {"oldest", "newest"} <= targets
+    tools = re.findall(r"tools/\w+\.py", WORKFLOWS["weekly"])
+    assert tools
+    assert all((ROOT / tool).is_file() for tool in tools)

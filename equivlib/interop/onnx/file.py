@@ -49,6 +49,8 @@ def read_model(path: str | os.PathLike[str], max_bytes: float) -> onnx.ModelProt
     size = file.stat().st_size
     if size > max_bytes:
         raise ValueError(f"{file} has {readable(size)}, over max_bytes (={max_bytes})")
+    if size > MAX_BYTES:
+        raise ValueError(f"{file} has {readable(size)}, over {readable(MAX_BYTES)}, its format's")
     model = onnx.ModelProto()
     try:
         model.ParseFromString(file.read_bytes())
@@ -63,36 +65,63 @@ def opset(model: onnx.ModelProto) -> int:
     """Return the version of ONNX's own operators, if it is one that can be read."""
     import onnx
 
-    versions = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    # If a domain is there twice, the last counts, as for onnxruntime and onnx's own evaluator.
+    last = {entry.domain: entry.version for entry in model.opset_import}
+    versions = {last[domain] for domain in ("", "ai.onnx") if domain in last}
     newest = onnx.defs.onnx_opset_version()
-    if len(versions) != 1 or not OLDEST <= versions[0] <= newest:
-        raise ValueError(
-            f"the file's opset (={', '.join(map(str, versions)) or 'none'}) must be one from "
-            f"{OLDEST} to {newest}"
-        )
+    if len(versions) != 1 or not OLDEST <= min(versions) <= newest:
+        listed = ", ".join(map(str, sorted(versions))) or "none"
+        raise ValueError(f"the file's opset (={listed}) must be one from {OLDEST} to {newest}")
     if model.functions:
         raise UnsupportedLayer("functions that a file defines are not supported, only operators")
-    return int(versions[0])
+    return int(versions.pop())
+
+
+def is_external(tensor: onnx.TensorProto) -> bool:
+    """Return whether the numbers of a tensor are in another file."""
+    import onnx
+
+    return bool(tensor.external_data) or tensor.data_location == onnx.TensorProto.EXTERNAL
+
+
+def checked_shape(tensor: onnx.TensorProto, name: str) -> DType:
+    """Return the dtype of a tensor message whose type and shape are possible."""
+    import onnx
+
+    kinds = onnx.TensorProto
+    known: dict[int, type[np.generic]] = {
+        kinds.FLOAT: np.float32,
+        kinds.DOUBLE: np.float64,
+        kinds.INT8: np.int8,
+        kinds.INT16: np.int16,
+        kinds.INT32: np.int32,
+        kinds.INT64: np.int64,
+        kinds.UINT8: np.uint8,
+        kinds.UINT16: np.uint16,
+        kinds.UINT32: np.uint32,
+        kinds.UINT64: np.uint64,
+        kinds.BOOL: np.bool_,
+    }
+    if tensor.data_type not in known:
+        raise ValueError(
+            f"tensor {name!r} has the data type {tensor.data_type}: only float32, float64, bool "
+            "and integers of 8 to 64 bits are read"
+        )
+    if any(size < 0 for size in tensor.dims):
+        raise ValueError(f"tensor {name!r} has the impossible shape {tuple(tensor.dims)}")
+    return np.dtype(known[tensor.data_type])
 
 
 def to_array(tensor: onnx.TensorProto, name: str) -> Array:
     """Return the numbers of a tensor message."""
     import onnx
 
-    if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+    if is_external(tensor):
         raise ValueError(
-            f"tensor {name!r} is stored in another file, which is not opened: save the model as "
-            "one file"
+            f"tensor {name!r} is stored in another file, which only constants of the graph may "
+            "be: save the model as one file"
         )
-    kinds = onnx.TensorProto
-    known = {kinds.FLOAT, kinds.DOUBLE, kinds.INT32, kinds.INT64, kinds.BOOL}
-    if tensor.data_type not in known:
-        raise ValueError(
-            f"tensor {name!r} has the data type {tensor.data_type}: only float32, float64, int32, "
-            "int64 and bool are read"
-        )
-    if any(size < 0 for size in tensor.dims):
-        raise ValueError(f"tensor {name!r} has the impossible shape {tuple(tensor.dims)}")
+    checked_shape(tensor, name)
     try:
         array: Array = onnx.numpy_helper.to_array(tensor)
     except Exception as error:  # whatever a malformed message makes it raise
@@ -169,6 +198,11 @@ def graph_input(model: onnx.ModelProto, needed: set[str], given: Sequence[int] |
     batch, inner = (sizes[0], sizes[1:]) if batched else (1, sizes)
     dtype = np.dtype(dtypes[tensor.elem_type])
     return Input(entry.name, batch, _closed(entry.name, inner, given), dtype, batched)
+
+
+def one_sample(first: Input) -> Input:
+    """Return an input of a fixed batch as one sample with all its axes."""
+    return first._replace(batch=1, shape=(first.batch, *first.shape), batched=False)
 
 
 def _closed(name: str, sizes: Sequence[int], given: Sequence[int] | None) -> Shape:

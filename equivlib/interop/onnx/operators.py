@@ -628,8 +628,15 @@ OPERATORS: dict[str, Rule] = {
     "Where": where,
 }
 
-#: Why an operator that looks like one of them cannot be a layer.
+#: Why an operator that looks like one of them cannot be a layer, where it depends on the input.
 REASONS: dict[str, str] = {
+    **dict.fromkeys(
+        ("Cos", "Exp", "Log", "Pow", "Reciprocal", "Sin", "Sqrt"), "it is not piecewise linear"
+    ),
+    **dict.fromkeys(
+        ("ArgMax", "ArgMin", "Ceil", "Equal", "Floor", "Greater", "Less", "Round", "Sign"),
+        "it jumps, and a sum of ReLUs is continuous",
+    ),
     "HardSwish": "x times a hard sigmoid of x is quadratic between its corners",
     "ThresholdedRelu": "it jumps, and a sum of ReLUs is continuous",
     "Erf": "it is not piecewise linear",

@@ -12,6 +12,7 @@ from ...convolution.patches import Array
 from ...layers import Network
 from ..graph import Builder, Value, located, not_supported
 from .constants import COMPUTED, FOLDED, folded
+from .external import Folder
 from .file import (
     MAX_BYTES,
     OPEN,
@@ -19,7 +20,9 @@ from .file import (
     filled,
     free_input,
     graph_input,
+    is_external,
     label,
+    one_sample,
     opset,
     read_model,
     to_array,
@@ -42,7 +45,8 @@ def load(
     .. math:: net(x) = graph(x)
 
     for every batch ``x``, up to rounding. The first axis of the graph's input is the batch; an
-    input with one axis is one sample.
+    input with one axis is one sample. If a graph for a fixed batch does with its first axis what
+    samples do not allow, such as adding other numbers to each, its input is one sample as a whole.
 
     ============================================  ================================================
     operator                                      becomes
@@ -78,14 +82,16 @@ def load(
     Parameters
     ----------
     path : path
-        A file of opset 7 or newer, with all its tensors inside. Nothing in it is executed.
+        A file of opset 7 or newer, with its tensors inside or in files in the same folder. Nothing
+        in it is executed.
     input_shape : tuple of int, optional
         Without batch, for a graph that leaves sizes open.
     output : str, optional
         The value that is the output: one of several outputs of the graph, or any that a node gives,
         to stop before what cannot be read or converted. What it does not depend on is not read.
     max_bytes : number, default 2 GiB
-        Refuse a larger file, and a graph with larger values for one sample.
+        Refuse a larger file, its tensors in other files included, and a graph with larger values
+        for one sample.
 
     Returns
     -------
@@ -99,7 +105,8 @@ def load(
         If a node has no equivalent in ``Network``, because of its operator, an attribute or an
         input. Names the node, its operator, and a value before it that could be the output.
     ValueError
-        If the file is malformed or larger than ``max_bytes``, if the output depends on several
+        If the file is malformed or larger than ``max_bytes``, if a tensor is in a file outside its
+        folder, if the output depends on several
         inputs, if the graph has several outputs and ``output`` chooses none, if a value is defined
         twice or depends on itself, if shapes do not fit, or if the graph leaves sizes open and
         ``input_shape`` is missing or contradicts it.
@@ -116,7 +123,33 @@ def load(
     """
     model = read_model(path, max_bytes)
     with located(os.fspath(path)):
-        return _Graph(model, output, input_shape, max_bytes).network()
+        return _network(model, output, input_shape, path, max_bytes)
+
+
+def _network(
+    model: onnx.ModelProto,
+    output: str | None,
+    given: Sequence[int] | None,
+    path: str | os.PathLike[str],
+    max_bytes: float,
+) -> Network:
+    """Return the network of a graph, whose first axis is that of the batch, or else of the sample.
+
+    If it can be read neither way, the error is that of the way on which more of it was read.
+    """
+    graph = _Graph(model, output, given, Folder(path, max_bytes))
+    try:
+        return graph.network()
+    except ValueError as error:
+        if graph.input.batch < 2:
+            raise
+        alone = _Graph(model, output, given, Folder(path, max_bytes), alone=True)
+        try:
+            return alone.network()
+        except ValueError:
+            if len(alone.values) > len(graph.values):
+                raise
+            raise error from None
 
 
 def extracted(path: str | os.PathLike[str], output: str, max_bytes: float = MAX_BYTES) -> bytes:
@@ -146,14 +179,17 @@ class _Graph:
         model: onnx.ModelProto,
         output: str | None,
         given: Sequence[int] | None,
-        max_bytes: float,
+        folder: Folder,
+        *,
+        alone: bool = False,
     ) -> None:
         self.version, graph = opset(model), model.graph
         self.output = _chosen_output(graph, output)
         self.nodes = _needed(graph, self.output)
         self.read = {self.output, *(name for message in self.nodes for name in message.input)}
         first = graph_input(model, self.read, given)
-        limit = max(max_bytes, VALUE_BYTES)
+        self.input = first = one_sample(first) if alone else first
+        self.folder, limit = folder, max(folder.max_bytes, VALUE_BYTES)
         self.builder = Builder(first.shape, first.dtype, limit, first.batch, batched=first.batched)
         self.stored = {tensor.name: tensor for tensor in graph.initializer}
         self.sparse = {tensor.values.name: tensor for tensor in graph.sparse_initializer}
@@ -183,12 +219,12 @@ class _Graph:
     def _read(self, message: onnx.NodeProto) -> None:
         known = message.domain in ("", "ai.onnx")
         op = message.op_type if known else f"{message.domain}.{message.op_type}"
-        if op in REASONS:
-            raise UnsupportedLayer(f"{op} is not supported: {REASONS[op]}")
-        if op not in KNOWN:
+        if op not in KNOWN and op not in REASONS:
             raise not_supported(op, KNOWN)
         inputs = [self._input(name) for name in message.input]
         constants = self._folded(message, inputs)
+        if constants is None and op in REASONS:
+            raise UnsupportedLayer(f"{op} is not supported: {REASONS[op]}")
         results: Sequence[Value | Array] = (
             self._applied(message, inputs) if constants is None else constants
         )
@@ -202,12 +238,14 @@ class _Graph:
 
     def _input(self, name: str) -> Value | Array | None:
         if name and name not in self.values:
-            self.values[name] = (
-                filled(self.sparse[name], self.builder.max_bytes)
-                if name in self.sparse
-                else to_array(self.stored[name], name)
-            )
+            self.values[name] = self._constant(name)
         return self.values[name] if name else None
+
+    def _constant(self, name: str) -> Array:
+        if name in self.sparse:
+            return filled(self.sparse[name], self.builder.max_bytes)
+        tensor = self.stored[name]
+        return self.folder.array(tensor, name) if is_external(tensor) else to_array(tensor, name)
 
     def _folded(
         self, message: onnx.NodeProto, inputs: list[Value | Array | None]

@@ -2,12 +2,14 @@
 
 import builtins
 import contextlib
+import os
 
 import numpy as np
 import pytest
 from networks import flat, normal
 
 from equivlib import to_mlp
+from equivlib.cli import main
 from equivlib.convert import UnsupportedLayer
 from equivlib.interop.onnx import load
 from equivlib.interop.onnx.constants import COMPUTED
@@ -239,6 +241,50 @@ def test_a_graph_for_one_sample_may_move_its_batch_axis(nodes, constants, tmp_pa
         read(graph(nodes, constants, ("N", 3, 5, 4)), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("Add", ["x", "c"], "y")], {"c": normal(2, 3, 4)}),
+        ([node("Relu", ["x"], "r"), node("Sub", ["c", "r"], "y")], {"c": normal(2, 1, 4)}),
+        ([node("Transpose", ["x"], "y", perm=[2, 0, 1])], {}),
+        ([node("Flatten", ["x"], "y", axis=2)], {}),
+        ([node("Reshape", ["x", "s"], "r"), node("MatMul", ["r", "W"], "y")],
+         {"s": [1, -1], "W": normal(24, 2)}),
+        ([node("ReduceMax", ["x"], "y", axes=[0])], {}),
+        ([node("Slice", ["x", "s", "e"], "y")], {"s": [1], "e": [2]}),
+        ([node("MatMul", ["W", "x"], "m"), node("Abs", ["m"], "y")], {"W": normal(2, 5, 3)}),
+    ],
+)  # fmt: skip
+def test_a_graph_that_mixes_a_fixed_batch_is_one_of_a_single_sample(nodes, constants, tmp_path):
+    net = agrees(graph(nodes, constants, (2, 3, 4)), sample(2, 3, 4), tmp_path, batch_stays=False)
+    assert net.input_shape == (2, 3, 4)
+    with pytest.raises(ValueError, match=r"batch|cannot have|differ|widen"):
+        read(graph(nodes, constants, ("N", 3, 4)), tmp_path)  # another batch means something else
+
+
+def test_a_graph_that_leaves_a_fixed_batch_alone_is_one_of_samples(tmp_path):
+    net = read(graph([node("Relu", ["x"], "y")], {}, (2, 3, 4)), tmp_path)
+    assert net.input_shape == (3, 4)
+
+
+def test_the_error_is_that_of_the_way_that_leads_further(tmp_path):
+    late = [node("Add", ["x", "c"], "a"), node("Erf", ["a"], "y")]
+    early = [node("Conv", ["x", "k"], "a"), node("Erf", ["a"], "y")]
+    for nodes, name, given in ((late, "c", (2, 3, 5)), (early, "k", (2, 3, 1))):
+        with pytest.raises(UnsupportedLayer, match=r"'the y' .*not piecewise"):
+            read(graph(nodes, {name: normal(*given)}, (2, 3, 5)), tmp_path)
+
+
+def test_of_a_domain_that_is_there_twice_the_last_version_counts(tmp_path):
+    """So onnxruntime reads it too: the bounds of Clip were attributes until version 10."""
+    model = graph([node("Clip", ["x"], "y", min=-0.5, max=0.5)], {}, (2, 3), opset=12)
+    model.opset_import.append(onnx.helper.make_opsetid("", 9))
+    agrees(model, sample(2, 3), tmp_path)
+    model.opset_import.append(onnx.helper.make_opsetid("ai.onnx", 12))
+    with pytest.raises(ValueError, match=r"opset \(=9, 12\) must be one"):
+        read(model, tmp_path)
+
+
 # --- a chosen output ----------------------------------------------------------------------------
 
 
@@ -364,6 +410,43 @@ def test_constants_from_constants_are_what_onnx_computes(nodes, constants, tmp_p
     agrees(graph(nodes, constants, (2, 3, 5, 4)), sample(2, 3, 5, 4), tmp_path)
 
 
+INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+@pytest.mark.parametrize("outside", [False, True])
+def test_integers_of_every_size_are_read_as_constants(dtype, outside, tmp_path):
+    numbers = np.array([[0, 1, 127, 3]] * 5, dtype)
+    if numbers.dtype.kind == "i":
+        numbers[2] *= -1
+    nodes = [node("Cast", ["i"], "f", to=onnx.TensorProto.FLOAT), node("Mul", ["x", "f"], "y")]
+    model = graph(nodes, {"i": numbers}, (2, 3, 5, 4))
+    x = sample(2, 3, 5, 4)
+    if outside:
+        onnx.save(
+            model, tmp_path / "m.onnx", save_as_external_data=True, location="n", size_threshold=0
+        )
+    else:
+        onnx.save(model, tmp_path / "m.onnx")
+    np.testing.assert_array_equal(load(tmp_path / "m.onnx")(x), x * numbers.astype("f"))
+
+
+@pytest.mark.parametrize(
+    ("op", "reason"),
+    [
+        ("Erf", "not piecewise linear"),
+        ("Exp", "not piecewise linear"),
+        ("Floor", "it jumps"),
+        ("Sign", "it jumps"),
+    ],
+)
+def test_a_function_that_is_not_piecewise_linear_is_read_of_constants_alone(op, reason, tmp_path):
+    nodes = [node(op, ["c"], "d"), node("Add", ["x", "d"], "y")]
+    agrees(graph(nodes, {"c": normal(5, 4)}, (2, 3, 5, 4)), sample(2, 3, 5, 4), tmp_path)
+    with pytest.raises(UnsupportedLayer, match=f"the y.*{op} is not supported: .*{reason}"):
+        read(graph([node(op, ["x"], "y")]), tmp_path)
+
+
 HUGE = 2**40
 
 
@@ -414,7 +497,9 @@ def test_an_attribute_opens_no_other_file(tmp_path, monkeypatch):
     nodes = [node("ConstantOfShape", ["n"], "c", value=value), node("Add", ["x", "c"], "y")]
     opened, real = [], builtins.open
     monkeypatch.setattr(builtins, "open", lambda *a, **k: opened.append(a[0]) or real(*a, **k))
-    with pytest.raises(ValueError, match="is stored in another file, which is not opened"):
+    with pytest.raises(
+        ValueError, match="is stored in another file, which only constants of the graph may be"
+    ):
         read(graph(nodes, {"n": [4]}), tmp_path)
     assert not [name for name in opened if "hostname" in str(name)]
 
@@ -426,3 +511,172 @@ def test_malformed_constants_are_refused_in_one_way(op, tmp_path):
         model = graph(nodes, {"a": normal(3, 2), "b": [-1, 2], "s": np.array([0, 7, 5])})
         with contextlib.suppress(ValueError):  # and no other error
             read(model, tmp_path)
+
+
+# --- nothing in it ------------------------------------------------------------------------------
+
+NOTHING = {"none": np.zeros((1, 0, 5, 4)), "no": np.zeros(0), "i": np.zeros(0, int)}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("Concat", ["x", "none"], "y", axis=1)], {}),
+        ([node("Concat", ["none", "x", "none"], "y", axis=-3)], {}),
+        ([node("Concat", ["no", "c"], "d", axis=0), node("Add", ["x", "d"], "y")],
+         {"c": normal(4)}),
+        ([node("ReduceSum", ["no"], "d", keepdims=0), node("Add", ["x", "d"], "y")], {}),
+        ([node("Resize", ["x", "no", "s"], "y")], {"s": [1.0, 1, 2, 2]}),
+        ([node("Unsqueeze", ["x", "i"], "y")], {}),
+        ([node("ReduceSum", ["x", "i"], "y", noop_with_empty_axes=1)], {}),
+    ],
+)  # fmt: skip
+def test_arrays_without_elements_add_nothing(nodes, constants, tmp_path):
+    model = graph(nodes, constants | NOTHING, ("N", 3, 5, 4), opset=18)
+    agrees(model, sample(2, 3, 5, 4), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ([node("MatMul", ["x", "W"], "y")], r"constants of shape \(4, 0\) have no elements"),
+        ([node("Einsum", ["x", "W"], "y", equation="nchw,wk->nchk")], "have no elements"),
+        ([node("Flatten", ["x"], "f"), node("Gemm", ["f", "V"], "y")], "have no elements"),
+        (
+            [node("Split", ["x", "s"], ["y", "z"], axis=1)],
+            r"\(0, 3\) must be positive and sum to 3",
+        ),
+        ([node("Gather", ["x", "i"], "y", axis=1)], "at least one"),
+        ([node("Slice", ["x", "s", "s"], "y")], "has no elements"),
+        ([node("Add", ["x", "no"], "y")], "do not spread"),
+        (
+            [node("Concat", ["none", "none"], "d", axis=1), node("Add", ["x", "d"], "y")],
+            "do not spread",
+        ),
+    ],
+)
+def test_values_without_elements_are_refused(nodes, message, tmp_path):
+    constants = {"W": np.zeros((4, 0)), "V": np.zeros((60, 0)), "s": [0, 3], **NOTHING}
+    with pytest.raises(ValueError, match=message):
+        read(graph(nodes, constants, (1, 3, 5, 4), opset=18, outputs=["y"]), tmp_path)
+
+
+# --- numbers in other files ---------------------------------------------------------------------
+
+
+def with_numbers_outside(folder, *, location="numbers.bin", **told):
+    """Write a graph whose matrix W is in another file, at 8 of it; return the graph and W."""
+    W = normal(60, 3).astype("f")
+    nodes = [node("Flatten", ["x"], "f"), node("MatMul", ["f", "W"], "m"), node("Relu", ["m"], "y")]
+    model = graph(nodes, {"W": W})
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in {
+        "location": location,
+        "offset": "8",
+        "length": str(W.nbytes),
+        **told,
+    }.items():
+        if value is not None:
+            tensor.external_data.add(key=key, value=value)
+    (folder / "numbers.bin").write_bytes(b"8 bytes." + W.tobytes())
+    return model, W
+
+
+@pytest.mark.parametrize("told", [{}, {"length": None}, {"checksum": "0" * 40}])
+def test_numbers_in_a_file_beside_it_are_read(told, tmp_path):
+    model, W = with_numbers_outside(tmp_path, **told)
+    x = sample(4, 3, 5, 4)
+    np.testing.assert_allclose(read(model, tmp_path)(x), np.maximum(flat(x) @ W, 0), atol=1e-5)
+
+
+def test_numbers_in_a_folder_below_are_read_as_onnx_writes_them(tmp_path):
+    kept = {"W": normal(60, 3).astype("f"), "b": np.array([True, False, True])}
+    nodes = [node("Flatten", ["x"], "f"), node("MatMul", ["f", "W"], "m"),
+             node("Where", ["b", "m", "c"], "y")]  # fmt: skip
+    model = graph(nodes, kept | {"c": np.zeros(3)})
+    expected = read(model, tmp_path)(sample(2, 3, 5, 4))
+    (tmp_path / "below").mkdir()
+    onnx.save(
+        model, tmp_path / "out.onnx", save_as_external_data=True, location="below/all.bin",
+        size_threshold=0,
+    )  # fmt: skip
+    assert (tmp_path / "below" / "all.bin").stat().st_size > kept["W"].nbytes
+    np.testing.assert_array_equal(load(tmp_path / "out.onnx")(sample(2, 3, 5, 4)), expected)
+
+
+def test_a_file_of_numbers_over_2_gib_is_read_where_they_are(tmp_path):
+    model, W = with_numbers_outside(tmp_path, offset=str(3 * 2**30))
+    with (tmp_path / "numbers.bin").open("r+b") as file:  # a hole, which takes no room
+        file.seek(3 * 2**30)
+        file.write(W.tobytes())
+    x = sample(1, 3, 5, 4)
+    np.testing.assert_allclose(read(model, tmp_path)(x), np.maximum(flat(x) @ W, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"location": "/etc/hostname"}, "is not in the folder"),
+        ({"location": "../numbers.bin"}, "is not in the folder"),
+        ({"location": "below/../../numbers.bin"}, "is not in the folder"),
+        ({"location": "link.bin"}, "is not in the folder"),
+        ({"location": "links/numbers.bin"}, "is not in the folder"),
+        ({"location": ""}, "is not in the folder"),
+        ({"location": None}, "is not in the folder"),
+        ({"location": "a" * 10**4}, "is not in the folder"),
+        ({"location": "zero\0byte"}, "is not in the folder"),
+        ({"location": "missing.bin"}, "which is no file"),
+        ({"location": "."}, "which is no file"),
+        ({"location": "pipe"}, "which is no file"),
+        ({"offset": "-8"}, "strange offset"),
+        ({"offset": "8e0"}, "strange offset"),
+        ({"offset": "9" * 30}, "strange offset"),
+        ({"offset": "9"}, r"shape \(60, 3\) needs 720 bytes, and has 720 at 9 of a file with 728"),
+        ({"offset": "99999999", "length": None}, "needs 720 bytes, and has 0"),
+        ({"length": "716"}, "needs 720 bytes, and has 716"),
+        ({"offset": "4", "length": None}, "needs 720 bytes, and has 724"),
+        ({"url": "https://localhost/numbers.bin"}, "strangely"),
+    ],
+)
+def test_numbers_outside_the_folder_or_outside_the_file_are_refused(told, message, tmp_path):
+    inside = tmp_path / "inside"
+    (inside / "below").mkdir(parents=True)
+    model, _ = with_numbers_outside(inside, **told)
+    (tmp_path / "numbers.bin").write_bytes((inside / "numbers.bin").read_bytes())
+    (inside / "link.bin").symlink_to(tmp_path / "numbers.bin")
+    (inside / "links").symlink_to(tmp_path)
+    os.mkfifo(inside / "pipe")
+    with pytest.raises(ValueError, match=message):
+        read(model, inside)
+
+
+def test_numbers_in_other_files_count_for_the_limit(tmp_path):
+    model, W = with_numbers_outside(tmp_path)
+    size = len(model.SerializeToString())
+    read(model, tmp_path, max_bytes=size + W.nbytes)
+    with pytest.raises(ValueError, match="its numbers in other files have over"):
+        read(model, tmp_path, max_bytes=size + W.nbytes - 1)
+
+
+def test_the_command_line_checks_a_file_with_numbers_outside(tmp_path, capsys):
+    model, _ = with_numbers_outside(tmp_path)
+    (tmp_path / "in.onnx").write_bytes(model.SerializeToString())
+    for more in ([], ["--output", "m"]):
+        assert main(["convert", str(tmp_path / "in.onnx"), str(tmp_path / "out.onnx"), *more]) == 0
+        assert "in.onnx by onnxruntime" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        ([node("Squeeze", ["x"], "y")], {}),  # two axes of the sample, none of the batch
+        ([node("Reshape", ["x", "s"], "y")], {"s": [-1]}),
+        ([node("Transpose", ["x"], "y", perm=[2, 0, 1])], {}),
+    ],
+)
+def test_the_command_line_checks_a_graph_that_drops_its_batch_axis(nodes, constants, tmp_path):
+    model = graph(nodes, constants, (1, 3, 5))
+    (tmp_path / "in.onnx").write_bytes(model.SerializeToString())
+    assert main(["convert", str(tmp_path / "in.onnx"), str(tmp_path / "out.onnx")]) == 0
