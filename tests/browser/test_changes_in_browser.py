@@ -51,6 +51,15 @@ def own(page, text, sizes=("", "")):
 
 
 @pytest.mark.parametrize("name", CASES, ids=str)
+def test_what_is_typed_key_by_key_is_told_against_the_outputs_before_the_first(visit):
+    page = visit().show(LINE)
+    cell(page, "x", 0).click()
+    page.locator(".field").press_sequentially("0.3333")  # the last key changes no shown digit
+    assert "y0 = 2.33" in sentence(page)
+    page.keyboard.press("Escape")
+    assert numbers(page, "y")[0] == "5"
+
+
 def test_after_every_edit_outputs_matrix_and_sums_are_right(visit, name):
     weight, x, options = CASES[name]
     page = visit().show(explore(weight, x.shape, x=x, **options))
