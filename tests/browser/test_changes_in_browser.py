@@ -224,6 +224,7 @@ def test_presets_give_kernel_or_input_and_the_outputs_follow(visit, preset):
 def test_an_input_is_drawn_with_the_pointer(visit):
     page = visit().show(explore(KERNEL, (1, 5, 5), x=np.zeros((1, 5, 5), int)))
     button(page, "Draw").click()
+    cell(page, "x", 0).scroll_into_view_if_needed()
     boxes = [cell(page, "x", at).bounding_box() for at in (0, 1, 2, 7)]
     page.mouse.move(boxes[0]["x"] + 9, boxes[0]["y"] + 9)
     page.mouse.down()
@@ -338,6 +339,15 @@ def test_in_a_convolution_an_entry_changes_all_its_twins_and_freed_only_itself(v
     assert page.locator("[data-panel=W] .cell").count() == 15
 
 
+def test_what_is_typed_key_by_key_is_told_against_the_outputs_before_the_first(visit):
+    page = visit().show(LINE)
+    cell(page, "x", 0).click()
+    page.locator(".field").press_sequentially("0.3333")  # the last key changes no shown digit
+    assert "y0 = 2.33" in sentence(page)
+    page.keyboard.press("Escape")
+    assert numbers(page, "y")[0] == "5"
+
+
 def test_a_freed_entry_has_a_residual_and_the_nearest_kernel_is_the_mean_over_its_places(visit):
     page = visit().show(LINE)
     verdict = page.locator(".verdict")
@@ -372,7 +382,7 @@ def test_the_input_shifts_and_so_does_the_output_of_a_convolution_alone(visit):
     button(page, "Fully connected").click()
     put(page, "W", 2, 40)
     button(page, "Shift x").click()
-    assert " Of 6 compared, 4 shifted along. Each row" in sentence(page)
+    assert " Of 6 compared, 4 shifted along. The rows" in sentence(page)
     lost = [i for i in range(6) if f"y{i} is " in sentence(page).partition(" but ")[0]]
     assert f"y{lost[0]} is {numbers(page, 'y')[lost[0]]} but y" in sentence(page)
     assert page.locator("[data-panel=y] .cell.lost").count() == 2
@@ -792,7 +802,7 @@ def test_a_page_can_start_in_any_state(visit):
     )  # fmt: skip
     page = visit().show(shown)
     assert page.locator("summary").first.inner_text() == "Settings: b"
-    assert sentence(page).startswith("Weight k11 = 3 stands at 16 places")
+    assert sentence(page).startswith("k11 = 3 of the nearest kernel is in no sum")
     assert button(page, "Locally connected").get_attribute("aria-pressed") == "true"
     guided = visit().show(explore(KERNEL, IMAGE.shape, start={"guide": 3}))
     assert guided.locator(".guide small").inner_text() == "3/6"

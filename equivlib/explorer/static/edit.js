@@ -3,7 +3,7 @@
 const INK = 9; // what a drawn cell becomes
 
 class Editor {
-  /** @type {any} what is being changed: its kind, where it is, its value before; or null */
+  /** @type {any} what is being changed: its kind, where it is, its value and the results before; or null */
   current = null;
   /** Whether the pointer draws. */
   drawing = false;
@@ -26,7 +26,8 @@ class Editor {
   open(kind, at, typed) {
     const { picture, field } = this;
     const value = picture.valueOf(kind, at);
-    this.current = { kind, at, value };
+    // What is typed is told against the results before the first key.
+    this.current = { kind, at, value, results: picture.texts?.y };
     field.value = typed ?? shortest(value);
     put(field, {
       "aria-label": `${picture.nameOf(kind, at)}: arrow keys step, Enter keeps, Esc undoes`,

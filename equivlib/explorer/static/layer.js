@@ -218,7 +218,7 @@ class LayerPicture extends LayerView {
 
   /** Change one number; everything follows at once, and is said. */
   change(kind, at, value) {
-    const before = this.texts.y;
+    const before = this.editor.current?.results ?? this.texts.y;
     const twins = this.twinsOf(kind, at);
     this.assign(kind, at, value);
     this.edited = true;
@@ -401,7 +401,7 @@ class LayerPicture extends LayerView {
       all: compared.length,
       pairs: listed([...lost, ...kept].map(pair)),
       rest: alone.length ? this.say("noLeft", { ys: listed(alone) }) : "",
-      why: this.words[this.state.W ? "own" : "border"],
+      why: this.words[(this.near?.residual ?? 0) > 1e-9 ? "own" : "border"],
     });
   }
 

@@ -38,7 +38,7 @@ const WORDS = {
   group: "{x} is in another group than {y}.",
   gap: "{x} lies between two taps of {y}: the dilation leaves it out.",
   edge: "the diagonal of {k} breaks off: for {y} that weight meets the padding.",
-  reach: "{x} is out of reach of {y}.",
+  reach: "{x} is out of reach of {y}: its weight is 0.",
 
   changed: "{name} is now {v}: {ys}. ",
   changes: "{y} = {v}",
@@ -83,7 +83,7 @@ const WORDS = {
   followsNone:
     "Shifted by {by}: along this axis there is one output, and none to which it could shift.",
   border: "The others are at the border, where something has come in or has been lost.",
-  own: "Each row has weights of its own, so what an output sees depends on where it stands.",
+  own: "The rows of W are no longer all alike, so what an output gives depends on where it stands.",
 
   notPositive: "Sizes, strides, dilations, channels and groups are whole numbers from 1 on.",
   notPadding: "Padding is a whole number from 0 on.",
