@@ -6,7 +6,6 @@ import count
 import pytest
 from bs4 import BeautifulSoup
 from conftest import TEN_MINUTES
-from test_chapters import form
 
 CODE = '<div class="cell_input"><div class="highlight"><pre>{}</pre></div></div>'
 OUTPUT = '<div class="cell_output"><pre>{}</pre></div>'
@@ -113,12 +112,11 @@ def built(html, chapter):
     return (html / "chapters" / f"{chapter.stem}.html").read_text(encoding="utf-8")
 
 
-def test_a_chapter_in_the_new_form_keeps_the_limits(html, chapter):
+def test_a_chapter_keeps_the_limits(html, chapter):
     page = count.read(built(html, chapter))
     assert page.visible > 300
-    assert page.new_form == (form(chapter) == "answer first")
-    if page.new_form:
-        assert count.excesses(f"chapters/{chapter.stem}", page) == []
+    assert page.new_form
+    assert count.excesses(f"chapters/{chapter.stem}", page) == []
 
 
 def test_the_answer_in_ten_minutes_keeps_its_limits(html):
