@@ -78,11 +78,18 @@ def profiles(net: Network, x: np.ndarray) -> list[np.ndarray]:
     return squares
 
 
+def window_sums(
+    profile: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of each row in each window of neighbouring inputs, and of the whole row."""
+    sums = np.cumsum(np.pad(profile, [(0, 0), (1, 0)]), axis=1)
+    return sums[:, width:] - sums[:, :-width], sums[:, -1]
+
+
 def in_window(profile: np.ndarray, width: int) -> np.ndarray:
     """Share of each row's sum in the best window of neighbouring inputs."""
-    sums = np.cumsum(np.pad(profile, [(0, 0), (1, 0)]), axis=1)
-    best = (sums[:, width:] - sums[:, :-width]).max(axis=1)
-    return best / np.maximum(sums[:, -1], 1e-30)
+    windows, whole = window_sums(profile, width)
+    return windows.max(axis=1) / np.maximum(whole, 1e-30)
 
 
 def neighbours(weight: np.ndarray) -> np.ndarray:

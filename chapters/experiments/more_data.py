@@ -75,34 +75,39 @@ def network(model: str, rng: np.random.Generator) -> Network:
     return nets.network(model, rng)
 
 
-def optimizer(setting: dict[str, Any]) -> Any:
-    """Adam, with the weight decay of the setting."""
-    return partial(
-        Adam, weight_decay=setting.get("decay", 0.0), decoupled=True
+def train(
+    net: Network,
+    setting: dict[str, Any],
+    data: protocol.Data,
+    valid: protocol.Data,
+    rng: np.random.Generator,
+) -> Any:
+    """Train to the plateau by Adam, at the rate and with the weight decay of the setting."""
+    decay = setting.get("decay", 0.0)
+    return protocol.train(
+        net,
+        data,
+        valid,
+        rate=setting["rate"],
+        rng=rng,
+        plateau=Plateau.of(len(data[0])),
+        optimizer=partial(Adam, weight_decay=decay, decoupled=True),
     )
 
 
 def run(setting: dict[str, Any]) -> dict[str, Any]:
     """Train one network to its plateau and judge it."""
     seed, judging = setting["seed"], not setting["search"]
-    train, valid, judges = nets.examples(seed, setting["examples"])
+    data, valid, judges = nets.examples(seed, setting["examples"])
     rng = np.random.default_rng([seed, 1])
     net = network(setting["model"], rng)
     shaped = judging and setting["model"] in nets.KINDS
     start = measures.of(net, judges[0], seed) if shaped else None
-    out = protocol.train(
-        net,
-        train,
-        valid,
-        rate=setting["rate"],
-        rng=rng,
-        plateau=Plateau.of(len(train[0])),
-        optimizer=optimizer(setting),
-    )
+    out = train(net, setting, data, valid, rng)
     result = out.record()
     if judging:
         result["train"] = protocol.accuracy(
-            net, train[0][:20_000], train[1][:20_000]
+            net, data[0][:20_000], data[1][:20_000]
         )
         result["test"] = protocol.accuracy(net, *judges)
         if shaped:

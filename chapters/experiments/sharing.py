@@ -16,7 +16,7 @@ import numpy as np
 
 from equivlib import Network
 from experiments import measures, more_data, nets, protocol, results
-from experiments.protocol import Plateau, Task
+from experiments.protocol import Task
 
 #: Networks and numbers of examples.
 NETWORKS = (
@@ -48,9 +48,8 @@ def settings(runs: list[results.Run]) -> list[dict[str, Any]]:
 
 def best_windows(weight: np.ndarray, width: int) -> np.ndarray:
     """Where the best window of neighbouring inputs of each row begins."""
-    squares = weight.astype(float) ** 2
-    sums = np.cumsum(np.pad(squares, [(0, 0), (1, 0)]), axis=1)
-    return (sums[:, width:] - sums[:, :-width]).argmax(axis=1)
+    windows, _ = measures.window_sums(weight.astype(float) ** 2, width)
+    return windows.argmax(axis=1)
 
 
 def in_windows(
@@ -130,15 +129,7 @@ def run(setting: dict[str, Any]) -> dict[str, Any]:
     rng = np.random.default_rng([seed, 1])
     net = more_data.network(setting["model"], rng)
     start = of(nets.matrices(net), judges[0])
-    protocol.train(
-        net,
-        train,
-        valid,
-        rate=setting["rate"],
-        rng=rng,
-        plateau=Plateau.of(len(train[0])),
-        optimizer=more_data.optimizer(setting),
-    )
+    more_data.train(net, setting, train, valid, rng)
     chain = nets.matrices(net)
     other = nets.renamed(chain, np.random.default_rng([seed, 9]))
     return {
