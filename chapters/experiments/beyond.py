@@ -14,7 +14,9 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from logging import CRITICAL
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import dask
@@ -95,7 +97,7 @@ def strips(geometry: Geometry, parts: int) -> list[Strip]:
     ]
     return [
         strip(geometry, start, stop)
-        for start, stop in zip(cuts, cuts[1:], strict=False)
+        for start, stop in pairwise(cuts)
     ]
 
 
@@ -359,6 +361,12 @@ def received(client: Client) -> int:
     return sum(found.values())
 
 
+def memory(client: Client) -> list[int]:
+    """Bytes of memory that each worker has now."""
+    found = client.run(lambda: psutil.Process().memory_info().rss)
+    return list(found.values())
+
+
 def builds(client: Client) -> Array:
     """Numbers and bytes of each block that has been built so far."""
     return np.array([told for _, told in client.get_events("built")])
@@ -434,10 +442,8 @@ def peaks(client: Client) -> list[int]:
     """The most memory that each worker has had so far, in bytes; on Linux."""
 
     def peak() -> int:
-        with open("/proc/self/status", encoding="ascii") as file:
-            (line,) = (
-                line for line in file if line.startswith("VmHWM:")
-            )
+        lines = Path("/proc/self/status").read_text().splitlines()
+        (line,) = (each for each in lines if each.startswith("VmHWM:"))
         return 1024 * int(line.split()[1])
 
     return sorted(client.run(peak).values())
