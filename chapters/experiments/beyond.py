@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import scipy.sparse
 from distributed import Client, KilledWorker, wait
@@ -123,7 +124,8 @@ def growth(side: int, workers: int, seed: int) -> dict[str, Any]:
 def gathered(seed: int) -> dict[str, Any]:
     """All blocks to one worker, which may not take so much memory; then the matrix once more."""
     weight, x = numbers(56, 1, seed)
-    with cluster(4, MEMORY) as client:
+    once = {"distributed.scheduler.allowed-failures": 0}
+    with dask.config.set(once), cluster(4, MEMORY) as client:
         matrix = Blocks(client, weight, x.shape[1:], 8, padding=1)
         wait(matrix.blocks)
         together = client.submit(

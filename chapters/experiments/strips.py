@@ -28,7 +28,6 @@ Array = np.ndarray
 #: Everything stays in memory and where it is put; a worker that needs too much is stopped.
 CONFIG = {
     "distributed.scheduler.work-stealing": False,
-    "distributed.scheduler.allowed-failures": 0,
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
