@@ -10,6 +10,7 @@ Workers import this module, so it imports no more than they need.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -25,9 +26,11 @@ import equivlib
 from equivlib import Geometry
 
 Array = np.ndarray
-#: Everything stays in memory and where it is put; a worker that needs too much is stopped.
+#: Everything stays in memory and where it is put, and a slow worker is not taken for a lost one.
 CONFIG = {
+    "distributed.comm.timeouts.connect": "300s",
     "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.worker-ttl": None,
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
@@ -37,15 +40,18 @@ CONFIG = {
 @contextmanager
 def cluster(workers: int, memory: int) -> Iterator[Client]:
     """Processes on this machine, each with a limit of its memory in bytes; nothing is logged."""
+    loopback = "127.0.0.1"
     with (
+        warnings.catch_warnings(action="ignore", category=UserWarning),
         dask.config.set(CONFIG),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=memory,
-            host="127.0.0.1",
-            dashboard_address=None,
+            host=loopback,
+            dashboard_address=f"{loopback}:0",
             silence_logs=CRITICAL + 1,
+            env={"PYTHONWARNINGS": "ignore"},
         ) as local,
         Client(local) as client,
     ):
