@@ -225,7 +225,7 @@ def _start(run: Callable[[], Failure | None], seconds: float) -> tuple[int, int]
 
 
 def _renew_threads() -> None:
-    """Give Dask, if it has been used, a new thread in place of the one that a copy does not have."""
+    """Give Dask, if it has been used, a new thread for the one that a copy does not have."""
     utils = sys.modules.get("distributed.utils")
     if utils is not None:
         utils._offload_executor = ThreadPoolExecutor(1)
