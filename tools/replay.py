@@ -15,6 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -210,6 +211,7 @@ def _start(run: Callable[[], Failure | None], seconds: float) -> tuple[int, int]
     if process:
         os.close(tell)
         return process, told
+    _renew_threads()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
@@ -222,6 +224,13 @@ def _start(run: Callable[[], Failure | None], seconds: float) -> tuple[int, int]
         os._exit(0)
     finally:
         os._exit(1)
+
+
+def _renew_threads() -> None:
+    """Give Dask, if it has been used, a new thread for the one that a copy does not have."""
+    utils = sys.modules.get("distributed.utils")
+    if utils is not None:
+        utils._offload_executor = ThreadPoolExecutor(1)
 
 
 def _outcome(told: int, status: int) -> Failure | None:

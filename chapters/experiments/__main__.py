@@ -39,6 +39,7 @@ EXPERIMENTS = (
     "largest",
     "emergence",
     "growing",
+    "beyond",
     "cost",
 )
 # One thread for each worker: two that share the cores are slower than one after the other.

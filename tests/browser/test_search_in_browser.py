@@ -41,6 +41,8 @@ WORDS = {
     "verifier": "back/glossary",
     "covariance": "chapters/17_what_it_is_for",
     "deblur": "back/glossary",
+    "Dask": "chapters/18_beyond_one_machine",
+    "halo": "back/glossary",
 }
 
 #: What readers type, and the entry of the page of questions that has to be among the results.
@@ -73,6 +75,7 @@ ENTRIES = {
     "Net2Net": "q-grow",
     "widen": "q-grow",
     "blur": "q-deblur",
+    "fit into memory": "q-does-not-fit",
     "self-attention": "q-attention-dense",
     "MLP-Mixer": "q-mixer",
     "GELU": "q-silu-relu",
