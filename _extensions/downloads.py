@@ -21,7 +21,9 @@ FOLDER = "downloads"
 #: What the archive holds: all that the notebooks need, and what pip installs.
 TAKEN = ("intro.ipynb", "chapters", "equivlib", "pyproject.toml", "README.md", "LICENSE")
 ARCHIVE = "chapters.zip"
-LINE = 'pip install ".[symbolic,draw,onnx]" jupyterlab jupyterlab-myst mnist1d'
+LINE = (
+    'pip install ".[symbolic,draw,onnx]" jupyterlab jupyterlab-myst mnist1d dask distributed psutil'
+)
 
 
 def taken(root: Path = ROOT) -> Iterator[tuple[Path, str]]:

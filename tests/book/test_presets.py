@@ -19,7 +19,8 @@ def presets(path):
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.keyword) and node.arg == "variants":
                 for title, changed in zip(node.value.keys, node.value.values, strict=True):
-                    yield title.value, [key.value if key else None for key in changed.keys]
+                    keys = changed.keys if isinstance(changed, ast.Dict) else [None]
+                    yield title.value, [key.value if key else None for key in keys]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
