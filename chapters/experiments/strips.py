@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from logging import CRITICAL
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import dask
@@ -34,7 +35,20 @@ CONFIG = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 1.0,
 }
+
+
+def exports() -> list[str]:
+    """What a shell has to set, so that a scheduler or a worker started by hand has it as well."""
+    names = (
+        key.upper().replace(".", "__").replace("-", "_")
+        for key in CONFIG
+    )
+    return [
+        f"export DASK_{name}={value}"
+        for name, value in zip(names, CONFIG.values(), strict=True)
+    ]
 
 
 @contextmanager
@@ -352,10 +366,18 @@ def received(client: Client) -> int:
     return sum(found.values())
 
 
-def memory(client: Client) -> list[int]:
-    """Bytes of memory that each worker has now."""
-    found = client.run(lambda: psutil.Process().memory_info().rss)
-    return list(found.values())
+def peaks(client: Client) -> list[int]:
+    """The most memory each worker has had, in bytes; what it has now, where this is not Linux."""
+
+    def peak() -> int:
+        status = Path("/proc/self/status")
+        if not status.exists():
+            return int(psutil.Process().memory_info().rss)
+        lines = status.read_text().splitlines()
+        (line,) = (each for each in lines if each.startswith("VmHWM:"))
+        return 1024 * int(line.split()[1])
+
+    return sorted(client.run(peak).values())
 
 
 def builds(client: Client) -> Array:
@@ -433,3 +455,7 @@ def joined(parts: Sequence[Nearest]) -> tuple[Array, float]:
         for each in parts
     )
     return weight, squares**0.5
+
+
+if __name__ == "__main__":
+    print("\n".join(exports()))
