@@ -30,7 +30,9 @@ def objects(pdf: bytes) -> dict[int, bytes]:
     head = re.compile(rb"xref\s+0 (\d+)\s+").match(pdf, start)
     trailer = pdf[start:]
     if head is None or b"/Encrypt" in trailer or b"/Prev" in trailer:
-        raise ValueError("the PDF must be one plain file with one table of places, as Chromium writes")
+        raise ValueError(
+            "the PDF must be one plain file with one table of places, as Chromium writes"
+        )
     entries = re.findall(rb"(\d{10}) \d{5} n", trailer)
     places = sorted(map(int, entries))
     found = {}
@@ -67,7 +69,9 @@ def compact(pdf: bytes, moment: datetime) -> bytes:
     for number in sorted(streams):
         table[number] = (PLAIN, len(out), 0)
         out += b"%d 0 obj\n%b\nendobj\n" % (number, streams[number])
-    return finished(out, table, re.findall(rb"/(Root|Info) (\d+ 0 R)", pdf[pdf.rfind(b"trailer") :]))
+    return finished(
+        out, table, re.findall(rb"/(Root|Info) (\d+ 0 R)", pdf[pdf.rfind(b"trailer") :])
+    )
 
 
 def packed(group: list[tuple[int, bytes]]) -> bytes:
