@@ -44,8 +44,8 @@ WIDTH = round((210 - 2 * 22) / 25.4 * 96)
 
 #: Attributes that name one or more ids of their page.
 NAMING = ("aria-labelledby", "aria-describedby", "aria-controls", "headers", "for")
-#: What has no use on paper: scripts, links of headings to themselves, how long a page takes.
-DROPPED = "script, .headerlink, .reading-time"
+#: What has no use on paper: scripts, how long a page takes, and what only links from outside need.
+DROPPED = "script, .headerlink, .reading-time, .moved-place"
 #: Makes smaller what is wider than the page, so that nothing of it is cut.
 FIT = """() => {
   const wide = [...document.querySelectorAll(".wide, div.math, .picture, .output, pre, figure")]
