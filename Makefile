@@ -35,7 +35,7 @@ QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py funct
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
 
-.PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock oldest newest audit links archive prepare rehearsal ci oracles clean
+.PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock oldest newest audit links archive pdf prepare rehearsal ci oracles clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -167,10 +167,13 @@ newest: ## all tests with the newest dependencies instead of the locked ones, in
 archive: book ## the pages as one file that works from a disk, _build/one-matrix.zip
 	$(DATED) $(BIN)/python tools/packing.py
 
+pdf: book ## the whole book as one PDF, _build/one-matrix.pdf, in three minutes; needs Chromium
+	$(DATED) $(BIN)/python tools/pdf.py
+
 prepare: ## give the next release its number everywhere, make prepare NEXT=0.2.0
 	$(PYTHON) tools/release.py --prepare $(or $(NEXT),$(error make prepare needs the number, for example NEXT=0.2.0))
 
-rehearsal: archive ## wheel, source archive, book and checksums into dist/, tried out in empty environments: a release without its upload
+rehearsal: archive pdf ## wheel, source archive, book and checksums into dist/, tried out in empty environments: a release without its upload
 	$(BIN)/python tools/release.py
 
 clean: ## remove what make has made

@@ -29,7 +29,6 @@ BOOK = {
     "one-matrix.zip": ("one-matrix-{}-html.zip", "archive"),
     "one-matrix.pdf": ("one-matrix-{}.pdf", "pdf"),
 }
-OPTIONAL_BOOK = {"one-matrix.epub": ("one-matrix-{}.epub", "epub")}
 UNRELEASED = "## Unreleased\n"
 
 
@@ -80,11 +79,11 @@ def build(folder: Path) -> list[Path]:
 def take_book(folder: Path) -> list[Path]:
     """Copy the forms of the book that are there into a folder, under the version's names."""
     taken = []
-    for name, (called, target) in {**BOOK, **OPTIONAL_BOOK}.items():
+    for name, (called, target) in BOOK.items():
         source = ROOT / "_build" / name
         if source.is_file():
             taken.append(Path(shutil.copy(source, folder / called.format(version()))))
-        elif name in BOOK:
+        else:
             print(f"_build/{name} is not there, so a tag would be refused: make {target} makes it")
     return taken
 
