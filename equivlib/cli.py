@@ -319,15 +319,15 @@ def _recognize(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     print(net)
     facts["network"] = str(net).splitlines()
     _say(f"checking {options.samples} random inputs")
-    if not _agree(net, mlp, options):
+    if not _agree(net, mlp, options, facts):
         raise Different("the two differ by more than rounding can explain; nothing is written")
     if options.output is not None:
         _say(f"writing {options.output}")
         save(net, options.output)
 
 
-def _agree(net: Network, mlp: Network, options: argparse.Namespace) -> bool:
-    """Return whether a recognised network agrees with its perceptron; with noise, only print it."""
+def _agree(net: Network, mlp: Network, options: argparse.Namespace, facts: dict[str, Any]) -> bool:
+    """Return whether a recognised network agrees with its perceptron; with noise, only tell it."""
     rng = np.random.default_rng(options.seed)
     x = rng.standard_normal((options.samples, *net.input_shape))
     expected = mlp(x.reshape(len(x), *mlp.input_shape)).reshape(len(x), -1)
@@ -335,6 +335,7 @@ def _agree(net: Network, mlp: Network, options: argparse.Namespace) -> bool:
     bound = SCALED * error_bound(net, x, dtype).reshape(len(x), -1)
     print(f"\n{len(x)} random inputs, the network and the perceptron:")
     figures = _judged(expected, net(x).reshape(len(x), -1), bound, dtype)
+    facts["check"] = {"samples": len(x), "by": ["equivlib", "equivlib"], **figures}
     return options.tol > 0 or bool(figures["equal"])
 
 

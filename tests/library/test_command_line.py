@@ -469,9 +469,12 @@ def hidden(tmp_path):
 
 
 def test_recognize_prints_and_writes_the_network(hidden, tmp_path, capsys):
-    target = tmp_path / "net.onnx"
-    assert run("recognize", hidden, target, "--input-shape", "1,8,8") == 0
+    target, report = tmp_path / "net.onnx", tmp_path / "report.json"
+    assert run("recognize", hidden, target, "--input-shape", "1,8,8", "--report", report) == 0
     out = capsys.readouterr().out
+    check = json.loads(report.read_text(encoding="utf-8"))["check"]
+    assert check["equal"]
+    assert f"largest difference  {check['largest difference']:.3g}" in out
     assert "Conv(weight (4, 3, 3, 3), bias (4,), stride=(2, 2)" in out
     net, mlp = load(target), load(hidden)
     assert [type(layer) for layer in net.layers if layer.params] == [Conv, Conv, Dense]
@@ -500,8 +503,10 @@ def test_recognize_writes_nothing_that_differs(hidden, tmp_path, capsys, monkeyp
 
     honest, target = command.recognize_network, tmp_path / "net.onnx"
     monkeypatch.setattr(command, "recognize_network", wrong)
-    assert run("recognize", hidden, target, "--input-shape", "1,8,8") == 1
+    report = tmp_path / "report.json"
+    assert run("recognize", hidden, target, "--input-shape", "1,8,8", "--report", report) == 1
     assert "differ by more than rounding" in capsys.readouterr().err
+    assert not json.loads(report.read_text(encoding="utf-8"))["check"]["equal"]
     assert not target.exists()
 
 
