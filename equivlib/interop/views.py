@@ -423,9 +423,16 @@ def located(place: str) -> Iterator[None]:
     try:
         yield
     except UnsupportedLayer as error:
-        raise UnsupportedLayer(f"{place}: {error}") from None
+        raise UnsupportedLayer(printable(f"{place}: {error}")) from None
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+        raise ValueError(printable(f"{place}: {error}")) from None
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for what a terminal would obey: names in files can hold it."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def chosen(table: Mapping[str, T], key: str, what: str) -> T:
