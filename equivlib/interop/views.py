@@ -28,13 +28,16 @@ from ..convolution.geometry import Geometry
 from ..convolution.matrix import readable
 from ..convolution.options import GeometryOptions, PaddingMode
 from ..convolution.patches import Array, im2col
-from ..layers import Flatten, Layer, Rearrange
+from ..layers import AvgPool, Conv, ConvTranspose, Flatten, Layer, MaxPool, Rearrange
 from ..layers.base import Shape
 
 T = TypeVar("T")
 
 #: Ends of slices from here on mean the end of an axis, however long.
 END = 2**31 - 1
+
+#: Most windows along an axis that read padding.
+WINDOWS = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +117,21 @@ class Views:
         """Return the shape that the graph sees, with 0 for a batch that is open."""
         return (self.batch, *value.shape) if value.batched else value.shape
 
+    def _check_windows(self, layer: Layer, shape: Shape) -> None:
+        """Refuse padding that is absurdly wide: each window that reads it is worked out alone."""
+        if not isinstance(layer, Conv | ConvTranspose | MaxPool | AvgPool):
+            return
+        for axis in layer.geometry(shape).axes:
+            beyond = axis.outputs - len(axis.inside)
+            if beyond > WINDOWS:
+                raise ValueError(
+                    f"padding (={(axis.low, axis.high)}) makes {beyond} windows that read it, over "
+                    f"{WINDOWS}"
+                )
+            self.check((beyond, axis.taps))
+
     def _append(self, layer: Layer, *sources: int) -> int:
+        self._check_windows(layer, self.shapes[sources[0]])
         shape = layer.output_shape(*(self.shapes[source] for source in sources))
         self.check(shape)
         layer.sources = () if sources == (len(self.layers) - 1,) else sources
