@@ -558,7 +558,8 @@ class Builder(Views):
     ) -> Value:
         """Add columns back to the places that unfold reads them from: a transposed convolution."""
         rows = math.prod(kernel)
-        if len(value.shape) != 2 or value.shape[0] % rows or len(shape) != len(kernel):
+        fits = rows > 0 and len(value.shape) == 2 and value.shape[0] % rows == 0
+        if not fits or len(shape) != len(kernel):
             raise ValueError(
                 f"a value of shape {value.shape} must hold columns of windows of {tuple(kernel)}"
             )
