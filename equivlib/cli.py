@@ -20,7 +20,7 @@ from .convert.plan import network_dtype
 from .convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
 from .convolution.patches import Array, DType
 from .convolution.projection import NotAConvolution
-from .files import replaced
+from .files import check_place, replaced
 from .interop.onnx import load, save
 from .interop.onnx.file import MAX_BYTES as FILE_BYTES
 from .interop.onnx.reader import extracted
@@ -106,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     facts: dict[str, Any] = {"version": __version__, "command": options.command}
     try:
+        if options.report is not None:
+            check_place(options.report)  # before anything is written
         code, message = _ended(options, facts)
         if message:
             print(f"error: {message}", file=sys.stderr)
@@ -190,7 +192,7 @@ def _add_recognize(command: argparse.ArgumentParser) -> None:
         help="channels and sizes of what the first layer reads",
     )
     command.add_argument(
-        "--tol", type=float, default=0.0, help="noise of the weights, relative (default: 0)"
+        "--tol", type=_noise, default=0.0, help="noise of the weights, relative (default: 0)"
     )
     _add_check(command)
 
@@ -211,7 +213,7 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--samples", type=_count, default=8, help="random inputs of the check (default: 8)"
     )
-    command.add_argument("--seed", type=int, default=0, help="of these inputs (default: 0)")
+    command.add_argument("--seed", type=_seed, default=0, help="of these inputs (default: 0)")
     command.add_argument(
         "--report", metavar="FILE.json", type=Path, help="write what is printed as JSON too"
     )
@@ -240,9 +242,26 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _count(text: str) -> int:
-    number = int(text) if text.strip().isdigit() else 0
+    number = _seed(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return number
+
+
+def _seed(text: str) -> int:
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not an integer of at least 0")
+    return int(digits)
+
+
+def _noise(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a finite number of at least 0")
     return number
 
 
