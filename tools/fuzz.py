@@ -269,7 +269,9 @@ def different(net: Network, x: np.ndarray, expected: np.ndarray) -> str:
     return f"{wrong.sum()} of {wrong.size} numbers differ: {pair[0]}, not {pair[1]}"
 
 
-def by_onnxruntime(data: bytes, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def by_onnxruntime(
+    data: bytes, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Return what onnxruntime gives, the batch that it was given, and that by its name."""
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
@@ -404,7 +406,9 @@ def main() -> int:
     parser.add_argument("--log", type=Path, default=ROOT / "_build" / "fuzz", help="the folder")
     arguments = parser.parse_args()
     reader.VALUE_BYTES = VALUE_BYTES
-    with tempfile.TemporaryDirectory() as around:
+    # In memory where that is a folder: to write a file takes longer than to read one like these.
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory) as around:
         place = Place(Path(around).resolve())
         if arguments.case is not None:
             return repeat(arguments, place)

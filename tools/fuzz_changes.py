@@ -488,7 +488,7 @@ VARINTS = (
 
 def garbled(data: bytes, other: bytes, rng: Random) -> bytes:
     """Return bytes of a file that are flipped, cut, repeated, spliced, or random ones."""
-    made, way = bytearray(data), int(rng.integers(9))
+    made, way = bytearray(data), int(rng.integers(12))
     first, second = sorted(int(i) for i in rng.integers(0, len(data) + 1, 2))
     if way == 0:
         return rng.bytes(int(rng.integers(0, 200)))
@@ -505,5 +505,5 @@ def garbled(data: bytes, other: bytes, rng: Random) -> bytes:
     if way == 6:
         return data[:first] + rng.bytes(int(rng.integers(1, 9))) + data[second:]
     for place in rng.integers(0, len(made), int(rng.integers(1, 4))):
-        made[place] = made[place] ^ (1 << int(rng.integers(8))) if way == 7 else rng.integers(256)
+        made[place] = made[place] ^ (1 << int(rng.integers(8))) if way < 10 else rng.integers(256)
     return bytes(made)

@@ -79,7 +79,11 @@ def prepared(tmp_path_factory):
 def contents(folder):
     """Return what each file holds: all that a command may change."""
     return {
-        path: path.read_bytes() if path.is_file() else os.readlink(path) if path.is_symlink() else ""
+        path: path.read_bytes()
+        if path.is_file()
+        else os.readlink(path)
+        if path.is_symlink()
+        else ""
         for path in folder.rglob("*")
     }
 
@@ -133,14 +137,18 @@ def check(given, prepared, tmp_path):
 
 
 @given(arguments())
-@example(["convert", "net.onnx", "out.onnx", "--report", "no/r.json"]).via("a report with no folder")
+@example(["convert", "net.onnx", "out.onnx", "--report", "no/r.json"]).via(
+    "a report with no folder"
+)
 @example(["plain", "net.onnx", "out.onnx", "--report", "folder"]).via("a report that is a folder")
 @example(["convert", "net.onnx", "out.onnx", "--seed", "-1"]).via("a seed below 0")
 @example(["convert", "\udcff.onnx", "out.onnx"]).via("a name that is no text")
 @example(["inspect", "loop.onnx"]).via("a link to itself")
 @example(["inspect", "pipe.onnx"]).via("a pipe")
 @example(["recognize", "mlp.onnx", "--input-shape", "1,5,5", "--tol", "nan"]).via("a tol of nan")
-@example(["convert", "net.onnx", "out.onnx", "--samples", "9" * 30]).via("samples beyond all memory")
+@example(["convert", "net.onnx", "out.onnx", "--samples", "9" * 30]).via(
+    "samples beyond all memory"
+)
 @settings(max_examples=60)
 def test_any_arguments_end_with_a_code_and_leave_nothing_behind(prepared, tmp_path_factory, given):
     check(given, prepared, tmp_path_factory.mktemp("any"))
