@@ -34,6 +34,7 @@ NBVAL := --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters --i
 QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py functional.py patches.py projection.py errors.py)
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
+RANDOM += $(addprefix tests/library/test_,any_arguments.py hostile_text.py)
 
 .PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock oldest newest audit links archive prepare rehearsal ci oracles clean
 .DEFAULT_GOAL := help

@@ -50,7 +50,7 @@ def written(value: object) -> str:
 
 
 def check_text(name: str, *texts: str) -> None:
-    """Refuse text that no page can hold: control characters and lone halves of characters.
+    r"""Refuse text that no page can hold: control characters and lone halves of characters.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ def check_text(name: str, *texts: str) -> None:
     Examples
     --------
     >>> check_text("title", "a < b", "x²")
-    >>> check_text("title", "a\\x00")
+    >>> check_text("title", "a\x00")
     Traceback (most recent call last):
-    ValueError: title (with 'a\\x00') must be text that a page can hold, and has '\\x00'
+    ValueError: title (with 'a\x00') must be text that a page can hold, and has '\x00'
     """
     for text in texts:
         found = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", text)

@@ -32,7 +32,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import onnx.reference
@@ -66,8 +66,14 @@ NAMES = ("not run", "refused", "read", "converted", "equal to onnxruntime's", "e
  STOPPED) = range(len(NAMES))  # fmt: skip
 
 #: What a file makes happen beside reading its folder.
-FORBIDDEN = ("subprocess.", "os.system", "os.exec", "os.fork", "socket.", "pickle.", "os.remove",
-             "os.rename", "os.mkdir", "os.symlink", "shutil.", "urllib.", "ctypes.dlopen")  # fmt: skip
+FORBIDDEN = (
+    "subprocess.", "os.system", "os.exec", "os.fork", "socket.", "pickle.", "os.remove",
+    "os.rename", "os.mkdir", "os.symlink", "shutil.", "urllib.", "ctypes.dlopen",
+)  # fmt: skip
+
+
+#: What a session is given, by the name of its input.
+Fed: TypeAlias = dict[str, np.ndarray]
 
 
 class Finding(Exception):

@@ -1,14 +1,15 @@
-"""The command line with arguments of any kind: it ends with 0, 1 or 2, and leaves nothing behind."""
+"""The command line with any arguments: it ends with 0, 1 or 2, and leaves nothing behind."""
 
 import contextlib
 import io
 import os
 import shutil
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from equivlib.cli import main
@@ -21,10 +22,11 @@ COMMANDS = ("convert", "inspect", "plain", "recognize")
 OPTIONS = ("--input-shape", "--output", "--max-bytes", "--sparse", "--pools", "--samples", "--seed",
            "--report", "--tol", "--version", "--help", "--", "-", "--outp", "--in")  # fmt: skip
 FILES = ("net.onnx", "mlp.onnx", "sigmoid.onnx", "text.onnx", "empty.onnx", "cut.onnx")
-PATHS = (*FILES, "out.onnx", "folder", "folder/out.onnx", "no/out.onnx", "missing.onnx", "loop.onnx",
-         "link.onnx", "pipe.onnx", "", ".", "/", "./net.onnx", "folder/../net.onnx", "a\x00b", "-x",
-         "x" * 300, "new\nline.onnx", "\udcff.onnx", "ü.onnx", "r.json", "folder/r.json",
-         "no/r.json")  # fmt: skip
+PATHS = (
+    *FILES, "out.onnx", "folder", "folder/out.onnx", "no/out.onnx", "missing.onnx", "loop.onnx",
+    "link.onnx", "pipe.onnx", "", ".", "/", "./net.onnx", "folder/../net.onnx", "a\x00b", "-x",
+    "x" * 300, "new\nline.onnx", "\udcff.onnx", "ü.onnx", "r.json", "folder/r.json", "no/r.json",
+)  # fmt: skip
 NUMBERS = ("0", "1", "2", "3", "-1", "1.5", "nan", "inf", "-inf", "1e-3", "1e400", "9" * 30,
            "9" * 5000, "²", "٣", "0x10", " 2 ", "", "1_0", "True")  # fmt: skip
 SHAPES = ("1,5,5", "25", "1,25", "0", "1,-1,5", "1,,5", ",", "5,5,1", "1,5,5,1", "9" * 20 + ",1,1")
@@ -78,14 +80,7 @@ def prepared(tmp_path_factory):
 
 def contents(folder):
     """Return what each file holds: all that a command may change."""
-    return {
-        path: path.read_bytes()
-        if path.is_file()
-        else os.readlink(path)
-        if path.is_symlink()
-        else ""
-        for path in folder.rglob("*")
-    }
+    return {p: p.read_bytes() if p.is_file() else p.is_symlink() for p in folder.rglob("*")}
 
 
 @contextlib.contextmanager
@@ -96,8 +91,9 @@ def copied(prepared, tmp_path):
     (place / "folder").mkdir()
     (place / "loop.onnx").symlink_to("loop.onnx")
     (place / "link.onnx").symlink_to("net.onnx")
-    os.mkfifo(place / "pipe.onnx")
-    before = os.getcwd()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(place / "pipe.onnx")
+    before = Path.cwd()
     os.chdir(place)
     try:
         yield place
@@ -149,6 +145,5 @@ def check(given, prepared, tmp_path):
 @example(["convert", "net.onnx", "out.onnx", "--samples", "9" * 30]).via(
     "samples beyond all memory"
 )
-@settings(max_examples=60)
 def test_any_arguments_end_with_a_code_and_leave_nothing_behind(prepared, tmp_path_factory, given):
     check(given, prepared, tmp_path_factory.mktemp("any"))

@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx", reason="'onnx' reads and writes the files: in
 
 @pytest.mark.parametrize("op", ["AveragePool", "MaxPool"])
 def test_padding_that_is_absurdly_wide_is_refused_at_once(op, tmp_path):
-    """Each window that reads padding was worked out alone, before one without an element was met."""
+    """Each window that reads padding was worked out alone, before one was empty."""
     wide = [node(op, ["x"], "y", kernel_shape=[2, 2], pads=[0, 2**20, 0, 0])]
     with pytest.raises(ValueError, match=r"padding \(=\(1048576, 0\)\) makes 1048576 windows"):
         read(graph(wide, shape=(1, 3, 5, 4)), tmp_path)
