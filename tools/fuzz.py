@@ -266,8 +266,6 @@ def different(net: Network, x: np.ndarray, expected: np.ndarray) -> str:
     if found.size != expected.size:
         return f"shape {found.shape}, and onnxruntime gives {expected.shape}"
     allowed = 1e-3 * max(1e-30, float(abs(expected).max(initial=0)))
-    with contextlib.suppress(UnsupportedLayer):
-        allowed = allowed + error_bound(net, x, net.dtype).ravel()
     wrong = ~(abs(found.ravel() - expected.ravel()) <= allowed)
     if not wrong.any():
         return ""

@@ -36,6 +36,9 @@ T = TypeVar("T")
 #: Ends of slices from here on mean the end of an axis, however long.
 END = 2**31 - 1
 
+#: Most characters of a message about a file.
+LONGEST = 4000
+
 #: Most windows along an axis that read padding.
 WINDOWS = 2**16
 
@@ -446,7 +449,12 @@ def located(place: str) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """Return a text with escapes for what a terminal would obey: names in files can hold it."""
+    """Return a text with escapes for what a terminal would obey: names in files can hold it.
+
+    Of one that is absurdly long, such as a list of a thousand numbers, the middle is left out.
+    """
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
     )

@@ -233,12 +233,16 @@ def gemm(b: Builder, node: Node) -> Value:
     ]
     if any((x.rank if isinstance(x, Value) else x.ndim) != 2 for x in factors):
         raise ValueError(f"it multiplies matrices, not {factors[0].shape} and {factors[1].shape}")
-    scaled = [x if isinstance(x, Value) or alpha == 1 else x.dtype.type(alpha) * x for x in factors]
+    scaled = [x if isinstance(x, Value) else _times(b, alpha, x) for x in factors]
     y = matmul(b, *scaled)
     if node.optional(2) is None or beta == 0:
         return y
-    bias = node.constant(2)
-    return b.add(y, bias.dtype.type(beta) * bias)
+    return b.add(y, _times(b, beta, node.constant(2)))
+
+
+def _times(b: Builder, factor: float, constants: Array) -> Array:
+    """Multiply constants in the precision of the graph, whatever they are stored as."""
+    return constants if factor == 1 else b.dtype.type(factor) * constants.astype(b.dtype)
 
 
 def _turned(b: Builder, x: Value | Array) -> Value | Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_onnx_graphs import graph, node, read
+from test_onnx_graphs import agrees, graph, node, read, sample
 
 from equivlib.convert import UnsupportedLayer
 
@@ -51,3 +51,31 @@ def test_numbers_that_overflow_are_refused_without_a_warning(tmp_path):
     nodes = [node("Div", ["x", "c"], "y")]
     with pytest.raises(ValueError, match=r"\(Div\): constants must be finite"):
         read(graph(nodes, {"c": np.array([1e-45, 1.0])}, (1, 2)), tmp_path)
+
+
+@pytest.mark.parametrize("bound", [3e38, 3.4028234663852886e38, 1e9])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_bound_that_is_far_away_keeps_the_digits(bound, sign, tmp_path):
+    """Exporters write the largest number for no bound; relu(x - c) + c was 0 beside it."""
+    ends = {"low": np.array(-bound), "high": np.array(0.5)}
+    if sign > 0:
+        ends = {"low": np.array(-0.5), "high": np.array(bound)}
+    x = sample(2, 3, 5, 4)
+    agrees(graph([node("Clip", ["x", "low", "high"], "y")], ends), x, tmp_path)
+    for op in ("Max", "Min"):
+        far = {"c": np.array([sign * bound, 0, -0.25, 1])}
+        agrees(graph([node(op, ["x", "c"], "y")], far), x, tmp_path)
+
+
+def test_constants_of_gemm_that_are_stored_as_integers_are_scaled_as_numbers(tmp_path):
+    nodes = [node("Gemm", ["x", "W", "b"], "y", alpha=0.5, beta=0.25)]
+    constants = {"W": np.array([[1], [2]]), "b": np.array([2])}
+    net = read(graph(nodes, constants, ("N", 2)), tmp_path)
+    np.testing.assert_array_equal(net(np.array([[3, 5]], dtype="f")), [[7]])
+
+
+def test_of_a_message_that_is_absurdly_long_the_middle_is_left_out(tmp_path):
+    nodes = [node("Transpose", ["x"], "y", perm=[2**40] * 3000)]
+    with pytest.raises(ValueError, match=r"'perm' .* \.\.\. .* is over 1048576") as error:
+        read(graph(nodes), tmp_path)
+    assert len(str(error.value)) < 5000
