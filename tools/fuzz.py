@@ -41,12 +41,12 @@ from fuzz_changes import changed, garbled, one
 from fuzz_seeds import ROOT, seeds
 
 from equivlib import to_mlp, to_plain
-from equivlib.convert import UnsupportedLayer, conversion_table
+from equivlib.convert import UnsupportedLayer, conversion_table, plan
 from equivlib.convolution.matrix import MatrixTooLarge
 from equivlib.interop.onnx import load, reader
+from equivlib.interop.onnx.reader import extracted
 from equivlib.interop.onnx.writer import write_network
 from equivlib.layers import Network
-from equivlib.rounding import error_bound
 
 #: What the steps document. An OSError is about the place of a file, which is there in all cases.
 DOCUMENTED = (ValueError, UnsupportedLayer, MatrixTooLarge)
@@ -196,6 +196,8 @@ def run(kind: str, case: Case, place: Place, number: int, say: Callable[[int], N
     place.model.write_bytes(case.data)
     with place.watched():
         net = documented(lambda: load(place.model, max_bytes=FILE_BYTES, **case.options))
+        if "output" in case.options:
+            documented(lambda: extracted(place.model, case.options["output"], FILE_BYTES))
     if kind == "bytes" or net is None:
         return REFUSED if net is None else READ
     # What overflows in the arithmetic of a network is infinite: NumPy warns of that, or not.
@@ -409,7 +411,7 @@ def main() -> int:
     parser.add_argument("--anew", action="store_true", help="forget the outcomes so far")
     parser.add_argument("--log", type=Path, default=ROOT / "_build" / "fuzz", help="the folder")
     arguments = parser.parse_args()
-    reader.VALUE_BYTES = VALUE_BYTES
+    reader.VALUE_BYTES, plan.MAX_BYTES = VALUE_BYTES, MATRIX_BYTES
     # In memory where that is a folder: to write a file takes longer than to read one like these.
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as around:

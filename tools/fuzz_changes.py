@@ -410,11 +410,15 @@ def sparse_constant(model: onnx.ModelProto, rng: Random) -> None:
 def external_constant(model: onnx.ModelProto, rng: Random) -> None:
     """Say that a constant is in another file: a right one, one outside, or none."""
     tensor = _tensor(model, rng)
+    size = len(tensor.raw_data)
     tensor.ClearField("raw_data")
     tensor.ClearField("float_data")
     tensor.data_location = TensorProto.EXTERNAL
     place = "weights.bin" if rng.random() < 0.4 else one(rng, PLACES)
     tensor.external_data.add(key="location", value=place)
+    if rng.random() < 0.4:
+        tensor.external_data.add(key="length", value=str(size))
+        return
     for key in ("offset", "length", "checksum", "location", "basepath", "<key>"):
         if rng.random() < 0.2:
             tensor.external_data.add(key=key, value=one(rng, SPANS))

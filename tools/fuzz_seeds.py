@@ -239,15 +239,25 @@ def _dense(g: Graph) -> None:
 
 
 def _product(g: Graph) -> None:
-    width = int(g.rng.integers(1, 4))
-    g.node("MatMul", g.random(g.shape[-1], width), shape=[*g.shape[:-1], width])
+    """Multiply by a matrix, on either side, or by one for each channel."""
+    width, way = int(g.rng.integers(1, 4)), int(g.rng.integers(3))
+    *lead, n, m = g.shape
+    if way == 0 or not lead:
+        g.node("MatMul", g.random(m, width), shape=[*lead, n, width])
+    elif way == 1:
+        g.node("MatMul", g.random(*lead[1:], m, width), shape=[*lead, n, width])
+    else:
+        value, g.last = g.last, g.random(width, n)
+        g.node("MatMul", value, shape=[*lead, width, m])
 
 
 def _einsum(g: Graph) -> None:
     ours = "abcdefg"[: len(g.shape)]
-    weight = g.random(g.shape[-1], 2)
-    g.node("Einsum", weight, shape=[*g.shape[:-1], 2])
-    equation = f"{ours},{ours[-1]}z->{ours[:-1]}z"
+    ways = ((f"{ours},{ours[-1]}z->{ours[:-1]}z", [*g.shape[:-1], 2]),
+            (f"...{ours[-1]},{ours[-1]}z->...z", [*g.shape[:-1], 2]),
+            (f"{ours},{ours[-1]}z", [*g.shape[:-1], 2]))  # fmt: skip
+    equation, shape = ways[int(g.rng.integers(len(ways)))]
+    g.node("Einsum", g.random(g.shape[-1], 2), shape=shape)
     g.nodes[-1].attribute.append(helper.make_attribute("equation", equation))
 
 
@@ -351,6 +361,7 @@ def old_forms() -> Iterator[onnx.ModelProto]:
         (9, "Softmax", {"axis": 1}),
         (9, "Flatten", {"axis": 1}),
         (12, "ReduceMean", {"axes": [2], "keepdims": 0}),
+        (8, "BatchNormalization", {"spatial": 0}),
         (19, "Pad", {"mode": "wrap"}),
         (18, "Split", {"axis": 2, "num_outputs": 2}),
         (18, "ReduceMax", {}),
@@ -375,6 +386,8 @@ def _alone(version: int, op: str, options: dict[str, object]) -> onnx.ModelProto
     if op == "Col2Im":
         g.first = [1, 8, 5]
     given = [g.constant(v, "i8") for v in inputs.get(str(options.get("mode", op)), [])]
+    if op == "BatchNormalization":
+        given = [g.constant(abs(g.rng.standard_normal((3, 5, 4))) + 0.5) for _ in range(4)]
     g.node(op, *given, **options)
     if op == "Split":
         g.nodes[-1].output.append("rest")

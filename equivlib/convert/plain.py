@@ -61,7 +61,7 @@ from ..layers.base import Shape
 from ..layers.pooling import divided
 from ..tables import Table
 from .operators import Diagonal
-from .plan import UnsupportedLayer, fold_norms, network_dtype
+from .plan import UnsupportedLayer, check_table, fold_norms, network_dtype
 from .to_cnn import reading
 from .tournament import tournament
 
@@ -540,6 +540,8 @@ def _max_pool(layer: MaxPool, site: Site) -> Step:
     if not site.pools:
         return Step((layer,))
     geometry = layer.geometry(site.shape)
+    for axis in geometry.axes:
+        check_table(axis.outputs, axis.taps, site.room.max_bytes)
     count, channels = math.prod(geometry.kernel_size), geometry.in_channels
     rounds, result = tournament(np.arange(count)[None], count, nonnegative=site.nonnegative)
     numbers = channels**2 * sum(math.prod(matrix.shape) for matrix in (*rounds, result))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from equivlib import explore, explore_network, to_plain
 from equivlib.convert.plain import plain_report
+from equivlib.explorer import svg
 from equivlib.layers import Conv, Network, ReLU
 from equivlib.tables import Table
 
@@ -68,12 +69,18 @@ class Skeleton(HTMLParser):
     handle_decl = handle_pi = unknown_decl = handle_comment
 
 
+def can_be_shown(text):
+    return all(unicodedata.category(c) not in ("Cc", "Cs") or c in "\n\t" for c in text) and not (
+        {"\ufffe", "\uffff"} & set(text)
+    )
+
+
 def same_markup(make, plain, *texts, argument):
     """Assert that a page has the elements that it has with plain texts, or that it is refused.
 
     The refusal is a ValueError that names the argument, and only for what no page can hold.
     """
-    if any(unicodedata.category(c) in ("Cc", "Cs") or c in "\ufffe\uffff" for c in "".join(texts)):
+    if not all(map(can_be_shown, texts)):
         with pytest.raises(ValueError, match=argument):
             make(*texts)
         return None
@@ -140,6 +147,16 @@ def test_the_names_of_layers_beside_their_perceptron(text):
     if "\x00" in text or not text.isprintable():
         text = text.encode("unicode_escape").decode()
     same_markup(make, ("a",), text, argument="net")
+
+
+def test_markup_that_is_not_escaped_is_noticed(monkeypatch):
+    monkeypatch.setattr(svg, "escape", lambda text: text)
+    with pytest.raises(AssertionError):
+        test_the_names_of_layers_beside_their_perceptron.hypothesis.inner_test(
+            "<b onclick=alert(1)>"
+        )
+    with pytest.raises(AssertionError):
+        test_the_texts_of_exact_numbers.hypothesis.inner_test("<b onclick=alert(1)>")
 
 
 @given(st.lists(anything, min_size=4, max_size=4))

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from test_onnx_graphs import agrees, graph, node, read, sample
 
+from equivlib import conversion_table, to_mlp, to_plain
 from equivlib.convert import UnsupportedLayer
+from equivlib.convolution.matrix import MatrixTooLarge
+from equivlib.layers import MaxPool, Network
 
 onnx = pytest.importorskip("onnx", reason="'onnx' reads and writes the files: install the extra")
 
@@ -18,6 +21,16 @@ def test_padding_that_is_absurdly_wide_is_refused_at_once(op, tmp_path):
     convolution = [node("Conv", ["x", "k"], "y", pads=[0, 2**18, 0, 0])]
     with pytest.raises(ValueError, match=r"makes 262144 windows that read it, over 65536"):
         read(graph(convolution, {"k": np.ones((1, 3, 2, 2))}, (1, 3, 5, 4)), tmp_path)
+
+
+def test_a_pool_whose_table_of_windows_is_too_large_is_refused_before_it_is_made():
+    net = Network([MaxPool((60, 80), dilation=10)], (1, 2000, 2000))
+    message = r"layer 0 \(MaxPool\): the table of \d+ windows with 4?8\d+ elements would take"
+    for refused in (conversion_table, lambda net: to_mlp(net, max_bytes=1e12)):
+        with pytest.raises(MatrixTooLarge, match=message):
+            refused(net)
+    with pytest.raises(MatrixTooLarge, match=message):
+        to_plain(Network([MaxPool(80)], (1, 9000)), pools=True, max_bytes=10_000)
 
 
 def test_a_loop_of_links_is_no_file(tmp_path):
