@@ -24,7 +24,7 @@ def test_padding_that_is_absurdly_wide_is_refused_at_once(op, tmp_path):
 
 
 def test_a_pool_whose_table_of_windows_is_too_large_is_refused_before_it_is_made():
-    net = Network([MaxPool((60, 80), dilation=10)], (1, 2000, 2000))
+    net = Network([MaxPool((60, 80), stride=1, dilation=10)], (1, 2000, 2000))
     message = r"layer 0 \(MaxPool\): the table of \d+ windows with 4?8\d+ elements would take"
     for refused in (conversion_table, lambda net: to_mlp(net, max_bytes=1e12)):
         with pytest.raises(MatrixTooLarge, match=message):
