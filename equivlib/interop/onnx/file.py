@@ -295,6 +295,13 @@ class Node:
         found = self._take(name, "i")
         return default if found is None else int(found)
 
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return an int attribute that is 0 or 1: programs differ in what any other means."""
+        found = self.integer(name, int(default))
+        if found not in (0, 1):
+            raise ValueError(f"its attribute {name!r} (={found}) must be 0 or 1")
+        return bool(found)
+
     def integers(
         self, name: str, default: Sequence[int] | None = None, *, any_size: bool = False
     ) -> tuple[int, ...] | None:

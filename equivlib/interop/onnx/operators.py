@@ -121,7 +121,7 @@ def _pool_options(node: Node, x: Value) -> tuple[tuple[int, ...], PoolOptions]:
     kernel = node.integers("kernel_shape")
     if kernel is None or len(kernel) != len(x.shape) - 1:
         raise ValueError(f"its kernel_shape (={kernel}) must fit a value of shape {x.shape}")
-    ceil_mode = bool(node.integer("ceil_mode", 0))
+    ceil_mode = node.flag("ceil_mode")
     return kernel, {**window(node, len(kernel)), "ceil_mode": ceil_mode}
 
 
@@ -133,7 +133,7 @@ def max_pool(b: Builder, node: Node) -> Value:
 
 def average_pool(b: Builder, node: Node) -> Value:
     kernel, options = _pool_options(node, node.value())
-    counted = bool(node.integer("count_include_pad", 0))
+    counted = node.flag("count_include_pad")
     return b.average(node.value(), AvgPool(kernel, count_include_pad=counted, **options))
 
 
@@ -147,13 +147,13 @@ def global_max_pool(b: Builder, node: Node) -> Value:
 
 def reduce(kind: Reduction, b: Builder, node: Node) -> Value:
     """Reduce along axes, all if none are named; they became an input with some version."""
-    x, keep = node.value(), bool(node.integer("keepdims", 1))
+    x, keep = node.value(), node.flag("keepdims", default=True)
     listed: Sequence[int] | None
     if node.opset >= (13 if node.op == "ReduceSum" else 18):
         listed = _listed(node, 1)
     else:
         listed = node.integers("axes")
-    if node.integer("noop_with_empty_axes", 0) and not listed:
+    if node.flag("noop_with_empty_axes") and not listed:
         return x
     return b.reduce(x, listed or None, kind, keep=keep)
 
@@ -170,12 +170,12 @@ def _listed(node: Node, index: int) -> list[int] | None:
 
 
 def batch_norm(b: Builder, node: Node) -> Value:
-    if node.integer("training_mode", 0):
+    if node.flag("training_mode"):
         raise UnsupportedLayer("training_mode=1 uses statistics of the batch")
     node.ignore("momentum")
     eps, x = node.number("epsilon", 1e-5), node.value()
     four = [node.constant(i) for i in range(1, 5)]
-    if node.opset < 9 and not node.integer("spatial", 1):  # statistics of each number
+    if node.opset < 9 and not node.flag("spatial", default=True):  # statistics of each number
         if any(numbers.shape != x.shape for numbers in four):
             raise ValueError(f"its statistics with spatial=0 must have the shape {x.shape}")
         gamma, beta, mean, var = four
@@ -228,7 +228,7 @@ def gemm(b: Builder, node: Node) -> Value:
     """Multiply two matrices, one of them constant, and add."""
     alpha, beta = node.number("alpha", 1), node.number("beta", 1)
     factors = [
-        _turned(b, node.operand(i)) if node.integer(name, 0) else node.operand(i)
+        _turned(b, node.operand(i)) if node.flag(name) else node.operand(i)
         for i, name in enumerate(("transA", "transB"))
     ]
     if any((x.rank if isinstance(x, Value) else x.ndim) != 2 for x in factors):
@@ -359,7 +359,7 @@ def flatten(b: Builder, node: Node) -> Value:
 def reshape(b: Builder, node: Node) -> Value:
     """Reshape; a size of 0 is that of the input, unless allowzero says otherwise."""
     x, target = node.value(), integers(node.constant(1), "its shape")
-    if node.integer("allowzero", 0) and 0 in target:
+    if node.flag("allowzero") and 0 in target:
         raise ValueError(f"the shape {tuple(target)} has no elements, as allowzero=1 says")
     sizes = (*b.sizes(x), *[0] * len(target))
     target = [n or size for n, size in zip(target, sizes, strict=False)]
@@ -508,9 +508,9 @@ def resize(b: Builder, node: Node) -> Value:
     old = node.op == "Upsample" or node.opset < 11
     where = node.text("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
     rounding = node.text("nearest_mode", "simple" if old else "round_prefer_floor")
-    a, inside = node.number("cubic_coeff_a", -0.75), bool(node.integer("exclude_outside", 0))
+    a, inside = node.number("cubic_coeff_a", -0.75), node.flag("exclude_outside")
     node.ignore("extrapolation_value")  # it is about a mode that is refused
-    if node.integer("antialias", 0):
+    if node.flag("antialias"):
         raise UnsupportedLayer("antialias=1 is not supported")
     coordinates = chosen(COORDINATES, where, "coordinate_transformation_mode")
     matrices: dict[int, Array] = {}

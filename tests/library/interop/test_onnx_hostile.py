@@ -92,3 +92,14 @@ def test_of_a_message_that_is_absurdly_long_the_middle_is_left_out(tmp_path):
     with pytest.raises(ValueError, match=r"'perm' .* \.\.\. .* is over 1048576") as error:
         read(graph(nodes), tmp_path)
     assert len(str(error.value)) < 5000
+
+
+@pytest.mark.parametrize(("op", "name"), [("AveragePool", "ceil_mode"), ("ReduceMax", "keepdims")])
+def test_a_flag_is_0_or_1(op, name, tmp_path):
+    """Programs differ in what 2^63 - 1 means: here it was yes, and for onnxruntime no."""
+    options = {"kernel_shape": [2, 2]} if op == "AveragePool" else {}
+    nodes = [node(op, ["x"], "y", **options, **{name: 2**63 - 1})]
+    with pytest.raises(
+        ValueError, match=rf"attribute '{name}' \(=9223372036854775807\) must be 0 or"
+    ):
+        read(graph(nodes, shape=(1, 3, 5, 4)), tmp_path)
