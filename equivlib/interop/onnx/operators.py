@@ -242,7 +242,7 @@ def gemm(b: Builder, node: Node) -> Value:
 
 def _times(b: Builder, factor: float, constants: Array) -> Array:
     """Multiply constants in the precision of the graph, whatever they are stored as."""
-    return constants if factor == 1 else b.dtype.type(factor) * constants.astype(b.dtype)
+    return constants if factor == 1 else np.asarray(factor, b.dtype) * constants.astype(b.dtype)
 
 
 def _turned(b: Builder, x: Value | Array) -> Value | Array:
@@ -363,7 +363,8 @@ def reshape(b: Builder, node: Node) -> Value:
         raise ValueError(f"the shape {tuple(target)} has no elements, as allowzero=1 says")
     sizes = (*b.sizes(x), *[0] * len(target))
     target = [n or size for n, size in zip(target, sizes, strict=False)]
-    return b.reshape(x, [0 if n == OPEN[0] else n for n in target[:1]] + target[1:])
+    batch = b.batch or OPEN[0]
+    return b.reshape(x, [0 if n == batch else n for n in target[:1]] + target[1:])
 
 
 def expand(b: Builder, node: Node) -> Value:
@@ -371,7 +372,7 @@ def expand(b: Builder, node: Node) -> Value:
     x, target = node.value(), integers(node.constant(1), "its shape")
     if not x.batched or len(target) < x.rank:
         return b.expand(x, target)
-    if len(target) == x.rank and target[0] in (1, OPEN[0], b.batch):
+    if len(target) == x.rank and target[0] in (1, b.batch or OPEN[0]):
         return b.expand(x, target[1:])
     if b.batch != 1:
         raise UnsupportedLayer(f"the shape {tuple(target)} repeats samples of the batch")
@@ -552,12 +553,12 @@ def _resized(b: Builder, x: Value, node: Node) -> list[tuple[int, int, float]]:
         rule = chosen({"not_larger": min, "not_smaller": max}, policy, "keep_aspect_ratio_policy")
         wanted = integers(sizes, "its sizes") if sizes is not None else []
         same = rule(n / (b.sizes(x)[axis] or n) for axis, n in zip(axes, wanted, strict=True))
-        each = [(int(np.floor(same * b.sizes(x)[axis] + 0.5)), None) for axis in axes]
+        each = [(int(np.floor(same * b.sizes(x)[axis] + 0.5)), same) for axis in axes]
     found = []
     for axis, (size, scale) in zip(axes, each, strict=True):
         n = b.sizes(x)[axis]
         if x.batched and axis == 0:
-            if size in (OPEN[0], n) or scale == 1 or (size == 1 and b.batch == 1):
+            if size in (b.batch or OPEN[0], n) or (size is None and scale == 1):
                 continue
             raise UnsupportedLayer("it resizes the batch axis")
         if scale is not None and not 0 < scale < LARGEST:

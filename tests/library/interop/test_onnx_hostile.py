@@ -8,7 +8,7 @@ from equivlib import conversion_table, to_mlp, to_plain
 from equivlib.convert import UnsupportedLayer
 from equivlib.convolution.matrix import MatrixTooLarge
 from equivlib.interop.onnx import load
-from equivlib.layers import MaxPool, Network
+from equivlib.layers import ConvTranspose, MaxPool, Network
 
 onnx = pytest.importorskip("onnx", reason="'onnx' reads and writes the files: install the extra")
 
@@ -125,3 +125,30 @@ def test_a_flag_is_0_or_1(op, name, tmp_path):
     nodes = [node(op, ["x"], "y", **options, **{name: 2**63 - 1})]
     with pytest.raises(ValueError, match=rf"its attribute '{name}' \(=9\d+7\) must be 0 or 1"):
         read(graph(nodes, shape=(1, 3, 5, 4)), tmp_path)
+
+
+@pytest.mark.parametrize("policy", ["not_larger", "not_smaller"])
+@pytest.mark.parametrize("sizes", [[1, 1], [7, 3], [3, 9], [2, 5]])
+def test_a_kept_aspect_ratio_has_one_scale_for_all_axes(policy, sizes, tmp_path):
+    """That scale says where an element comes from, and not the rounded size over the old one."""
+    options = {"axes": [2, 3], "keep_aspect_ratio_policy": policy}
+    for mode in ("nearest", "linear"):
+        nodes = [node("Resize", ["x", "", "", "s"], "y", mode=mode, **options)]
+        model = graph(nodes, {"s": np.array(sizes)}, (1, 1, 2, 4), opset=19)
+        agrees(model, sample(1, 1, 2, 4), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs"), [("Reshape", "xs"), ("Expand", "xs"), ("Resize", "x__s")]
+)
+def test_the_prime_that_stands_for_an_open_batch_is_a_number_like_others(op, inputs, tmp_path):
+    names = ["" if name == "_" else name for name in inputs]
+    model = graph([node(op, names, "y")], {"s": np.array([1_000_003, 1, 4, 4])}, (1, 1, 4, 4))
+    with pytest.raises(ValueError, match=rf"\({op}\): .*1000003|resizes the batch axis"):
+        read(model, tmp_path, max_bytes=2**20)
+
+
+def test_an_absurd_stride_is_refused_before_its_phases_are_gone_through():
+    net = Network([ConvTranspose(np.ones((1, 1, 2, 2)), stride=2**20, padding=2**19)], (1, 2, 2))
+    with pytest.raises(MatrixTooLarge, match=r"kernel of shape \(1, 1048576, 1048576, 1\) would"):
+        to_plain(net)
