@@ -22,6 +22,7 @@ import argparse
 import contextlib
 import hashlib
 import io
+import math
 import mmap
 import os
 import resource
@@ -48,7 +49,7 @@ from equivlib.convolution.matrix import MatrixTooLarge
 from equivlib.interop.onnx import load, reader
 from equivlib.interop.onnx.reader import extracted
 from equivlib.interop.onnx.writer import write_network
-from equivlib.layers import Network
+from equivlib.layers import Dense, Network
 
 #: What the steps document. An OSError is about the place of a file, which is there in all cases.
 DOCUMENTED = (ValueError, UnsupportedLayer, MatrixTooLarge)
@@ -248,12 +249,18 @@ def converted(net: Network) -> list[bytes]:
     if costs is not None and costs.total.dense * 8 < MATRIX_BYTES:
         made.append(documented(lambda: to_mlp(net, max_bytes=MATRIX_BYTES)))
     files = []
-    for each in made:
+    for each in filter(None, made):
         file = io.BytesIO()
-        if each is not None and documented(lambda: write_network(each, file) or True):  # noqa: B023
+        if _is_small(each) and documented(lambda: write_network(each, file) or True):  # noqa: B023
             files.append(file.getvalue())
     documented(lambda: write_network(made[-1] or net, io.BytesIO(), sparse=True))
     return files
+
+
+def _is_small(net: Network) -> bool:
+    """Return whether a file with all zeros of its matrices is small."""
+    matrices = [layer.weight.shape for layer in net.layers if isinstance(layer, Dense)]
+    return sum(map(math.prod, matrices)) * 8 < MATRIX_BYTES
 
 
 def compared(net: Network, data: bytes, files: list[bytes]) -> int:

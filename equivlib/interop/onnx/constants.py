@@ -20,10 +20,11 @@ def shape(node: Node, batch: int) -> Array:
     """Return the shape of an input, with the size of the batch that is told."""
     x = node.operand(0)
     sizes = (batch, *x.shape) if isinstance(x, Value) and x.batched else x.shape
-    if node.op == "Size":
-        return np.array(math.prod(sizes), dtype=np.int64)
-    start, end = node.integer("start", 0), node.integer("end", len(sizes))
-    return np.array(sizes[start:end], dtype=np.int64)
+    with _fitting():
+        if node.op == "Size":
+            return np.array(math.prod(sizes), dtype=np.int64)
+        start, end = node.integer("start", 0), node.integer("end", len(sizes))
+        return np.array(sizes[start:end], dtype=np.int64)
 
 
 @contextmanager
