@@ -153,5 +153,5 @@ def test_an_absurd_stride_is_refused_before_its_phases_are_gone_through():
 
 
 def test_a_number_of_elements_beyond_64_bits_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="its constants do not fit|takes 111 EB"):
+    with pytest.raises(ValueError, match=r"its constants do not fit|takes 111 EB"):
         read(graph([node("Size", ["x"], "y")], shape=(2**62, 3)), tmp_path)
