@@ -108,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.report is not None:
             check_place(options.report)  # before anything is written
+            _differ(options, facts)  # so that the report of a refusal is no other file
         code, message = _ended(options, facts)
         if message:
             print(f"error: {message}", file=sys.stderr)
