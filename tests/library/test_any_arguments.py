@@ -80,7 +80,8 @@ def prepared(tmp_path_factory):
 
 def contents(folder):
     """Return what each file holds: all that a command may change."""
-    return {p: p.read_bytes() if p.is_file() else p.is_symlink() for p in folder.rglob("*")}
+    files = (path for path in folder.rglob("*") if not path.is_symlink())
+    return {path: path.read_bytes() if path.is_file() else b"" for path in files}
 
 
 @contextlib.contextmanager
@@ -129,7 +130,8 @@ def check(given, prepared, tmp_path):
             assert len(changed) <= ("--report" in given or any("--rep" in part for part in given))
             assert all(b'"written": false' in after[path] for path in changed)
         assert not [path for path in after if path.name.endswith(".tmp")]
-        assert before[place / "net.onnx"] == after[place / "net.onnx"] or not code
+        read = [place / part for part in given[1:2] if "\x00" not in part]
+        assert all(before.get(path) == after.get(path) for path in read if path in before)
 
 
 @given(arguments())
