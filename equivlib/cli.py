@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +21,7 @@ from .convert.plan import network_dtype
 from .convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
 from .convolution.patches import Array, DType
 from .convolution.projection import NotAConvolution
-from .files import check_place, replaced
+from .files import replaced
 from .interop.onnx import load, save
 from .interop.onnx.file import MAX_BYTES as FILE_BYTES
 from .interop.onnx.reader import extracted
@@ -107,15 +108,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts: dict[str, Any] = {"version": __version__, "command": options.command}
     try:
         if options.report is not None:
-            check_place(options.report)  # before anything is written
             _differ(options, facts)  # so that the report of a refusal is no other file
-        code, message = _ended(options, facts)
+        with nullcontext() if options.report is None else replaced(options.report) as file:
+            if file is not None:
+                file.touch()  # what cannot be written is refused before anything else is
+            code, message = _ended(options, facts)
+            if file is not None:
+                written = {**facts, "written": code == FINE, "error": message or None}
+                file.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         if message:
             print(f"error: {message}", file=sys.stderr)
-        if options.report is not None:
-            written = {**facts, "written": code == FINE, "error": message or None}
-            with replaced(options.report) as file:
-                file.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     except KeyboardInterrupt:
         print("interrupted; nothing is written", file=sys.stderr)
         return INTERRUPTED

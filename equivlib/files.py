@@ -36,7 +36,11 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     print([file.name for file in Path(folder).iterdir()])
     ['numbers.txt']
     """
-    target = check_place(path)
+    target = Path(path)
+    if target.is_dir():
+        raise ValueError(f"{target} is a folder, and must be a file")
+    if not target.parent.is_dir():
+        raise ValueError(f"{target} cannot be written: the folder {target.parent} does not exist")
     written = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
     try:
         yield written
@@ -46,13 +50,3 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         written.unlink(missing_ok=True)
         raise
-
-
-def check_place(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a file to be written, if there can be one: the check of ``replaced``."""
-    target = Path(path)
-    if target.is_dir():
-        raise ValueError(f"{target} is a folder, and must be a file")
-    if not target.parent.is_dir():
-        raise ValueError(f"{target} cannot be written: the folder {target.parent} does not exist")
-    return target

@@ -139,6 +139,7 @@ def check(given, prepared, tmp_path):
     "a report with no folder"
 )
 @example(["convert", "net.onnx", "out.onnx", "--report", "net.onnx"]).via("a report over the input")
+@example(["convert", "net.onnx", "out.onnx", "--report", "a\x00b"]).via("a name with a zero byte")
 @example(["plain", "net.onnx", "out.onnx", "--report", "folder"]).via("a report that is a folder")
 @example(["convert", "net.onnx", "out.onnx", "--seed", "-1"]).via("a seed below 0")
 @example(["convert", "\udcff.onnx", "out.onnx"]).via("a name that is no text")
