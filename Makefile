@@ -34,8 +34,11 @@ NBVAL := --nbval --nbval-current-env -o filterwarnings= intro.ipynb chapters --i
 QUICK := $(addprefix tests/library/convolution/test_,geometry.py matrix.py functional.py patches.py projection.py errors.py)
 # Random cases: make test draws the same few each time, make thorough many new ones.
 RANDOM := $(addprefix tests/library/convolution/test_,random_geometries.py recognition.py)
+RANDOM += $(addprefix tests/library/test_,any_arguments.py hostile_text.py)
+# Of the fuzzer: changed graphs, and ten times as many changed files.
+CASES ?= 100000
 
-.PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock oldest newest audit links archive pdf prepare rehearsal ci oracles clean
+.PHONY: help book same serve quick test thorough library-test browser-test notebooks-test book-test robust fuzz mutants library-mutants coverage weigh lighthouse notebooks experiments count review lint bench hooks lab lock oldest newest audit links archive pdf prepare rehearsal ci oracles clean
 .DEFAULT_GOAL := help
 
 help: ## what there is to make
@@ -72,10 +75,11 @@ ci: ## what CI runs on a bare checkout, here and in the workflow: book, lint, or
 oracles: $(STAMP) ## install what some tests compare with, at the version of pyproject.toml: PyTorch's CPU build
 	$(BIN)/pip install --quiet $$(grep -oE 'torch==[0-9.]+' pyproject.toml)+cpu || echo "no CPU build of PyTorch here: its tests are skipped"
 
-thorough: book ## for hours, weekly in CI: what make test leaves out, many more random cases, robust, mutants, coverage
+thorough: book ## for hours, weekly in CI: what make test leaves out, many more random cases, robust, fuzz, mutants, coverage
 	$(PYTEST) -m slow tests
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) $(RANDOM)
 	$(MAKE) robust coverage
+	$(MAKE) fuzz CASES=5000
 	@echo "All thorough tests passed."
 
 library-test: $(STAMP) ## the library's tests and doctests
@@ -92,6 +96,10 @@ book-test: book ## the book's structure, its pages, its planted claims, and what
 
 robust: $(STAMP) ## every notebook with other threads, BLAS kernels and seeds; make PYTHON=python3.12 robust for another Python
 	$(NOT_ON_WINDOWS)$(BIN)/python tools/robust.py
+
+fuzz: $(STAMP) ## for an hour, the reader of ONNX files with CASES=100000 changed graphs and ten times as many changed files; it goes on where it was stopped
+	$(NOT_ON_WINDOWS)$(BIN)/python tools/fuzz.py structure --cases $(CASES)
+	$(BIN)/python tools/fuzz.py bytes --cases $(CASES)0
 
 mutants: $(STAMP) ## every small change of a guarding cell has to fail: the table of those that do not
 	$(NOT_ON_WINDOWS)$(BIN)/python tools/mutants.py

@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -106,13 +107,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     facts: dict[str, Any] = {"version": __version__, "command": options.command}
     try:
-        code, message = _ended(options, facts)
+        if options.report is not None:
+            _differ(options, facts)  # so that the report of a refusal is no other file
+        with nullcontext() if options.report is None else replaced(options.report) as file:
+            if file is not None:
+                file.touch()  # what cannot be written is refused before anything else is
+            code, message = _ended(options, facts)
+            if file is not None:
+                written = {**facts, "written": code == FINE, "error": message or None}
+                file.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
         if message:
             print(f"error: {message}", file=sys.stderr)
-        if options.report is not None:
-            written = {**facts, "written": code == FINE, "error": message or None}
-            with replaced(options.report) as file:
-                file.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     except KeyboardInterrupt:
         print("interrupted; nothing is written", file=sys.stderr)
         return INTERRUPTED
@@ -190,7 +195,7 @@ def _add_recognize(command: argparse.ArgumentParser) -> None:
         help="channels and sizes of what the first layer reads",
     )
     command.add_argument(
-        "--tol", type=float, default=0.0, help="noise of the weights, relative (default: 0)"
+        "--tol", type=_noise, default=0.0, help="noise of the weights, relative (default: 0)"
     )
     _add_check(command)
 
@@ -211,7 +216,7 @@ def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--samples", type=_count, default=8, help="random inputs of the check (default: 8)"
     )
-    command.add_argument("--seed", type=int, default=0, help="of these inputs (default: 0)")
+    command.add_argument("--seed", type=_seed, default=0, help="of these inputs (default: 0)")
     command.add_argument(
         "--report", metavar="FILE.json", type=Path, help="write what is printed as JSON too"
     )
@@ -240,9 +245,26 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _count(text: str) -> int:
-    number = int(text) if text.strip().isdigit() else 0
+    number = _seed(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return number
+
+
+def _seed(text: str) -> int:
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not an integer of at least 0")
+    return int(digits)
+
+
+def _noise(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a finite number of at least 0")
     return number
 
 

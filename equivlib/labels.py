@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,6 +47,36 @@ def written(value: object) -> str:
         return str(value)
     # Not 1e+03: up to a million the digits are more familiar than the power.
     return f"{value:.0f}" if 999.5 <= abs(float(value)) < 1e6 else f"{value:.3g}"
+
+
+def check_text(name: str, *texts: str) -> None:
+    r"""Refuse text that no page can hold: control characters and lone halves of characters.
+
+    Parameters
+    ----------
+    name : str
+        The argument that it comes from, for the message.
+    *texts : str
+
+    Raises
+    ------
+    ValueError
+        If a text has such a character; a line break and a tab are none.
+
+    Examples
+    --------
+    >>> check_text("title", "a < b", "x²")
+    >>> check_text("title", "a\x00")
+    Traceback (most recent call last):
+    ValueError: title (with 'a\x00') must be text that a page can hold, and has '\x00'
+    """
+    for text in texts:
+        found = re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", text)
+        if found:
+            raise ValueError(
+                f"{name} (with {text[:40]!r}) must be text that a page can hold, and has "
+                f"{found[0]!r}"
+            )
 
 
 #: One colour for each weight, in turn. Paul Tol's "light" scheme (Technical Note

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from .labels import check_text
+
 __all__ = ["Table"]
 
 SIDES = {"l": "left", "r": "right"}
@@ -32,7 +34,8 @@ class Table:
     Raises
     ------
     ValueError
-        If a row does not have as many cells as there are headings, or ``align`` as many letters.
+        If a row does not have as many cells as there are headings, or ``align`` as many letters, or
+        if a text has characters that no page can hold.
 
     Examples
     --------
@@ -60,9 +63,12 @@ class Table:
             raise ValueError(
                 f"align (={align!r}) must have one of 'l', 'r' for each of {columns} columns"
             )
+        check_text("caption", self.caption)
+        check_text("headings", *self.headings)
         for place, row in enumerate(self.rows):
             if len(row) != columns:
                 raise ValueError(f"row {place} (={row}) must have {columns} cells")
+            check_text(f"row {place}", *row)
 
     def __str__(self) -> str:
         lines = (self.headings, *self.rows)

@@ -61,7 +61,7 @@ from ..layers.base import Shape
 from ..layers.pooling import divided
 from ..tables import Table
 from .operators import Diagonal
-from .plan import UnsupportedLayer, fold_norms, network_dtype
+from .plan import UnsupportedLayer, check_table, fold_norms, network_dtype
 from .to_cnn import reading
 from .tournament import tournament
 
@@ -330,8 +330,8 @@ class Room:
     def __init__(self, max_bytes: float) -> None:
         self.max_bytes, self.taken = max_bytes, 0
 
-    def zeros(self, shape: Sequence[int], dtype: DType) -> Array:
-        """Return a kernel of zeros, refused before it is allocated if it is too large."""
+    def check(self, shape: Sequence[int], dtype: DType) -> int:
+        """Return the bytes of a kernel of this shape, or refuse it."""
         size = math.prod(shape) * dtype.itemsize
         if self.taken + size > self.max_bytes:
             before = f" and those before it {readable(self.taken)}" if self.taken else ""
@@ -339,7 +339,11 @@ class Room:
                 f"its plain kernel of shape {tuple(shape)} would take {readable(size)}{before}, "
                 f"over max_bytes (={self.max_bytes})"
             )
-        self.taken += size
+        return size
+
+    def zeros(self, shape: Sequence[int], dtype: DType) -> Array:
+        """Return a kernel of zeros, refused before it is allocated if it is too large."""
+        self.taken += self.check(shape, dtype)
         return np.zeros(shape, dtype=dtype)
 
 
@@ -540,6 +544,8 @@ def _max_pool(layer: MaxPool, site: Site) -> Step:
     if not site.pools:
         return Step((layer,))
     geometry = layer.geometry(site.shape)
+    for axis in geometry.axes:
+        check_table(axis.outputs, axis.taps, site.room.max_bytes)
     count, channels = math.prod(geometry.kernel_size), geometry.in_channels
     rounds, result = tournament(np.arange(count)[None], count, nonnegative=site.nonnegative)
     numbers = channels**2 * sum(math.prod(matrix.shape) for matrix in (*rounds, result))
@@ -633,6 +639,8 @@ def _phases(
     that. So the outputs of one r, its phase, are a convolution of stride 1 with offsets q.
     """
     by_axis, windows = [], []
+    # One tap at least for each phase: an absurd stride is refused before they are gone through.
+    site.room.check((geometry.in_channels, *geometry.stride, len(weight)), weight.dtype)
     for axis, count, size in zip(geometry.axes, site.shape[1:], whole, strict=True):
         low = axis.low if size == axis.size else 0
         reach = np.arange(axis.stride)[:, None] + low - np.array(axis.offsets())

@@ -56,7 +56,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ..convolution.geometry import index_dtype
-from ..convolution.matrix import MatrixTooLarge, readable
+from ..convolution.matrix import MAX_BYTES, MatrixTooLarge, readable
 from ..convolution.patches import Array, DType
 from ..convolution.pattern import pattern
 from ..layers import (
@@ -489,12 +489,28 @@ def _adaptive_average(layer: AdaptiveAvgPool, site: Site, state: State) -> tuple
     return site.apply(operator, state, nonnegative=site.value.nonnegative)
 
 
+def check_table(windows: int, taps: int, max_bytes: float, place: str = "") -> None:
+    """Refuse a table of the elements of each window, padding included, that is too large to make.
+
+    It is made where nothing else is built too, so it has a limit in any case.
+    """
+    size = windows * taps * np.dtype(np.int64).itemsize
+    if size > max_bytes:
+        raise MatrixTooLarge(
+            f"{place}the table of {windows} windows with {taps} elements would take "
+            f"{readable(size)}, over max_bytes (={max_bytes})"
+        )
+
+
 @plan_layer.register(MaxPool)
 def _maximum(layer: MaxPool, site: Site, state: State) -> tuple[State, Value]:
     geometry, value = layer.geometry(site.shape), site.value
     # The table of the windows is as large as the matrix, so refuse it before it is made.
     index = index_dtype(*geometry.matrix_shape, geometry.nnz)
     site.check_size(state.stages, geometry.nnz * (site.dtype.itemsize + index.itemsize))
+    positions, taps = math.prod(geometry.output_shape[1:]), math.prod(geometry.kernel_size)
+    place = f"{site.net.label(site.position)}: "
+    check_table(positions, taps, min(site.max_bytes, MAX_BYTES), place)
     windows, size = pattern(one_channel(geometry)), math.prod(geometry.spatial_shape)
     rounds, result = tournament(windows, size, nonnegative=value.nonnegative)
     channels, current = geometry.in_channels, value

@@ -101,15 +101,20 @@ class Axis:
         lengths = [run.stop - run.start for run in self.runs]
         return np.repeat([len(run.elements) for run in self.runs], lengths)
 
+    @property
+    def inside(self) -> range:
+        """The output positions whose taps all read the input itself, no padding."""
+        first = -(-self.low // self.stride)
+        last = (self.low + self.size - self.extent) // self.stride
+        return range(first, min(last + 1, self.outputs))
+
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """The output positions as runs: however long the axis, one inside and a few at the borders.
 
         This is what makes building the matrix a matter of copying.
         """
-        first_inside = -(-self.low // self.stride)
-        last_inside = (self.low + self.size - self.extent) // self.stride
-        inside = range(first_inside, min(last_inside + 1, self.outputs))
+        inside = self.inside
         if not inside:
             return tuple(self._run(o, o + 1) for o in range(self.outputs))
         before, after = range(inside.start), range(inside.stop, self.outputs)

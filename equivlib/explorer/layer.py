@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ..convolution.geometry import Geometry
 from ..convolution.options import GeometryOptions, check_names, lists_options
 from ..convolution.patches import Array, as_array
-from ..labels import written
+from ..labels import check_text, written
 from .code import code
 from .facts import facts
 from .page import Picture
@@ -28,6 +28,7 @@ MOST_EXACT = 10**12
 CONTROLS = ("edit", "options", "free", "own", "gradient", "guide")
 TIES = ("convolution", "local", "full")
 STEPS = range(1, 7)
+FLAGS = (False, True)
 
 
 class Explorer(Picture):
@@ -108,7 +109,8 @@ def explore(
     ------
     ValueError
         More than two spatial axes, a matrix too large to point at (the message has the limit), a
-        start or a control that there is not, or what :class:`~equivlib.Geometry` refuses.
+        start or a control that there is not, a name or title with characters that no page can
+        hold, or what :class:`~equivlib.Geometry` refuses.
 
     See Also
     --------
@@ -132,12 +134,15 @@ def explore(
     """
     check_names(options, "explore", ("x", "y", "variants", "names", "start", "controls"))
     weight = as_array("weight", weight)
+    check_text("names", names)
+    check_text("variants", *(variants or ()))
     chosen: dict[str, Variant] = {"": {}} if variants is None else dict(variants)
     if not chosen:
         raise ValueError("variants (={}) must hold at least one title with its options")
     layers = []
     for title, changed in chosen.items():
         own = as_array("weight", changed.get("weight", weight))
+        _check_exact("weight", own)
         others = {key: value for key, value in changed.items() if key != "weight"}
         given = cast(GeometryOptions, {**options, **others})
         layers.append((title, own, given, _checked(Geometry(own.shape, input_shape, **given))))
@@ -145,6 +150,7 @@ def explore(
     given_x = np.arange(1, np.prod(shape) + 1).reshape(shape) if x is None else as_array("x", x)
     if given_x.shape != shape:
         raise ValueError(f"x (of shape {given_x.shape}) must have input_shape (={shape})")
+    _check_exact("x", given_x)
     first = layers[0][3]
     told = _told(first, len(layers))
     shown: list[LayerFacts] = [
@@ -173,8 +179,15 @@ def explore(
             raise ValueError(
                 f"y (of shape {given_y.shape}) must have the output's shape {first.output_shape}"
             )
+        _check_exact("y", given_y)
         page["y"] = _array(given_y)
     return Explorer(page, shown, told)
+
+
+def _check_exact(name: str, values: Array) -> None:
+    """Refuse exact numbers, such as symbols, that write themselves as what no page can hold."""
+    if values.dtype == object:
+        check_text(name, *map(written, values.flat))
 
 
 def _setting(
@@ -232,7 +245,8 @@ def _start(start: Start | None, titles: list[str], shown: list[LayerFacts]) -> S
             raise ValueError(
                 f"start (with {name!r}) must have names of {', '.join(Start.__annotations__)}"
             )
-        allowed = {"setting": titles, "tie": TIES, "guide": STEPS}.get(name)
+        choices = {"setting": titles, "tie": TIES, "guide": STEPS}
+        allowed = {**choices, "columns": FLAGS, "numbers": FLAGS}.get(name)
         if allowed is not None and value not in allowed:
             raise ValueError(f"start[{name!r}] (={value!r}) must be one of {allowed}")
     if "at" in asked:

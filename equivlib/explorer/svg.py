@@ -64,7 +64,7 @@ def static_network(facts: NetworkFacts, told: str) -> str:
         name = "input" if position < 0 else f"layer {position}: {layer['name']}"
         lines = [name, *textwrap.wrap(", ".join(stages), 80)]
         for line in lines[:-1]:
-            drawn.append(f'<text x="4" y="{top + 13:g}" font-size="13">{line}</text>')
+            drawn.append(f'<text x="4" y="{top + 13:g}" font-size="13">{escape(line)}</text>')
             top += 16
         panel, wide, tall = _planes(lines[-1], layer["shape"], layer["values"], None)
         drawn.append(f'<g transform="translate(4 {top:g})">{panel}</g>')
@@ -94,7 +94,7 @@ def _planes(
             words.append(_text(left + side / 2, top + 19, text))
     width = across * (cells * side + 8) - 8
     height = 20 + shape[0] * (lines * tall + 8)
-    head = f'<text y="13" font-size="13">{title}</text>'
+    head = f'<text y="13" font-size="13">{escape(title)}</text>'
     return head + _filled(squares, LINE) + _group(words), max(width, 60), height
 
 

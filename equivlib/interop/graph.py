@@ -14,7 +14,7 @@ from string import ascii_lowercase
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from ..convert import UnsupportedLayer
 from ..convert.plan import network_dtype
@@ -49,6 +49,10 @@ __all__ = ["Builder", "Operand", "Value", "chosen", "float_dtype", "located", "n
 
 #: What a reduction makes of the numbers along its axes.
 Reduction: TypeAlias = Literal["sum", "mean", "max", "min"]
+
+
+#: Size of a bound beside which numbers of the usual size lose digits.
+FAR = 2**10
 
 
 class Builder(Views):
@@ -459,8 +463,7 @@ class Builder(Views):
             if kind is Add:
                 y = self._closed(self._affine(y, None, constants))
             else:
-                y = self.pointwise(ReLU(), self._affine(y, None, -constants))
-                y = self._closed(self._affine(y, None, constants))
+                y = self._raised(y, constants)
         return y
 
     def subtract(self, x: Operand, y: Operand) -> Value:
@@ -496,21 +499,40 @@ class Builder(Views):
     # --- activations, pools, padding ------------------------------------------------------------
 
     def clip(self, value: Value, low: float, high: float) -> Value:
-        """Clip to two bounds: max(x, a) = relu(x - a) + a, and min(x, b) = b - relu(b - x)."""
+        """Clip to two bounds; the largest number that there is stands for none."""
         if not low <= high:
             raise ValueError(f"the lower bound (={low}) must not exceed the upper one (={high})")
+        largest = np.finfo(self.dtype).max
+        low, high = (-math.inf if low <= -largest else low), (math.inf if high >= largest else high)
         if (low, high) == (0, 6):
             return self.pointwise(ReLU6(), value)
-        shifted = low not in (0, -math.inf)
         if low > -math.inf:
-            y = self._affine(value, None, np.array(-low)) if shifted else value
-            y = self.pointwise(ReLU(), y)
-            value = self._affine(y, None, np.array(low)) if shifted else y
+            value = self.pointwise(ReLU(), value) if low == 0 else self._raised(value, low)
         if high < math.inf:
-            y = self._affine(value, np.array(-1), np.array(high))
-            y = self.pointwise(ReLU(), y)
-            value = self._affine(y, np.array(-1), np.array(high))
+            value = self._lowered(value, high)
         return value
+
+    def _raised(self, value: Value, bounds: ArrayLike) -> Value:
+        """Take the larger of a value and constants: relu(x - c) + c.
+
+        A number loses its digits beside a far larger constant, such as the -3.4e38 that stands for
+        no bound. There it is x + relu(c - x), which keeps a number that is not below the bound.
+        """
+        c = np.asarray(bounds)
+        if abs(c).max(initial=0) > FAR:
+            missing = self.pointwise(ReLU(), self._affine(value, np.array(-1), c))
+            return self.add(value, missing)
+        y = self.pointwise(ReLU(), self._affine(value, None, -c))
+        return self._closed(self._affine(y, None, c))
+
+    def _lowered(self, value: Value, high: float) -> Value:
+        """Take the smaller of a value and a constant: b - relu(b - x), or x - relu(x - b)."""
+        bound = np.array(high)
+        if abs(high) > FAR:
+            excess = self.pointwise(ReLU(), self._affine(value, None, -bound))
+            return self.subtract(value, excess)
+        y = self.pointwise(ReLU(), self._affine(value, np.array(-1), bound))
+        return self._affine(y, np.array(-1), bound)
 
     def leaky(self, value: Value, slopes: Array) -> Value:
         """Multiply negative numbers by slopes: relu(x) - slopes * relu(-x), if they differ."""
@@ -558,7 +580,8 @@ class Builder(Views):
     ) -> Value:
         """Add columns back to the places that unfold reads them from: a transposed convolution."""
         rows = math.prod(kernel)
-        if len(value.shape) != 2 or value.shape[0] % rows or len(shape) != len(kernel):
+        fits = rows > 0 and len(value.shape) == 2 and value.shape[0] % rows == 0
+        if not fits or len(shape) != len(kernel):
             raise ValueError(
                 f"a value of shape {value.shape} must hold columns of windows of {tuple(kernel)}"
             )

@@ -28,13 +28,19 @@ from ..convolution.geometry import Geometry
 from ..convolution.matrix import readable
 from ..convolution.options import GeometryOptions, PaddingMode
 from ..convolution.patches import Array, im2col
-from ..layers import Flatten, Layer, Rearrange
+from ..layers import AvgPool, Conv, ConvTranspose, Flatten, Layer, MaxPool, Rearrange
 from ..layers.base import Shape
 
 T = TypeVar("T")
 
 #: Ends of slices from here on mean the end of an axis, however long.
 END = 2**31 - 1
+
+#: Most characters of a message about a file.
+LONGEST = 4000
+
+#: Most windows along an axis that read padding.
+WINDOWS = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +120,21 @@ class Views:
         """Return the shape that the graph sees, with 0 for a batch that is open."""
         return (self.batch, *value.shape) if value.batched else value.shape
 
+    def _check_windows(self, layer: Layer, shape: Shape) -> None:
+        """Refuse padding that is absurdly wide: each window that reads it is worked out alone."""
+        if not isinstance(layer, Conv | ConvTranspose | MaxPool | AvgPool):
+            return
+        for axis in layer.geometry(shape).axes:
+            beyond = axis.outputs - len(axis.inside)
+            if beyond > WINDOWS:
+                raise ValueError(
+                    f"padding (={(axis.low, axis.high)}) makes {beyond} windows that read it, over "
+                    f"{WINDOWS}"
+                )
+            self.check((beyond, axis.taps))
+
     def _append(self, layer: Layer, *sources: int) -> int:
+        self._check_windows(layer, self.shapes[sources[0]])
         shape = layer.output_shape(*(self.shapes[source] for source in sources))
         self.check(shape)
         layer.sources = () if sources == (len(self.layers) - 1,) else sources
@@ -423,9 +443,21 @@ def located(place: str) -> Iterator[None]:
     try:
         yield
     except UnsupportedLayer as error:
-        raise UnsupportedLayer(f"{place}: {error}") from None
+        raise UnsupportedLayer(printable(f"{place}: {error}")) from None
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+        raise ValueError(printable(f"{place}: {error}")) from None
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for what a terminal would obey: names in files can hold it.
+
+    Of one that is absurdly long, such as a list of a thousand numbers, the middle is left out.
+    """
+    if len(text) > LONGEST:
+        text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 4 :]}"
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def chosen(table: Mapping[str, T], key: str, what: str) -> T:

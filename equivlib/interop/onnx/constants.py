@@ -20,10 +20,11 @@ def shape(node: Node, batch: int) -> Array:
     """Return the shape of an input, with the size of the batch that is told."""
     x = node.operand(0)
     sizes = (batch, *x.shape) if isinstance(x, Value) and x.batched else x.shape
-    if node.op == "Size":
-        return np.array(math.prod(sizes), dtype=np.int64)
-    start, end = node.integer("start", 0), node.integer("end", len(sizes))
-    return np.array(sizes[start:end], dtype=np.int64)
+    with _fitting():
+        if node.op == "Size":
+            return np.array(math.prod(sizes), dtype=np.int64)
+        start, end = node.integer("start", 0), node.integer("end", len(sizes))
+        return np.array(sizes[start:end], dtype=np.int64)
 
 
 @contextmanager
@@ -182,14 +183,14 @@ def _check_attributes(node: Node) -> None:
             raise ValueError(f"its attribute {entry.name!r} (={entry.i}) is over {LARGEST}")
 
 
-def _computed(node: Node, max_bytes: float) -> list[Array]:
+def _computed(node: Node, batch: int, max_bytes: float) -> list[Array]:
     """Let onnx compute a node, where the bound on its result fits."""
     from onnx.reference import ReferenceEvaluator
 
     arrays = [None if x is None else np.asarray(x) for x in node.inputs]
     _check_attributes(node)
     target = arrays[-1] if node.op in ("ConstantOfShape", "Expand") and arrays else None
-    if target is not None and target.ndim == 1 and target.size and target[0] in OPEN:
+    if batch in OPEN and target is not None and target.ndim == 1 and batch in target[:1]:
         arrays[-1] = np.array([1, *target[1:]])  # it is the same in each sample
     try:
         size = COMPUTED[node.op](*(array for array in arrays if array is not None))
@@ -216,4 +217,4 @@ def folded(node: Node, batch: int, max_bytes: float) -> list[Array] | None:
         return None
     if node.op in FOLDED:
         return [FOLDED[node.op](node)]
-    return _computed(node, max_bytes) if node.op in COMPUTED else None
+    return _computed(node, batch, max_bytes) if node.op in COMPUTED else None

@@ -61,7 +61,7 @@ class Folder:
             file = (self.folder / location).resolve()
             inside = bool(location) and file.is_relative_to(self.folder)
             found = inside and file.is_file()
-        except (OSError, ValueError):  # such as a name with a zero byte, or one that is too long
+        except (OSError, ValueError, RuntimeError):  # a zero byte, a long name, a loop of links
             inside = found = False
         if not inside:
             raise ValueError(

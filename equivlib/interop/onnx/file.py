@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,7 +58,24 @@ def read_model(path: str | os.PathLike[str], max_bytes: float) -> onnx.ModelProt
         raise ValueError(f"{file} is not an ONNX file, or only a part of one") from None
     if not model.HasField("graph") or not model.graph.node:
         raise ValueError(f"{file} is not an ONNX file, or a graph without a node")
+    for text in _names(model):
+        if not isinstance(text, str):  # the parser gives bytes that are no text as they are
+            raise ValueError(f"{file} has a name that is no text in UTF-8: {text[:40]!r}")
     return model
+
+
+def _names(model: onnx.ModelProto) -> Iterator[str | bytes]:
+    """Yield every name in a file that something looks at."""
+    graph = model.graph
+    yield from (entry.domain for entry in model.opset_import)
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (entry.name for entry in node.attribute)
+    tensors = [*graph.initializer, *(entry.values for entry in graph.sparse_initializer)]
+    for entry in (*graph.input, *graph.output, *tensors):
+        yield entry.name
+    for tensor in tensors:
+        yield from (text for entry in tensor.external_data for text in (entry.key, entry.value))
 
 
 def opset(model: onnx.ModelProto) -> int:
@@ -294,6 +311,13 @@ class Node:
         """Return an int attribute."""
         found = self._take(name, "i")
         return default if found is None else int(found)
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return an int attribute that is 0 or 1: programs differ in what any other means."""
+        found = self.integer(name, int(default))
+        if found not in (0, 1):
+            raise ValueError(f"its attribute {name!r} (={found}) must be 0 or 1")
+        return bool(found)
 
     def integers(
         self, name: str, default: Sequence[int] | None = None, *, any_size: bool = False

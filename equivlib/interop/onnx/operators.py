@@ -121,7 +121,7 @@ def _pool_options(node: Node, x: Value) -> tuple[tuple[int, ...], PoolOptions]:
     kernel = node.integers("kernel_shape")
     if kernel is None or len(kernel) != len(x.shape) - 1:
         raise ValueError(f"its kernel_shape (={kernel}) must fit a value of shape {x.shape}")
-    ceil_mode = bool(node.integer("ceil_mode", 0))
+    ceil_mode = node.flag("ceil_mode")
     return kernel, {**window(node, len(kernel)), "ceil_mode": ceil_mode}
 
 
@@ -133,7 +133,7 @@ def max_pool(b: Builder, node: Node) -> Value:
 
 def average_pool(b: Builder, node: Node) -> Value:
     kernel, options = _pool_options(node, node.value())
-    counted = bool(node.integer("count_include_pad", 0))
+    counted = node.flag("count_include_pad")
     return b.average(node.value(), AvgPool(kernel, count_include_pad=counted, **options))
 
 
@@ -147,13 +147,13 @@ def global_max_pool(b: Builder, node: Node) -> Value:
 
 def reduce(kind: Reduction, b: Builder, node: Node) -> Value:
     """Reduce along axes, all if none are named; they became an input with some version."""
-    x, keep = node.value(), bool(node.integer("keepdims", 1))
+    x, keep = node.value(), node.flag("keepdims", default=True)
     listed: Sequence[int] | None
     if node.opset >= (13 if node.op == "ReduceSum" else 18):
         listed = _listed(node, 1)
     else:
         listed = node.integers("axes")
-    if node.integer("noop_with_empty_axes", 0) and not listed:
+    if node.flag("noop_with_empty_axes") and not listed:
         return x
     return b.reduce(x, listed or None, kind, keep=keep)
 
@@ -170,12 +170,12 @@ def _listed(node: Node, index: int) -> list[int] | None:
 
 
 def batch_norm(b: Builder, node: Node) -> Value:
-    if node.integer("training_mode", 0):
+    if node.flag("training_mode"):
         raise UnsupportedLayer("training_mode=1 uses statistics of the batch")
     node.ignore("momentum")
     eps, x = node.number("epsilon", 1e-5), node.value()
     four = [node.constant(i) for i in range(1, 5)]
-    if node.opset < 9 and not node.integer("spatial", 1):  # statistics of each number
+    if node.opset < 9 and not node.flag("spatial", default=True):  # statistics of each number
         if any(numbers.shape != x.shape for numbers in four):
             raise ValueError(f"its statistics with spatial=0 must have the shape {x.shape}")
         gamma, beta, mean, var = four
@@ -228,17 +228,21 @@ def gemm(b: Builder, node: Node) -> Value:
     """Multiply two matrices, one of them constant, and add."""
     alpha, beta = node.number("alpha", 1), node.number("beta", 1)
     factors = [
-        _turned(b, node.operand(i)) if node.integer(name, 0) else node.operand(i)
+        _turned(b, node.operand(i)) if node.flag(name) else node.operand(i)
         for i, name in enumerate(("transA", "transB"))
     ]
     if any((x.rank if isinstance(x, Value) else x.ndim) != 2 for x in factors):
         raise ValueError(f"it multiplies matrices, not {factors[0].shape} and {factors[1].shape}")
-    scaled = [x if isinstance(x, Value) or alpha == 1 else x.dtype.type(alpha) * x for x in factors]
+    scaled = [x if isinstance(x, Value) else _times(b, alpha, x) for x in factors]
     y = matmul(b, *scaled)
     if node.optional(2) is None or beta == 0:
         return y
-    bias = node.constant(2)
-    return b.add(y, bias.dtype.type(beta) * bias)
+    return b.add(y, _times(b, beta, node.constant(2)))
+
+
+def _times(b: Builder, factor: float, constants: Array) -> Array:
+    """Multiply constants in the precision of the graph, whatever they are stored as."""
+    return constants if factor == 1 else np.asarray(factor, b.dtype) * constants.astype(b.dtype)
 
 
 def _turned(b: Builder, x: Value | Array) -> Value | Array:
@@ -355,11 +359,12 @@ def flatten(b: Builder, node: Node) -> Value:
 def reshape(b: Builder, node: Node) -> Value:
     """Reshape; a size of 0 is that of the input, unless allowzero says otherwise."""
     x, target = node.value(), integers(node.constant(1), "its shape")
-    if node.integer("allowzero", 0) and 0 in target:
+    if node.flag("allowzero") and 0 in target:
         raise ValueError(f"the shape {tuple(target)} has no elements, as allowzero=1 says")
     sizes = (*b.sizes(x), *[0] * len(target))
     target = [n or size for n, size in zip(target, sizes, strict=False)]
-    return b.reshape(x, [0 if n == OPEN[0] else n for n in target[:1]] + target[1:])
+    batch = b.batch or OPEN[0]
+    return b.reshape(x, [0 if n == batch else n for n in target[:1]] + target[1:])
 
 
 def expand(b: Builder, node: Node) -> Value:
@@ -367,7 +372,7 @@ def expand(b: Builder, node: Node) -> Value:
     x, target = node.value(), integers(node.constant(1), "its shape")
     if not x.batched or len(target) < x.rank:
         return b.expand(x, target)
-    if len(target) == x.rank and target[0] in (1, OPEN[0], b.batch):
+    if len(target) == x.rank and target[0] in (1, b.batch or OPEN[0]):
         return b.expand(x, target[1:])
     if b.batch != 1:
         raise UnsupportedLayer(f"the shape {tuple(target)} repeats samples of the batch")
@@ -504,9 +509,9 @@ def resize(b: Builder, node: Node) -> Value:
     old = node.op == "Upsample" or node.opset < 11
     where = node.text("coordinate_transformation_mode", "asymmetric" if old else "half_pixel")
     rounding = node.text("nearest_mode", "simple" if old else "round_prefer_floor")
-    a, inside = node.number("cubic_coeff_a", -0.75), bool(node.integer("exclude_outside", 0))
+    a, inside = node.number("cubic_coeff_a", -0.75), node.flag("exclude_outside")
     node.ignore("extrapolation_value")  # it is about a mode that is refused
-    if node.integer("antialias", 0):
+    if node.flag("antialias"):
         raise UnsupportedLayer("antialias=1 is not supported")
     coordinates = chosen(COORDINATES, where, "coordinate_transformation_mode")
     matrices: dict[int, Array] = {}
@@ -548,12 +553,12 @@ def _resized(b: Builder, x: Value, node: Node) -> list[tuple[int, int, float]]:
         rule = chosen({"not_larger": min, "not_smaller": max}, policy, "keep_aspect_ratio_policy")
         wanted = integers(sizes, "its sizes") if sizes is not None else []
         same = rule(n / (b.sizes(x)[axis] or n) for axis, n in zip(axes, wanted, strict=True))
-        each = [(int(np.floor(same * b.sizes(x)[axis] + 0.5)), None) for axis in axes]
+        each = [(int(np.floor(same * b.sizes(x)[axis] + 0.5)), same) for axis in axes]
     found = []
     for axis, (size, scale) in zip(axes, each, strict=True):
         n = b.sizes(x)[axis]
         if x.batched and axis == 0:
-            if size in (OPEN[0], n) or scale == 1 or (size == 1 and b.batch == 1):
+            if size in (b.batch or OPEN[0], n) or (size is None and scale == 1):
                 continue
             raise UnsupportedLayer("it resizes the batch axis")
         if scale is not None and not 0 < scale < LARGEST:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...convert import UnsupportedLayer
 from ...convolution.matrix import MAX_BYTES as VALUE_BYTES
 from ...convolution.patches import Array
@@ -122,7 +124,8 @@ def load(
         save(mlp, "lenet_mlp.onnx")
     """
     model = read_model(path, max_bytes)
-    with located(os.fspath(path)):
+    # What overflows is infinite here too, as in what the file says.
+    with located(os.fspath(path)), np.errstate(all="ignore"):
         return _network(model, output, input_shape, path, max_bytes)
 
 
