@@ -163,9 +163,11 @@ def _made_of(net: Network, position: int) -> Made:
             for window in reads
         ]
         return {"sign": "max", "reads": windows}
-    if type(layer) in SIGNS:
+    # The nearest class that has a sign, so a class of one's own is what it comes from.
+    sign = next((SIGNS[kind] for kind in type(layer).__mro__ if kind in SIGNS), None)
+    if sign is not None:
         alone: Made = {
-            "sign": SIGNS[type(layer)],
+            "sign": sign,
             "reads": [[[source, u, "1", -1]] for u in range(size)],
         }
         if isinstance(layer, LeakyReLU):

@@ -201,3 +201,14 @@ def test_what_cannot_be_shown_is_refused_with_the_reason(action, message):
 def test_what_has_no_perceptron_is_refused_by_its_own_error():
     with pytest.raises(UnsupportedLayer):
         equivlib.explore_network(Network([Sigmoid()], (3,)))
+
+
+@pytest.mark.parametrize("kind", [ReLU, LeakyReLU, ReLU6, Flatten])
+def test_a_class_of_ones_own_is_drawn_as_what_it_comes_from(kind):
+    own = type("Mine", (kind,), {})
+    drawn = [
+        explore_network(Network([Conv(small(1, 1, 2) * 0 + 1), made()], (1, 3))).facts()
+        for made in (kind, own)
+    ]
+    parts = [[(made.get("sign"), made.get("reads")) for made in one["layers"]] for one in drawn]
+    assert parts[0] == parts[1]
