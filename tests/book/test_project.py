@@ -401,10 +401,13 @@ def test_a_release_without_news_is_refused(tree):
 
 
 def test_the_changelog_and_the_places_are_ready_for_a_release(tmp_path, monkeypatch):
-    """What ``make prepare`` would do with the files as they are, on a copy of them."""
+    """What ``make prepare`` would do with the files as they are and some news, on a copy of them."""
     (tmp_path / "equivlib").mkdir()
     for name in PLACES:
         shutil.copy(ROOT / name, tmp_path / name)
+    told = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    told = told.replace(release.UNRELEASED, f"{release.UNRELEASED}\n- Something.\n", 1)
+    (tmp_path / "CHANGELOG.md").write_text(told, encoding="utf-8", newline="\n")
     monkeypatch.setattr(release, "ROOT", tmp_path)
     released = re.findall(r"^## (\d+)\.", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.M)
     number = f"{int(released[0]) + 1}.0.0" if released else equivlib.__version__
