@@ -401,7 +401,7 @@ def test_a_release_without_news_is_refused(tree):
 
 
 def test_the_changelog_and_the_places_are_ready_for_a_release(tmp_path, monkeypatch):
-    """What ``make prepare`` would do with the files as they are and some news, on a copy of them."""
+    """What ``make prepare`` would do with the files as they are and some news, on a copy."""
     (tmp_path / "equivlib").mkdir()
     for name in PLACES:
         shutil.copy(ROOT / name, tmp_path / name)
