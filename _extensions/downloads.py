@@ -2,8 +2,9 @@
 
 A notebook that is alone on a disk lacks what it imports and reads. So the copy that the book offers
 begins with a cell that says what it needs and where that is: ``chapters.zip``, which holds the
-library, the notebooks and all that lies beside them, and runs after one line. The notebooks of the
-repository have no such cell, because there nothing is missing.
+library, the notebooks and all that lies beside them, and runs after one line. A second cell fetches
+that, where the copy was uploaded to Colab, and does nothing elsewhere. The notebooks of the
+repository have no such cells, because there nothing is missing.
 """
 
 from __future__ import annotations
@@ -21,9 +22,19 @@ FOLDER = "downloads"
 #: What the archive holds: all that the notebooks need, and what pip installs.
 TAKEN = ("intro.ipynb", "chapters", "equivlib", "pyproject.toml", "README.md", "LICENSE")
 ARCHIVE = "chapters.zip"
-LINE = (
-    'pip install ".[symbolic,draw,onnx]" jupyterlab jupyterlab-myst mnist1d dask distributed psutil'
-)
+INSTALLED = '".[symbolic,draw,onnx]" mnist1d dask distributed psutil'
+LINE = f"pip install {INSTALLED} jupyterlab jupyterlab-myst"
+#: What the copy of a notebook fetches in Colab: from where, and which folder of it is the page's.
+COLAB = """\
+# In Colab this fetches what the notebook needs. Anywhere else it does nothing.
+import sys
+
+if "google.colab" in sys.modules:
+    !curl --fail --silent --show-error --location --remote-name {address}
+    !unzip -q -o {archive}
+    %cd one-matrix
+    !pip install --quiet {installed}
+    %cd {folder}"""
 
 
 def taken(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
@@ -84,11 +95,19 @@ def told(needed: list[str], address: str) -> str:
     )
 
 
-def alone(notebook: Any, words: str) -> Any:
-    """Return a copy of a notebook that begins with these words."""
+def for_colab(address: str, folder: str) -> str:
+    """Return the cell that fetches the archive and goes to a folder in it, in Colab alone."""
+    return COLAB.format(address=address, archive=ARCHIVE, installed=INSTALLED, folder=folder)
+
+
+def alone(notebook: Any, words: str, fetching: str = "") -> Any:
+    """Return a copy of a notebook that begins with these words, and a cell that fetches."""
     copy = nbformat.from_dict(notebook)
-    head = nbformat.v4.new_markdown_cell(words, id="what-it-needs")
-    copy.cells = [head, *copy.cells]
+    head = [nbformat.v4.new_markdown_cell(words, id="what-it-needs")]
+    if fetching:
+        tags = {"tags": ["hide-input"]}
+        head.append(nbformat.v4.new_code_cell(fetching, id="in-colab", metadata=tags))
+    copy.cells = [*head, *copy.cells]
     return copy
 
 
@@ -122,10 +141,11 @@ def copies(app: Any, folder: Path) -> None:
             continue
         notebook = nbformat.read(source, as_version=4)
         words = told(needs(notebook, source.parent), address)
+        inside = source.parent.relative_to(app.srcdir).as_posix()  # "." for the front page
+        fetching = for_colab(address, inside) if published else ""
+        copy = nbformat.writes(alone(notebook, words, fetching))
         target = folder / source.name
-        target.write_text(
-            nbformat.writes(alone(notebook, words)) + "\n", encoding="utf-8", newline="\n"
-        )
+        target.write_text(f"{copy}\n", encoding="utf-8", newline="\n")
         text = script(notebook, words)
         target.with_suffix(".py").write_text(text, encoding="utf-8", newline="\n")
     packed(taken(Path(app.srcdir)), folder / ARCHIVE)

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ import packing
 import pytest
 from bs4 import BeautifulSoup
 from conftest import NOTEBOOKS, ROOT, read
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ADDRESS = "https://book.example/downloads/chapters.zip"
@@ -70,8 +72,8 @@ def test_the_line_installs_everything_that_a_chapter_imports():
     foreign = {NAMES.get(name, name) for name in imported(texts) - own} - LONG_RUNS
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     _, installed, others = downloads.LINE.split('"')
-    assert others.split()[:2] == ["jupyterlab", "jupyterlab-myst"]
-    assert set(others.split()[2:]) < foreign
+    assert others.split()[-2:] == ["jupyterlab", "jupyterlab-myst"]
+    assert set(others.split()[:-2]) < foreign
     known = [*project["dependencies"], *others.split()]
     for extra in installed.partition("[")[2].rstrip("]").split(","):
         known += project["optional-dependencies"][extra]
@@ -100,6 +102,62 @@ def test_the_copy_has_one_cell_more_and_the_script_every_line_of_code(path):
     pairs = zip(pieces[::2], pieces[1::2], strict=True)
     kept = [text.strip("\n") for kind, text in pairs if not kind]
     assert kept == code(path)
+
+
+class Colab:
+    """What IPython offers a cell: commands run in a folder, but pip, which is only noted."""
+
+    def __init__(self, folder):
+        self.folder, self.installed = folder, []
+
+    def system(self, command):
+        if command.startswith("pip install"):
+            self.installed.append(command)
+        else:
+            subprocess.run(command, shell=True, cwd=self.folder, check=True)
+
+    def run_line_magic(self, name, line):
+        assert name == "cd"
+        self.folder = (self.folder / line).resolve(strict=True)
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("unzip")), reason="no curl or unzip")
+@pytest.mark.parametrize(
+    ("path", "folder"), [("chapters/16_real_networks", "chapters"), ("intro", ".")]
+)
+def test_a_copy_that_was_uploaded_to_colab_fetches_what_it_needs(
+    path, folder, tmp_path, monkeypatch
+):
+    packing.packed(downloads.taken(), tmp_path / downloads.ARCHIVE)
+    address = (tmp_path / downloads.ARCHIVE).as_uri()
+    notebook = read(ROOT / f"{path}.ipynb")
+    cell = downloads.alone(notebook, "Needs.", downloads.for_colab(address, folder)).cells[1]
+    translated = TransformerManager().transform_cell(cell.source)
+    home = tmp_path / "content"
+    home.mkdir()
+    offered = Colab(home)
+
+    exec(translated, {"get_ipython": lambda: offered})  # anywhere else
+    assert list(home.iterdir()) == []
+    assert offered.installed == []
+
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    exec(translated, {"get_ipython": lambda: offered})
+    assert offered.folder == (home / "one-matrix" / folder).resolve()
+    assert offered.installed == [f"pip install --quiet {downloads.INSTALLED}"]
+    for needed in downloads.needs(notebook, (ROOT / path).parent):
+        assert (offered.folder / needed).exists()
+
+
+def test_the_copy_of_a_page_fetches_in_colab_from_where_the_book_is_published(html):
+    (address,) = {
+        re.search(r"https://\S+", notebook.cells[1].source)[0]
+        for path in NOTEBOOKS
+        for notebook in [read(html / downloads.FOLDER / path.name)]
+    }
+    told = read(html / downloads.FOLDER / "01_two_layers.ipynb").cells[0].source
+    assert f"({address})" in told
+    assert address.endswith(f"/{downloads.FOLDER}/{downloads.ARCHIVE}")
 
 
 def test_a_script_keeps_the_text_in_comments():
