@@ -43,8 +43,9 @@ def models(names: Sequence[str]) -> Iterable[tuple[str, nn.Module]]:
     for name in names or torchvision.models.list_models(module=torchvision.models):
         torch.manual_seed(0)
         builder = torchvision.models.get_model_builder(name)
-        extra = {"aux_logits": False} if name in {"googlenet", "inception_v3"} else {}
-        model = builder(weights=None, **extra, **({"init_weights": True} if extra else {}))
+        branched = name in {"googlenet", "inception_v3"}
+        extra = {"aux_logits": False, "init_weights": True} if branched else {}
+        model = builder(weights=None, **extra)
         if any(isinstance(module, CURVED) for module in model.modules()):
             continue
         with torch.no_grad():

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import subprocess
 import sys
 from datetime import UTC, datetime
 from html import escape
@@ -28,7 +27,7 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 from chromium import ARGUMENTS, chromium
 from compact_pdf import compact
-from release import version
+from release import committed, version
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "_build" / "html"
@@ -280,8 +279,7 @@ def printed(page: Path) -> bytes:
 
 def made() -> datetime:
     """Return when the commit was made, or the time that SOURCE_DATE_EPOCH states."""
-    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-    stamp = os.environ.get("SOURCE_DATE_EPOCH") or subprocess.check_output(command, text=True)
+    stamp = os.environ.get("SOURCE_DATE_EPOCH") or committed(ROOT)
     return datetime.fromtimestamp(int(stamp), tz=UTC)
 
 
@@ -292,8 +290,9 @@ def main() -> None:
     if chromium() is None:
         sys.exit(MISSING)
     WHOLE.parent.mkdir(parents=True, exist_ok=True)
-    WHOLE.write_text(assembled(PAGES, made()), encoding="utf-8", newline="\n")
-    pdf = compact(printed(WHOLE), made())
+    day = made()
+    WHOLE.write_text(assembled(PAGES, day), encoding="utf-8", newline="\n")
+    pdf = compact(printed(WHOLE), day)
     BOOK.write_bytes(pdf)
     print(f"{BOOK.relative_to(ROOT)}: {len(pdf) / 1e6:.1f} MB")
 

@@ -63,15 +63,19 @@ def notes(tag: str) -> str:
     return next((s for s in sections if s.startswith(tag.removeprefix("v"))), "")
 
 
+def committed(root: Path) -> str:
+    """Return when the commit that is checked out was made, in seconds of Unix time."""
+    command = ["git", "-C", str(root), "log", "-1", "--format=%ct"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def build(folder: Path) -> list[Path]:
     """Build wheel and source archive into a folder; the same commit gives the same bytes."""
-    command = ["git", "log", "-1", "--format=%ct"]
-    stamp = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     code = (
         "import sys; from flit_core.buildapi import build_sdist, build_wheel\n"
         "build_wheel(sys.argv[1]); build_sdist(sys.argv[1])"
     )
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": stamp.strip()}
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": committed(ROOT)}
     subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, env=environment, check=True)
     return sorted(folder.iterdir())
 

@@ -18,6 +18,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from release import committed
+
 ROOT = Path(__file__).resolve().parents[1]
 AROUND = 40  # bytes shown before and after the first difference
 BOOK = "from jupyter_book.cli.main import main; main()"
@@ -79,12 +81,11 @@ def traces(folder: Path, place: Path) -> Iterator[str]:
 
 def export(target: Path) -> str:
     """Write the files of the commit that is checked out into a folder; return its time."""
-    git = ["git", "-C", str(ROOT)]
-    packed = subprocess.run([*git, "archive", "HEAD"], capture_output=True, check=True).stdout
+    command = ["git", "-C", str(ROOT), "archive", "HEAD"]
+    packed = subprocess.run(command, capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(target, filter="data")
-    stamp = [*git, "log", "-1", "--format=%ct"]
-    return subprocess.run(stamp, capture_output=True, text=True, check=True).stdout.strip()
+    return committed(ROOT)
 
 
 def build(place: Path, different: dict[str, str]) -> Path:
