@@ -23,7 +23,6 @@ from .convolution.patches import Array, DType
 from .convolution.projection import NotAConvolution
 from .files import replaced
 from .interop.onnx import load, save
-from .interop.onnx.file import MAX_BYTES as FILE_BYTES
 from .interop.onnx.reader import extracted
 from .interop.onnx.stream import LIMIT
 from .interop.onnx.writer import write_network
@@ -333,7 +332,7 @@ def _plain(options: argparse.Namespace, facts: dict[str, Any]) -> None:
 def _recognize(options: argparse.Namespace, facts: dict[str, Any]) -> None:
     source = _differ(options, facts)
     _say(f"reading {source}")
-    mlp = load(source, max_bytes=FILE_BYTES)
+    mlp = load(source)
     try:
         net = recognize_network(mlp, options.input_shape, tol=options.tol)
     except NotAConvolution as error:
@@ -374,7 +373,7 @@ def _loaded(options: argparse.Namespace) -> Network:
         options.input,
         input_shape=options.input_shape,
         output=options.value,
-        max_bytes=max(FILE_BYTES, getattr(options, "max_bytes", MAX_BYTES)),
+        max_bytes=max(MAX_BYTES, getattr(options, "max_bytes", MAX_BYTES)),
     )
 
 
@@ -479,7 +478,7 @@ def _compared(
     """Return and print how the file that is read and the one that is written agree."""
     (x, bound, name), source = trial, Path(options.input)
     first, by = _applied(source, x, lambda: _loaded(options), options.value)
-    second, also_by = _applied(written, inputs, lambda: load(written, max_bytes=FILE_BYTES))
+    second, also_by = _applied(written, inputs, lambda: load(written))
     expected = first.reshape(len(x), -1).astype(np.float64)
     found = second.reshape(len(x), -1)
     if found.shape != expected.shape:
@@ -528,7 +527,7 @@ def _applied(
         settings.log_severity_level = 4
         key = "session.model_external_initializers_file_folder_path"
         settings.add_session_config_entry(key, str(file.absolute().parent))
-        model = str(file) if value is None else extracted(file, value, FILE_BYTES)
+        model = str(file) if value is None else extracted(file, value)
         session = onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
         (entry,) = session.get_inputs()
         if len(entry.shape) < x.ndim:  # one sample, without a batch axis

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...convert import UnsupportedLayer
-from ...convolution.matrix import MAX_BYTES as VALUE_BYTES
+from ...convolution.matrix import MAX_BYTES
 from ...convolution.patches import Array
 from ...layers import Network
 from ..graph import Builder, Value, located, not_supported
 from .constants import COMPUTED, FOLDED, folded
 from .external import Folder
 from .file import (
-    MAX_BYTES,
     OPEN,
     Node,
     filled,
@@ -91,7 +90,7 @@ def load(
     output : str, optional
         The value that is the output: one of several outputs of the graph, or any that a node gives,
         to stop before what cannot be read or converted. What it does not depend on is not read.
-    max_bytes : number, default 2 GiB
+    max_bytes : number, default 4 GiB
         Refuse a larger file, its tensors in other files included, and a graph with larger values
         for one sample.
 
@@ -192,7 +191,7 @@ class _Graph:
         self.read = {self.output, *(name for message in self.nodes for name in message.input)}
         first = graph_input(model, self.read, given)
         self.input = first = one_sample(first) if alone else first
-        self.folder, limit = folder, max(folder.max_bytes, VALUE_BYTES)
+        self.folder, limit = folder, folder.max_bytes
         self.builder = Builder(first.shape, first.dtype, limit, first.batch, batched=first.batched)
         self.stored = {tensor.name: tensor for tensor in graph.initializer}
         self.sparse = {tensor.values.name: tensor for tensor in graph.sparse_initializer}

@@ -602,6 +602,8 @@ def test_what_is_too_large_is_refused_before_it_is_read(tmp_path):
     nodes = [node("Transpose", ["x"], "y", perm=[0, 2, 1])]
     with pytest.raises(ValueError, match=r"a value of shape \(1048576, 1048576\) takes 8.8 TB"):
         read(model_of(nodes, {}, [1, 2**20, 2**20]), tmp_path)
+    with pytest.raises(ValueError, match=r"takes 65.5 kB, over max_bytes \(=10000\)"):
+        read(model_of(nodes, {}, [1, 2, 2**12]), tmp_path, max_bytes=10_000)
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
