@@ -212,7 +212,7 @@ class Search:
         """
         lows, highs = np.zeros_like(self.points), self.points.copy()
         if not np.iscomplexobj(self.symbol.terms):
-            lows[0], highs[0] = -self.turn[0], (self.points[0] + 1) // 2
+            lows[0], highs[0] = -self.turn[0], self.points[0] // 2
         counts = np.ceil(math.pi * math.sqrt(len(self.points)) * self.symbol.widths) + 1
         sides = []
         for low, high, count in zip(lows, highs, counts, strict=True):
