@@ -94,14 +94,14 @@ def line_of(axis: Axis) -> Line:
     points, places = 1, np.full(axis.size, -1)
     for residue in range(min(dilation, axis.outputs)):  # outputs that share their elements
         place, rest = np.divmod(present - common * stride * residue, common * dilation)
-        met = (rest == 0) & (place % stride < axis.taps)
+        met = (rest == 0) & (place >= 0) & (place % stride < axis.taps)
         place, elements = place[met], present[met] - axis.low
         outputs = len(range(residue, axis.outputs, dilation))
         needed = _circle(place // stride, (axis.taps - 1) // stride, outputs)
         inside = (elements >= 0) & (elements < axis.size)
         if inside.any() and (needed > points or (places < 0).all()):
             places = np.full(axis.size, -1)
-            places[elements[inside]] = place[inside] - stride * np.min(place // stride, initial=0)
+            places[elements[inside]] = place[inside]
         points = max(points, needed)
     return Line(points, True, copies, stride, np.arange(axis.taps), places)
 
@@ -115,7 +115,7 @@ def _circle(elements: Index, reach: int, outputs: int) -> int:
         return 1
     first, last = max(0, elements[0] - reach), min(outputs - 1, elements[-1])
     low, high = max(elements[0], first), min(elements[-1], last + reach)
-    return max(1, int(1 + max(last + reach - low, high - first, high - low, last - first)))
+    return int(1 + max(last + reach - low, high - first, high - low, last - first))
 
 
 @dataclass
