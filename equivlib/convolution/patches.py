@@ -10,7 +10,6 @@ from typing import Any, TypeAlias, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .axis import PADDING
 from .geometry import Geometry, checked_shape, kernel_shape
 from .options import DEFAULTS, GeometryOptions, PerAxis, check_names, lists_options
 
@@ -220,15 +219,16 @@ def _pad(x: Array, geometry: Geometry) -> Array:
 
 def _fold_padding(padded: Array, geometry: Geometry) -> Array:
     """Add each padded element to the input element it shows: the adjoint of ``_pad``."""
+    if geometry.padding_mode == "zeros":
+        return np.ascontiguousarray(padded[:, :, *inside(geometry)])
     for number, axis in enumerate(geometry.axes, start=2):
         rows = np.moveaxis(padded, number, 0)
-        inside = rows[axis.low : axis.low + axis.size]
+        shows_itself = rows[axis.low : axis.low + axis.size]
         outside = [*range(axis.low), *range(axis.low + axis.size, len(rows))]
         shown = axis.padded()
         for place in outside:
-            if shown[place] != PADDING:
-                inside[shown[place]] += rows[place]
-        padded = np.moveaxis(inside, 0, number)
+            shows_itself[shown[place]] += rows[place]
+        padded = np.moveaxis(shows_itself, 0, number)
     return np.ascontiguousarray(padded)
 
 
