@@ -463,7 +463,7 @@ def test_the_wave_that_the_symbol_lengthens_most_almost_attains_the_norm(first):
     _, weight, shape, options, lost = first
     layer = prepared(weight, shape, **options)
     _, start, _ = norms._by_symbol(*layer)
-    assert lengthened(start, *layer) >= 1 - lost - 1e-14
+    assert lengthened(start, *layer) >= 1 - lost - 1e-13
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ def test_the_matrix_gives_the_norm_and_its_x(shape, inputs, options):
     layer = prepared(np.random.default_rng(0).standard_normal(shape), inputs, **options)
     upper, start, method = norms._by_matrix(*layer)
     assert method == "matrix"
-    assert lengthened(start, *layer) >= 1 - 1e-14
+    assert lengthened(start, *layer) >= 1 - 1e-13
     norm = np.linalg.norm(conv_matrix(layer[0], inputs, format="dense", **options), 2)
     assert norm <= upper <= norm * (1 + 1e-11)
 
@@ -836,11 +836,12 @@ def test_weights_of_every_size_side_by_side_are_scaled_by_the_largest():
     assert lower <= 2.0**1000 <= upper <= 2.0**1000 * (1 + 1e-13)
 
 
-@pytest.mark.parametrize("number", [np.longdouble("1e4000"), np.clongdouble("1e4000")])
+@pytest.mark.parametrize("kind", [np.longdouble, np.clongdouble])
 @pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(float).max, reason="no longer type")
-def test_a_number_too_large_for_double_precision_is_refused(number):
+def test_a_number_too_large_for_double_precision_is_refused(kind):
+    weight = np.full((1, 1, 1), np.finfo(kind).max, kind)
     with pytest.raises(ValueError, match="finite in double precision"):
-        norm_bounds(np.array([[[number]]]), (1, 4))
+        norm_bounds(weight, (1, 4))
 
 
 def test_what_is_no_number_is_refused_by_name():
