@@ -428,7 +428,7 @@ def _run(item: pytest.Item, following: pytest.Item | None) -> bool:
 def run_until_one_fails(items: Sequence[pytest.Item], known: Known) -> str:
     """Return which test failed."""
     if not items:
-        return "survived, no test executes it"
+        return "survived: no test executes it"
     for item, following in zip(items, [*items[1:], None], strict=True):
         seconds = GRACE + FACTOR * known.seconds.get(item.nodeid, 0)
         signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -664,7 +664,7 @@ def table(arguments: argparse.Namespace) -> int:
     rows = defaultdict(Counter)
     for mutant in chosen(arguments):
         outcome = outcomes.get(mutant.key, "not run")
-        kind = outcome.split()[0]
+        kind = outcome.split()[0].rstrip(":")
         if kind == "survived":
             kind = "equivalent" if mutant.key in listed else "left"
             if kind == "left":

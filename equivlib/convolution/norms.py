@@ -6,7 +6,6 @@ The lower bound is a quotient ``|W x| / |x|``, the upper one comes from the symb
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple, Unpack
@@ -188,7 +187,7 @@ def _unscaled(bound: float, exponent: int, towards: float) -> float:
     try:
         value = math.ldexp(bound, exponent)
     except OverflowError:
-        value = math.inf if towards else sys.float_info.max
+        value = math.inf  # the next one towards 0 is the largest number there is
     return math.nextafter(value, towards)
 
 
@@ -221,14 +220,11 @@ def _ascend(start: Array, weight: Array, geometry: Geometry) -> Array:
             break
         pairs = [(x, image), (gradient / size, layer.matvec(gradient / size)), *step]
         basis, mixed = np.linalg.qr(np.stack([v for v, _ in pairs], axis=1))
-        if abs(np.diagonal(mixed)).min() < 1e-8:  # the step is the gradient once more
+        if abs(np.diagonal(mixed)).min() < 1e-8:  # the step adds no direction
             basis, mixed, pairs = basis[:, :2], mixed[:2, :2], pairs[:2]
         images = np.linalg.solve(mixed.T, np.stack([y for _, y in pairs])).T
         best = np.linalg.svd(images, full_matrices=False)[2][0].conj()
         moved = best * np.r_[0, np.ones(len(best) - 1)]
-        if not moved.any():
-            break
-        moved /= np.linalg.norm(moved)
         step, x, image = [(basis @ moved, images @ moved)], basis @ best, images @ best
     found: Array = x
     return found
@@ -241,7 +237,8 @@ class Gram(NamedTuple):
     product: csr_array
     #: Inner products have at most so many terms.
     terms: int
-    #: Bound of the norm of the rounding of A itself: entries that several taps share are sums.
+    #: Bound of the norm of the rounding of A itself, because entries that several taps share are
+    #: sums, with over a hundred roundings of its norm to spare for a root and what is added to it.
     off: float
 
     @classmethod
@@ -260,11 +257,11 @@ def _by_matrix(weight: Array, geometry: Geometry) -> tuple[float, Array, str]:
 
     gram = Gram.of(weight, geometry)
     dense = gram.product.toarray()
-    upper = math.sqrt(float(eigenvalue_bounds(dense, gram.terms))) * (1 + 4 * U) + gram.off
+    upper = math.sqrt(float(eigenvalue_bounds(dense, gram.terms))) + gram.off
     vector = eigh(dense, subset_by_index=[len(dense) - 1] * 2)[1][:, 0]
     wide = gram.short.shape[1] == geometry.matrix_shape[1]
     start = gram.short.conj().T @ vector if wide else vector
-    return upper, start if start.any() else np.ones(start.size), "matrix"
+    return upper, start if np.linalg.norm(start) else np.ones(start.size), "matrix"
 
 
 def _by_band(weight: Array, geometry: Geometry, lower: float, upper: float) -> float:
@@ -294,7 +291,7 @@ def _by_band(weight: Array, geometry: Geometry, lower: float, upper: float) -> f
             excess *= 8
             continue
         rounding = 8 * side * (width + gram.terms + 8) * U
-        return math.sqrt(square * (1 + rounding) + TINY) * (1 + 4 * U) + gram.off
+        return math.sqrt(square * (1 + rounding) + TINY) + gram.off
     return math.inf
 
 
@@ -342,7 +339,7 @@ def _start(search: Search, lines: Sequence[Line], geometry: Geometry) -> Array:
     x[group * channels : (group + 1) * channels] = wave
     if not np.iscomplexobj(search.symbol.terms):
         x = max(x.real, x.imag, key=np.linalg.norm)
-    return x.ravel() if x.any() else np.ones(x.size)
+    return x.ravel() if np.linalg.norm(x) else np.ones(x.size)
 
 
 def _schur_test(weight: Array, geometry: Geometry) -> float:
@@ -355,4 +352,4 @@ def _schur_test(weight: Array, geometry: Geometry) -> float:
     columns = backward(np.ones((1, *each.output_shape)), norms, each).reshape(groups, -1)
     square = float((rows.max(axis=1) * columns.max(axis=1)).max())
     terms = taps * math.prod(geometry.output_shape[1:])
-    return math.sqrt(square) * (1 + 8 * (terms + sum(weight.shape) + 8) * U) + TINY
+    return math.sqrt(square) * (1 + 8 * (terms + 8) * U)
