@@ -162,7 +162,7 @@ COMPUTED: dict[str, Callable[..., int]] = {
         ("Abs", "Neg", "Floor", "Ceil", "Round", "Sqrt", "Exp", "Log", "Not"), _as_many
     ),
     **dict.fromkeys(("Reciprocal", "Sign", "Relu", "Sigmoid", "Tanh", "Clip", "Erf"), _as_many),
-    **dict.fromkeys(("CumSum", "Flatten", "Slice", "Split", "Trilu"), _as_many),
+    **dict.fromkeys(("CumSum", "DequantizeLinear", "Flatten", "Slice", "Split", "Trilu"), _as_many),
     **dict.fromkeys(("ReduceMax", "ReduceMin", "ReduceSum", "ReduceMean", "ReduceProd"), _as_many),
     "ConstantOfShape": _filled,
     "Expand": _expanded,

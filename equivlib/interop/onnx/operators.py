@@ -642,6 +642,10 @@ REASONS: dict[str, str] = {
         ("ArgMax", "ArgMin", "Ceil", "Equal", "Floor", "Greater", "Less", "Round", "Sign"),
         "it jumps, and a sum of ReLUs is continuous",
     ),
+    **dict.fromkeys(
+        ("DequantizeLinear", "DynamicQuantizeLinear", "QuantizeLinear"),
+        "of anything but constants, it stands for a rounding, which jumps",
+    ),
     "HardSwish": "x times a hard sigmoid of x is quadratic between its corners",
     "ThresholdedRelu": "it jumps, and a sum of ReLUs is continuous",
     "Erf": "it is not piecewise linear",

@@ -404,6 +404,9 @@ def test_an_open_size_may_be_written_as_0_or_less(tmp_path):
         ([node("Greater", ["a", "b"], "g"), node("Where", ["g", "x", "b"], "y")],
          {"a": normal(4), "b": normal(1)}),
         ([node("Sqrt", ["a"], "r"), node("Div", ["x", "r"], "y")], {"a": abs(normal(3, 1, 1)) + 1}),
+        ([node("DequantizeLinear", ["q", "s", "z"], "k", axis=0), node("Conv", ["x", "k"], "y")],
+         {"q": np.arange(-60, 60, 5, np.int8).reshape(2, 3, 2, 2), "s": np.array([0.5, 0.01], "f"),
+          "z": np.array([3, -7], np.int8)}),
     ],
 )  # fmt: skip
 def test_constants_from_constants_are_what_onnx_computes(nodes, constants, tmp_path):
@@ -445,6 +448,16 @@ def test_a_function_that_is_not_piecewise_linear_is_read_of_constants_alone(op, 
     agrees(graph(nodes, {"c": normal(5, 4)}, (2, 3, 5, 4)), sample(2, 3, 5, 4), tmp_path)
     with pytest.raises(UnsupportedLayer, match=f"the y.*{op} is not supported: .*{reason}"):
         read(graph([node(op, ["x"], "y")]), tmp_path)
+
+
+def test_a_rounding_of_activations_is_refused_with_its_reason(tmp_path):
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], "q"),
+        node("DequantizeLinear", ["q", "s", "z"], "y"),
+    ]
+    constants = {"s": np.array(0.5, "f"), "z": np.array(3, np.int8)}
+    with pytest.raises(UnsupportedLayer, match=r"QuantizeLinear is not supp.*rounding, which"):
+        read(graph(nodes, constants), tmp_path)
 
 
 HUGE = 2**40
