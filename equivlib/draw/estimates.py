@@ -104,7 +104,9 @@ def estimates(
         else:
             figure = plot(drawn, labels, (log_x, log_y), note=note)
     told = " ".join(_in_words(name, *checked[name], drawn[name]) for name in checked)
-    head = f"{labels[1]} for each {labels[0]}, mean and {100 * interval:g} % t-interval."
+    several = any(len(sample) > 1 for _, samples in checked.values() for sample in samples)
+    spread = f", mean and {100 * interval:g} % t-interval" if several else ""
+    head = f"{labels[1]} for each {labels[0]}{spread}."
     return Drawing(figure, f"{head}{note and f' {note}.'} {told}")
 
 

@@ -421,6 +421,8 @@ def test_the_description_of_estimates_gives_the_interval_of_student():
             assert f"{name} {np.mean(sample):.3g} ± {(high - low) / 2:.3g}" in alt
         assert "a, 2 to 3 runs" in alt
         assert alt.endswith(f"b: {told[0]} 6.")
+    alone = draw.estimates({"b": ([1, 2], [[6], [7]])}, labels=("n", "s")).alt
+    assert alone == "s for each n. b: 1 6, 2 7."
 
 
 def test_the_rows_of_estimates_are_those_of_all_series_in_order():
