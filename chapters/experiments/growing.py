@@ -222,13 +222,16 @@ def child(kind: str, seed: int) -> Network:
     return widened(parent(seed), kind, rng)
 
 
-def apart(net: Network) -> float:
-    """How far the two copies of each channel are apart, relative to the first convolution."""
-    kernels = net.layers[0].weight
-    return float(
-        np.linalg.norm(kernels[::2] - kernels[1::2])
-        / np.linalg.norm(kernels)
-    )
+def apart(net: Network) -> list[float]:
+    """How far the two copies of each channel are apart, relative to the convolution, for both."""
+    return [
+        float(
+            np.linalg.norm(layer.weight[::2] - layer.weight[1::2])
+            / np.linalg.norm(layer.weight)
+        )
+        for layer in net.layers
+        if isinstance(layer, Conv)
+    ]
 
 
 def losses(net: Network, part: protocol.Data) -> tuple[float, float]:

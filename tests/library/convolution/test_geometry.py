@@ -79,8 +79,24 @@ class TestPool:
         assert Geometry.of_pool((1, 8), 3) == Geometry.of_pool((1, 8), 3, **told)
 
     def test_a_bad_shape_is_named(self):
-        with pytest.raises(ValueError, match=r"^input_shape\[0\] \(=0\)"):
-            Geometry.of_pool((0, 5), 2)
+        for asked in (Geometry.of_pool, Geometry.pool_padding):
+            with pytest.raises(ValueError, match=r"^input_shape\[0\] \(=0\)"):
+                asked((0, 5), 2)
+
+    @pytest.mark.parametrize("option", ["stride", "dilation"])
+    def test_a_bad_option_is_named(self, option):
+        with pytest.raises(ValueError, match=rf"^{option} \(=0\) must be an integer of at least 1"):
+            Geometry.of_pool((1, 5), 2, **{option: 0})
+
+
+def test_same_of_a_transposed_layer_may_have_more_outputs_along_one_axis_alone():
+    def padding(kernel):
+        layer = {"stride": 2, "padding": "same", "output_padding": (1, 0)}
+        return Geometry.of_transpose((1, 1, *kernel), (3, 3), **layer).padding
+
+    # Windows cover 2 * 2 + 3 places, or with the one more 8, and 6 are to be left.
+    assert padding((3, 3)) == ((1, 1), (0, 1))
+    assert padding((3, 1)) == ((1, 1), (0, 0))
 
 
 def test_attributes_are_normalised():

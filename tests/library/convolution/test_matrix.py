@@ -476,6 +476,70 @@ class TestOperator:
         np.testing.assert_allclose(found, x, rtol=0, atol=1e-10 * np.linalg.norm(x))
 
 
+class Module:
+    """What a module of PyTorch is known by, with the attributes of a convolution of its kind."""
+
+    transposed, stride, padding, dilation, groups = False, (2,), (1,), (2,), 2
+    padding_mode = "circular"
+    named_parameters = forward = None
+
+    def __init__(self, weight, **attributes):
+        self.weight = Parameter(weight)
+        vars(self).update(attributes)
+
+
+class Parameter:
+    """A tensor that has a gradient: numpy may not read it as it is."""
+
+    def __init__(self, weight):
+        self.numbers = weight
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("call detach() first")
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self.numbers
+
+
+def test_a_convolution_with_the_attributes_of_pytorch_has_its_matrix():
+    weight = integers((4, 1, 3), seed=1)
+    options = {"stride": 2, "padding": 1, "dilation": 2, "groups": 2, "padding_mode": "circular"}
+    expected = conv_matrix(weight, (2, 9), format="dense", **options)
+    for given in (Module(weight), Module(weight, groups=2)):
+        np.testing.assert_array_equal(conv_matrix(given, (2, 9), format="dense"), expected)
+    assert conv_matrix(Parameter(weight), (1, 9)).shape == (4 * 7, 9)
+
+
+def test_other_modules_and_options_beside_a_module_are_refused():
+    weight, methods = integers((4, 1, 3), seed=1), {"named_parameters": None, "forward": None}
+    linear = type("Linear", (), methods)()
+    odd = type("Odd", (), {**methods, "padding_mode": "zeros"})()
+    for other in (linear, odd, Module(weight, transposed=True)):
+        with pytest.raises(ValueError, match=r"must be a convolution; .*from_torch"):
+            conv_matrix(other, (2, 9))
+    with pytest.raises(ValueError, match=r"the options of weight \(a module Module\).*stride must"):
+        conv_matrix(Module(weight), (2, 9), stride=1)
+    with pytest.raises(ValueError, match=r"x \(a module Linear\) must hold numbers.*from_torch"):
+        conv(linear, weight)
+
+
+@pytest.mark.parametrize("missing", ["named_parameters", "forward"])
+def test_what_has_only_one_method_of_a_module_is_read_as_numbers(missing):
+    other = {"named_parameters": "forward", "forward": "named_parameters"}[missing]
+    numbers = np.ones((1, 3)).view(type("Numbers", (np.ndarray,), {other: None}))
+    assert (conv(numbers, np.ones((1, 1, 2))) == 2).all()
+
+
+def test_a_dense_matrix_is_built_in_pieces_of_at_least_one_row(monkeypatch):
+    weight = integers((2, 2, 3), seed=2)
+    expected = conv_matrix(weight, (2, 5), format="dense")
+    monkeypatch.setattr("equivlib.convolution.matrix.DENSE_BLOCK", 1)
+    np.testing.assert_array_equal(conv_matrix(weight, (2, 5), format="dense"), expected)
+
+
 def test_building_holds_little_more_memory_than_the_result():
     weight = np.ones((8, 16, 3, 3), dtype=np.float32)
     conv_matrix(weight[:1], (16, 28, 28), padding=1)  # whatever is loaded once
