@@ -191,8 +191,10 @@ class _Graph:
         self.read = {self.output, *(name for message in self.nodes for name in message.input)}
         first = graph_input(model, self.read, given)
         self.input = first = one_sample(first) if alone else first
-        self.folder, limit = folder, folder.max_bytes
-        self.builder = Builder(first.shape, first.dtype, limit, first.batch, batched=first.batched)
+        self.folder = folder
+        self.builder = Builder(
+            first.shape, first.dtype, folder.max_bytes, first.batch, batched=first.batched
+        )
         self.stored = {tensor.name: tensor for tensor in graph.initializer}
         self.sparse = {tensor.values.name: tensor for tensor in graph.sparse_initializer}
         self.values: dict[str, Value | Array] = {first.name: self.builder.input}
